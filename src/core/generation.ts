@@ -1,0 +1,72 @@
+import type { FaultKind } from './fault.ts'
+import type { FinishReason } from './event.ts'
+import type { Nano } from './money.ts'
+import type { PriceSheet } from './price.ts'
+import type { Usage } from './usage.ts'
+
+/** One try at one endpoint. */
+export interface Attempt {
+  readonly endpoint: string
+  readonly provider: string
+  readonly providerName: string
+  readonly model: string
+  readonly credential: string
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+  /** Milliseconds from the start of the attempt to the answer's headers; null when none came. */
+  readonly headersMs: number | null
+  /** Milliseconds from the start of the attempt to its end. */
+  readonly durationMs: number
+  /** The upstream's HTTP status; null when there was no answer. */
+  readonly status: number | null
+  readonly upstreamId: string | null
+  readonly outcome: 'answered' | 'failed' | 'cancelled'
+  readonly fault: FaultKind | null
+  /** Scrubbed; shown to operators and on the record. */
+  readonly message: string | null
+}
+
+/** The whole call, for the record. Everything that `GET /generation` and the statistics need, and no content. */
+export interface Generation {
+  /** `gen-<unix seconds>-<random>`. */
+  readonly id: string
+  readonly createdAt: number
+  readonly keyId: string
+  readonly workspace: string
+  readonly surface: string
+  readonly requested: string
+  readonly model: string | null
+  readonly endpoint: string | null
+  readonly provider: string | null
+  readonly providerName: string | null
+  readonly upstreamId: string | null
+  readonly streamed: boolean
+  readonly cancelled: boolean
+  readonly simulated: boolean
+  readonly finish: FinishReason | null
+  readonly nativeFinish: string | null
+  readonly fault: FaultKind | null
+  /** Milliseconds from the caller's last byte to the first block; null when none came. */
+  readonly latencyMs: number | null
+  /** Milliseconds from the caller's last byte to the end. */
+  readonly durationMs: number
+  readonly usage: Usage
+  /** What the call cost; 0 for faults and empty replies (the zero-completion rule). */
+  readonly cost: Nano
+  /** What the upstream charges us where that was not passed on. */
+  readonly absorbed: Nano
+  /** The sheet that it was charged by. */
+  readonly price: PriceSheet | null
+  readonly tier: string | null
+  readonly attempts: readonly Attempt[]
+  /** How many candidates were left untried. */
+  readonly untried: number
+  readonly referer: string | null
+  readonly title: string | null
+  readonly categories: readonly string[]
+  readonly userAgent: string | null
+  readonly user: string | null
+  readonly session: string | null
+  readonly inputMedia: number
+  readonly inputAudio: number
+}

@@ -1,0 +1,119 @@
+import type { ChatRequest, Part } from './chat.ts'
+import type { Atto } from './money.ts'
+
+/** Figures at percentiles, as a caller states thresholds. */
+export interface Percentiles {
+  readonly p50?: number
+  readonly p75?: number
+  readonly p90?: number
+  readonly p99?: number
+}
+
+export type SortKey = 'price' | 'throughput' | 'latency' | 'exacto'
+
+/** What the caller wishes of routing: OpenRouter's `models`, `provider` and variants, in one meaning. */
+export interface Preferences {
+  /** Model references as asked for, in order, without duplicates; the first is `model`. */
+  readonly models: readonly string[]
+  readonly order?: readonly string[]
+  readonly only?: readonly string[]
+  readonly ignore?: readonly string[]
+  /** Default true. */
+  readonly allowFallbacks?: boolean
+  readonly requireParameters?: boolean
+  readonly dataCollection?: 'allow' | 'deny'
+  readonly zdr?: boolean
+  readonly enforceDistillableText?: boolean
+  readonly quantizations?: readonly string[]
+  readonly sort?: { readonly by: SortKey; readonly partition: 'model' | 'none' }
+  /** Tokens per second. */
+  readonly preferredMinThroughput?: Percentiles
+  /** Seconds to the first token. */
+  readonly preferredMaxLatency?: Percentiles
+  /** Atto-dollars: prompt, completion and audio per token; request and image per unit. */
+  readonly maxPrice?: Readonly<Partial<Record<'prompt' | 'completion' | 'request' | 'image' | 'audio', Atto>>>
+  /** `provider.options`: passthrough by provider slug. */
+  readonly options?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+/** What a request demands of an endpoint; the plan sees this and never the request. */
+export interface Need {
+  readonly operation: 'chat'
+  /** Bytes of text in the prompt. */
+  readonly inputBytes: number
+  /** An estimate of the prompt's tokens (bytes ÷ 4 and a share for each message and media part). */
+  readonly inputTokens: number
+  /** The caller's limit on output tokens. */
+  readonly outputBound: number | null
+  readonly inputModalities: ReadonlySet<string>
+  readonly outputModalities: ReadonlySet<string>
+  readonly images: number
+  /** Parameters that are present in the request, in OpenRouter's names. */
+  readonly parameters: ReadonlySet<string>
+  readonly stream: boolean
+}
+
+const MEDIA_TOKENS: Readonly<Record<string, number>> = { image: 1000, file: 2000, audio: 1000, video: 4000 }
+const PER_MESSAGE_TOKENS = 4
+const BYTES_PER_TOKEN = 4
+
+/** What a chat request demands. Linear in the number of parts; text is measured, never tokenised. */
+export function needOf(request: ChatRequest, stream: boolean): Need {
+  const inputModalities = new Set<string>(['text'])
+  let bytes = 0
+  let tokens = 0
+  let images = 0
+  const weigh = (parts: readonly Part[]): void => {
+    for (const part of parts) {
+      switch (part.type) {
+        case 'media':
+          inputModalities.add(part.kind)
+          tokens += MEDIA_TOKENS[part.kind] ?? 1000
+          if (part.kind === 'image') images++
+          break
+        case 'tool-result': weigh(part.content); break
+        case 'tool-call': bytes += part.input.length + part.name.length; break
+        case 'native': break
+        default: bytes += part.text.length
+      }
+    }
+  }
+  for (const message of request.messages) {
+    tokens += PER_MESSAGE_TOKENS
+    weigh(message.parts)
+  }
+  if (request.tools) bytes += JSON.stringify(request.tools).length
+  return {
+    operation: 'chat',
+    inputBytes: bytes,
+    inputTokens: tokens + Math.ceil(bytes / BYTES_PER_TOKEN),
+    outputBound: request.maxOutputTokens ?? null,
+    inputModalities,
+    outputModalities: new Set(request.modalities ?? ['text']),
+    images,
+    parameters: parametersOf(request),
+    stream,
+  }
+}
+
+/** The parameters that a request sets, in the names of `supported_parameters`. */
+export function parametersOf(request: ChatRequest): ReadonlySet<string> {
+  const names = new Set<string>(Object.keys(request.sampling))
+  if (request.maxOutputTokens !== undefined) names.add('max_tokens')
+  if (request.stop?.length) names.add('stop')
+  if (request.seed !== undefined) names.add('seed')
+  if (request.logitBias) names.add('logit_bias')
+  if (request.logprobs) names.add('logprobs')
+  if (request.topLogprobs !== undefined) names.add('top_logprobs')
+  if (request.tools?.length) names.add('tools')
+  if (request.toolChoice !== undefined && request.tools?.length) names.add('tool_choice')
+  if (request.parallelToolCalls !== undefined && request.tools?.length) names.add('parallel_tool_calls')
+  if (request.format && request.format.type !== 'text') {
+    names.add('response_format')
+    if (request.format.type === 'schema') names.add('structured_outputs')
+  }
+  if (request.reasoning && request.reasoning.effort !== 'none' && request.reasoning.enabled !== false) names.add('reasoning')
+  if (request.verbosity !== undefined) names.add('verbosity')
+  if (request.prediction) names.add('prediction')
+  return names
+}

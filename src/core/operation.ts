@@ -1,0 +1,27 @@
+import type { ChatRequest } from './chat.ts'
+import type { Preferences } from './need.ts'
+
+/** What a caller asks for, whatever surface it came through. Further operations join as their dialects do. */
+export interface Chat {
+  readonly type: 'chat'
+  readonly request: ChatRequest
+}
+
+export type Operation = Chat
+
+/** Something the caller switched on or configured by id (OpenRouter's `plugins[]`). */
+export interface Plugin {
+  readonly id: string
+  readonly enabled: boolean
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** What an inbound face makes of a body. */
+export interface Asked {
+  readonly operation: Operation
+  readonly preferences: Preferences
+  readonly plugins: readonly Plugin[]
+  readonly stream: boolean
+  /** Warnings for the answer's metadata: fields that were understood but have no effect. */
+  readonly ignored: readonly string[]
+}

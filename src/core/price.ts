@@ -1,0 +1,152 @@
+import { ceilToNano, type Atto, type Nano } from './money.ts'
+import type { Usage } from './usage.ts'
+
+/** The keys of a price sheet, with OpenRouter's names. The first group is per token, the second per unit. */
+export const TOKEN_PRICES = [
+  'prompt',
+  'completion',
+  'input_cache_read',
+  'input_cache_write',
+  'input_cache_write_1h',
+  'internal_reasoning',
+  'audio',
+  'audio_output',
+  'input_audio_cache',
+  'image_token',
+  'image_output',
+] as const
+export const UNIT_PRICES = [
+  'request',
+  'image',
+  'web_search',
+  'output_image',
+  'input_second',
+  'output_second',
+  'character',
+  'search_unit',
+  'page',
+] as const
+
+export type PriceKey = (typeof TOKEN_PRICES)[number] | (typeof UNIT_PRICES)[number]
+
+/** Atto-dollars per unit. An absent key means that no separate charge is known: reasoning then costs as completion. */
+export type Rates = Readonly<Partial<Record<PriceKey, Atto>>>
+
+/** Rates that replace others when their condition holds, for the whole request and not only the excess. */
+export interface PriceOverride {
+  /** Applies when the prompt has strictly more tokens than this. */
+  readonly minPromptTokens: number
+  readonly rates: Rates
+}
+
+/**
+ * What one endpoint charges. A discount is already inside the rates and only shown.
+ * `source` says who set the prices: the catalogue, the operator's file, or the provider's answer
+ * (`stated`: the rates only bound the worst case, the cost that the answer states is the price).
+ */
+export interface PriceSheet {
+  readonly rates: Rates
+  readonly overrides: readonly PriceOverride[]
+  readonly discount?: number
+  readonly source: 'catalogue' | 'operator' | 'stated'
+}
+
+/** What one reply costs. `total` is rounded up once; the shares are exact and are shown, never summed. */
+export interface Charge {
+  readonly total: Nano
+  readonly prompt: Atto
+  readonly completion: Atto
+  readonly services: Atto
+}
+
+export const NO_CHARGE: Charge = Object.freeze({ total: 0n, prompt: 0n, completion: 0n, services: 0n })
+
+/** The rates that hold for a prompt of this many tokens: among the overrides that apply, later ones win per key. */
+export function ratesFor(sheet: PriceSheet, promptTokens: number): Rates {
+  let rates = sheet.rates
+  for (const override of sheet.overrides) {
+    if (promptTokens > override.minPromptTokens) rates = { ...rates, ...override.rates }
+  }
+  return rates
+}
+
+/**
+ * The cost of a usage at a sheet, in exact integers with one rounding up at the end.
+ * Tokens that have a price of their own (cache, audio, image, reasoning) leave the plain count;
+ * where the sheet names no such price they stay in it.
+ */
+export function charge(sheet: PriceSheet, usage: Usage): Charge {
+  const rates = ratesFor(sheet, usage.input.total)
+  const prompt = promptCost(rates, usage.input)
+  const completion = completionCost(rates, usage.output)
+  let services = rates.request ?? 0n
+  for (const [unit, count] of Object.entries(usage.services)) {
+    const rate = rates[unit as PriceKey]
+    if (rate !== undefined && count > 0) services += rate * BigInt(Math.ceil(count))
+  }
+  if (sheet.source === 'stated' && usage.stated !== undefined) {
+    return { total: usage.stated, prompt, completion, services }
+  }
+  return { total: ceilToNano(prompt + completion + services), prompt, completion, services }
+}
+
+/**
+ * The most that a request can cost at a sheet: every prompt token at the dearest input rate, every output token
+ * at the dearest output rate, over all overrides that the prompt may reach.
+ */
+export function worstCharge(sheet: PriceSheet, bound: { inputTokens: number; outputTokens: number; images: number }): Nano {
+  let worst = 0n
+  const sheets = [sheet.rates, ...sheet.overrides.filter((o) => bound.inputTokens > o.minPromptTokens)
+    .map((o) => ({ ...sheet.rates, ...o.rates }))]
+  for (const rates of sheets) {
+    const input = dearest(rates, ['prompt', 'input_cache_write', 'input_cache_write_1h', 'audio', 'image_token'])
+    const output = dearest(rates, ['completion', 'internal_reasoning', 'audio_output', 'image_output'])
+    const cost = input * BigInt(bound.inputTokens) + output * BigInt(bound.outputTokens)
+      + (rates.request ?? 0n) + (rates.image ?? 0n) * BigInt(bound.images)
+    if (cost > worst) worst = cost
+  }
+  return ceilToNano(worst)
+}
+
+function promptCost(rates: Rates, input: Usage['input']): Atto {
+  const base = rates.prompt ?? 0n
+  let plain = input.total
+  let cost = 0n
+  const take = (tokens: number, rate: Atto | undefined) => {
+    if (rate === undefined || tokens <= 0 || plain <= 0) return
+    const taken = Math.min(tokens, plain)
+    plain -= taken
+    cost += rate * BigInt(taken)
+  }
+  take(input.cacheRead, rates.input_cache_read)
+  take(input.cacheWrite5m, rates.input_cache_write)
+  take(input.cacheWrite1h, rates.input_cache_write_1h ?? rates.input_cache_write)
+  take(input.audio, rates.audio)
+  take(input.image, rates.image_token)
+  return cost + base * BigInt(plain)
+}
+
+function completionCost(rates: Rates, output: Usage['output']): Atto {
+  const base = rates.completion ?? 0n
+  let plain = output.total
+  let cost = 0n
+  const take = (tokens: number, rate: Atto | undefined) => {
+    if (rate === undefined || tokens <= 0 || plain <= 0) return
+    const taken = Math.min(tokens, plain)
+    plain -= taken
+    cost += rate * BigInt(taken)
+  }
+  take(output.reasoning, rates.internal_reasoning)
+  take(output.audio, rates.audio_output)
+  take(output.image, rates.image_output)
+  return cost + base * BigInt(plain)
+}
+
+function dearest(rates: Rates, keys: readonly PriceKey[]): Atto {
+  let most = 0n
+  for (const key of keys) {
+    const rate = rates[key]
+    if (rate !== undefined && rate > most) most = rate
+  }
+  return most
+}

@@ -1,0 +1,77 @@
+import type { Nano } from './money.ts'
+
+/**
+ * What a reply consumed, in one meaning for all dialects: totals include their parts. Cache reads and writes are
+ * inside `input.total`, reasoning is inside `output.total`; a dialect that reports otherwise adds up at its edge
+ * (Anthropic leaves the cache out of the input, Gemini and xAI's chat leave reasoning out of the output).
+ */
+export interface Usage {
+  readonly input: {
+    readonly total: number
+    readonly cacheRead: number
+    readonly cacheWrite5m: number
+    readonly cacheWrite1h: number
+    readonly audio: number
+    readonly image: number
+    readonly video: number
+  }
+  readonly output: {
+    readonly total: number
+    readonly reasoning: number
+    readonly audio: number
+    readonly image: number
+    readonly predictionAccepted: number
+    readonly predictionRejected: number
+  }
+  /** Units other than tokens, by price key: `web_search`, `image`, `request` … */
+  readonly services: Readonly<Record<string, number>>
+  /** The cost that the provider itself states, where it does (OpenRouter, xAI). */
+  readonly stated?: Nano
+  readonly counted: 'by-upstream' | 'by-us'
+}
+
+type Loose<T> = { readonly [K in keyof T]?: T[K] | undefined }
+
+/** Makes a Usage from the figures that are known; the others are 0. */
+export function usage(
+  input: Loose<Usage['input']>,
+  output: Loose<Usage['output']>,
+  rest: { services?: Readonly<Record<string, number>>; stated?: Nano; counted?: Usage['counted'] } = {},
+): Usage {
+  return {
+    input: {
+      total: count(input.total),
+      cacheRead: count(input.cacheRead),
+      cacheWrite5m: count(input.cacheWrite5m),
+      cacheWrite1h: count(input.cacheWrite1h),
+      audio: count(input.audio),
+      image: count(input.image),
+      video: count(input.video),
+    },
+    output: {
+      total: count(output.total),
+      reasoning: count(output.reasoning),
+      audio: count(output.audio),
+      image: count(output.image),
+      predictionAccepted: count(output.predictionAccepted),
+      predictionRejected: count(output.predictionRejected),
+    },
+    services: rest.services ?? NO_SERVICES,
+    ...(rest.stated === undefined ? null : { stated: rest.stated }),
+    counted: rest.counted ?? 'by-upstream',
+  }
+}
+
+const NO_SERVICES: Readonly<Record<string, number>> = Object.freeze({})
+
+/** The usage of a call that consumed nothing. */
+export const NO_USAGE: Usage = Object.freeze(usage({}, {}))
+
+/**
+ * A token count as a provider may report it, made safe: whole, ≥ 0, ≤ 10⁹. Providers have sent negative counts,
+ * strings and 1e18; none of them may become money.
+ */
+export function count(value: unknown): number {
+  if (typeof value !== 'number' || !(value > 0)) return 0
+  return value > 1e9 ? 1e9 : Math.ceil(value)
+}

@@ -1,0 +1,6 @@
+/**
+ * One language for shapes: zod says them, JSON Schema publishes them, ajv checks them. Faults name the deepest
+ * path that is wrong, what was found there, and what would be right.
+ */
+export { checker, jsonSchemaOf, type Checker, type Issue } from './check.ts'
+export { z } from 'zod'
