@@ -1,0 +1,101 @@
+import type {
+  Asked, ChatEvent, ChatReply, ChatRequest, Endpoint, Fault, JsonObject,
+} from '../core/index.ts'
+
+/**
+ * The two faces of a wire format. Inbound: a client speaks it to us. Outbound: we speak it to a provider.
+ * Everything here is synchronous and pure but for a decoder's own buffer; nothing here knows HTTP connections.
+ */
+
+/** What the answer says of itself, known from the moment that the call is committed to an endpoint. */
+export interface ReplyMeta {
+  /** `gen-…`: the id of the answer and of `GET /generation`. */
+  readonly id: string
+  /** Unix seconds. */
+  readonly created: number
+  /** The model that answers, `author/slug`. */
+  readonly model: string
+  /** The provider's display name. */
+  readonly provider: string
+  readonly tier?: string | null
+}
+
+/** An answer or an error as bytes to be sent. */
+export interface Rendered {
+  readonly status: number
+  readonly body: string
+}
+
+/** Turns the events of one reply into the bytes of one stream. One call, one string, one write. */
+export interface Encoder {
+  /** The bytes for a batch; may be empty. */
+  push(batch: readonly ChatEvent[]): string
+  /** What ends the stream; `metadata` (openrouter_metadata) rides on the last chunk. After a fault nothing follows. */
+  end(metadata?: JsonObject): string
+}
+
+export interface Inbound {
+  readonly dialect: string
+  /**
+   * Reads a body. `bytes` are those of the body where they may be spliced later.
+   * Faults name the deepest path: `messages[0].content[1].image_url.url`.
+   */
+  decode(body: unknown, bytes?: Uint8Array): { readonly asked: Asked } | { readonly fault: Fault }
+  /** A whole reply as a JSON body. A fault after partial output is a 200 whose choice says so (§3.3). */
+  reply(reply: ChatReply, meta: ReplyMeta, metadata?: JsonObject): Rendered
+  encoder(meta: ReplyMeta): Encoder
+  /** A failure before anything was sent. */
+  fault(fault: Fault, extra?: JsonObject): Rendered
+  /** A failure inside a stream of which headers or comments were sent already, but no block: whole frames. */
+  faultFrames(fault: Fault, meta: Partial<ReplyMeta> & { readonly id: string; readonly created: number }): string
+  /** Frames that keep a silent stream open (SSE comments). */
+  readonly heartbeat: string
+}
+
+/** The endpoint as a request is written for it, with what the face may need to make up. */
+export interface Target {
+  readonly endpoint: Endpoint
+  readonly stream: boolean
+  /** `provider.options.<slug>`: passthrough that goes into the body last. */
+  readonly options?: JsonObject
+  /** A stable, opaque id for the end user, for providers that demand one; never the raw one. */
+  readonly userId?: string
+}
+
+/** A request as it goes out; the address is `endpoint.baseUrl + path`. */
+export interface Outgoing {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Uint8Array
+  /** What the caller set and this endpoint or dialect has no word for: dropped, in OpenRouter's parameter names. */
+  readonly dropped: readonly string[]
+}
+
+/** Turns the bytes of one upstream stream into events. Never throws: what it cannot read is a `fault` event. */
+export interface Decoder {
+  /** The events that a read completes; may be none. After a fault or the last finish it returns none. */
+  push(bytes: Uint8Array): readonly ChatEvent[]
+  /** The upstream closed: closes what is open, decides the finish, or reports the cut. */
+  end(): readonly ChatEvent[]
+  /** The format's own end mark was read (`[DONE]`, `message_stop`): nothing that follows matters. */
+  readonly done?: boolean
+}
+
+export interface Outbound {
+  readonly dialect: string
+  /** Parts and fields that this wire format cannot carry; the laws except exactly these. */
+  readonly cannot: readonly string[]
+  /** Writes a request for an endpoint, or says why it cannot be written for it. */
+  encode(request: ChatRequest, target: Target): Outgoing | { readonly fault: Fault }
+  /** A whole answer of status 200 as events: the same grammar as a stream's. An error inside a 200 is a fault. */
+  decodeReply(body: Uint8Array, target: Target): readonly ChatEvent[]
+  decoder(target: Target): Decoder
+  /** An answer of another status (or a 200 that is no answer) as a fault. `headers` have lower-case names. */
+  decodeFault(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, body: Uint8Array, target: Target): Fault
+}
+
+export interface Dialect {
+  readonly name: string
+  readonly inbound?: Inbound
+  readonly outbound?: Outbound
+}

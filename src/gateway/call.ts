@@ -1,0 +1,49 @@
+import type { ReplyMeta } from '../dialects/index.ts'
+import type { Asked, EventStream, Fault, JsonObject, Need, Offer, Plan } from '../core/index.ts'
+
+/** One call of a caller, admitted: who asks, through which surface, for what. */
+export interface Call {
+  /** `gen-<unix seconds>-<random>`. */
+  readonly id: string
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
+  /** The monotonic clock at the last byte of the body: latency is counted from here. */
+  readonly startedAt: number
+  readonly asked: Asked
+  readonly surface: string
+  readonly key: { readonly id: string; readonly workspace: string }
+  readonly app: {
+    readonly referer: string | null
+    readonly title: string | null
+    readonly categories: readonly string[]
+    readonly userAgent: string | null
+  }
+  /** Aborted when the caller leaves. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * What became of a call. With `events` it is committed to one endpoint: `start`, blocks, one `finish` for each
+ * choice, then exactly one `usage` with its charge as the last event, by which time the generation is on record;
+ * or a `fault` as the last event.
+ */
+export type Outcome =
+  | { readonly meta: ReplyMeta; readonly events: EventStream; metadata(): JsonObject }
+  | { readonly fault: Fault; metadata(): JsonObject | undefined }
+
+/** What would be done with a request, and why; made without spending anything. */
+export interface Explanation {
+  readonly need: Need
+  readonly offers: readonly Offer[]
+  readonly plan: Plan
+}
+
+export interface Gateway {
+  /** Resolves when the call is committed to an endpoint or has failed; never rejects. */
+  generate(call: Call): Promise<Outcome>
+  explain(asked: Asked): Promise<Explanation | { readonly fault: Fault }>
+  /** Calls that have not reached their end. */
+  inFlight(): number
+  /** Resolves when no call is in flight. */
+  idle(): Promise<void>
+}

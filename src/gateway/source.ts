@@ -1,0 +1,166 @@
+import type { Outbound, Target } from '../dialects/index.ts'
+import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Fault } from '../core/index.ts'
+import type { Net, OutboundResponse } from '../net/index.ts'
+import type { LocalProvider } from '../providers/index.ts'
+
+/** Where the events of one attempt come from, read by read. */
+export interface Source {
+  /** The events that the next read completes, maybe none; null at the end. Rejects with a FaultError. */
+  next(): Promise<readonly ChatEvent[] | null>
+  /** Ends it at once. Safe at any time and more than once. */
+  abort(): void
+  readonly status: number | null
+}
+
+/** The longest body that a provider may send in one piece, and the longest error that is read. */
+const MAX_WHOLE_BYTES = 64 * 1024 * 1024
+const MAX_ERROR_BYTES = 64 * 1024
+/** How long the rest of a stream may take after its end mark, so that its socket can be used again. */
+const TAIL_MS = 1000
+
+export interface Exchange {
+  readonly net: Net
+  readonly outbound: Outbound
+  readonly target: Target
+  readonly request: ChatRequest
+  readonly headers: readonly string[]
+  readonly control: (abort: () => void) => void
+}
+
+/** What a provider's answer to a request came to: events to read, or a fault with what is known of it. */
+export type Opened =
+  | { readonly source: Source; readonly dropped: readonly string[] }
+  | { readonly fault: Fault; readonly status: number | null }
+
+/** Sends a request and reads the answer's head. Resolves; what goes wrong is a fault in the result. */
+export async function openUpstream(exchange: Exchange): Promise<Opened> {
+  const { outbound, target, request } = exchange
+  const { endpoint } = target
+  const outgoing = outbound.encode(request, target)
+  if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
+  let response: OutboundResponse
+  try {
+    response = await exchange.net.send({
+      url: endpoint.baseUrl + outgoing.path,
+      method: 'POST',
+      headers: headersFor(outgoing.headers, endpoint.forcedHeaders, exchange.headers, target.stream),
+      body: outgoing.body,
+      control: exchange.control,
+    })
+  } catch (error) {
+    return { fault: faultOf(error), status: null }
+  }
+  const { status } = response
+  try {
+    if (status === 200 && !response.headers['content-encoding'] && target.stream && !isWhole(response)) {
+      return { source: streamSource(response, outbound, target), dropped: outgoing.dropped }
+    }
+    if (status === 200 && !response.headers['content-encoding']) {
+      const body = await readAll(response, MAX_WHOLE_BYTES)
+      return { source: wholeSource(outbound.decodeReply(body, target), response), dropped: outgoing.dropped }
+    }
+    const body = await readAll(response, MAX_ERROR_BYTES, 'cut')
+    return { fault: outbound.decodeFault(status, response.headers, body, target), status }
+  } catch (error) {
+    response.abort()
+    return { fault: faultOf(error), status }
+  }
+}
+
+/** The source of a provider that answers in this process. */
+export function openLocal(local: LocalProvider, request: ChatRequest, target: Target, signal: AbortSignal): Source {
+  const iterator = local.stream(request, target.endpoint, signal)[Symbol.asyncIterator]()
+  return {
+    status: 200,
+    abort() {},
+    async next() {
+      const result = await iterator.next()
+      return result.done ? null : result.value
+    },
+  }
+}
+
+/** Some providers answer a streaming request with one JSON body, mostly an error with status 200. */
+function isWhole(response: OutboundResponse): boolean {
+  const type = response.headers['content-type']
+  return typeof type === 'string' && /^(application\/json|text\/html)/i.test(type)
+}
+
+function streamSource(response: OutboundResponse, outbound: Outbound, target: Target): Source {
+  const decoder = outbound.decoder(target)
+  let ended = false
+  return {
+    status: response.status,
+    abort: response.abort,
+    async next() {
+      if (ended) return null
+      const bytes = await response.read()
+      if (bytes === null) {
+        ended = true
+        return decoder.end()
+      }
+      const events = decoder.push(bytes)
+      if (!decoder.done) return events
+      ended = true
+      drain(response)
+      const last = decoder.end()
+      return last.length > 0 ? [...events, ...last] : events
+    },
+  }
+}
+
+function wholeSource(events: readonly ChatEvent[], response: OutboundResponse): Source {
+  let given = false
+  return {
+    status: response.status,
+    abort: response.abort,
+    next() {
+      if (given) return Promise.resolve(null)
+      given = true
+      return Promise.resolve(events)
+    },
+  }
+}
+
+/** Reads what follows the end mark, mostly nothing, so that the connection can serve the next call. */
+function drain(response: OutboundResponse): void {
+  const timer = setTimeout(response.abort, TAIL_MS)
+  const step = (): void => {
+    response.read().then((bytes) => bytes === null ? clearTimeout(timer) : step(), () => clearTimeout(timer))
+  }
+  step()
+}
+
+async function readAll(response: OutboundResponse, max: number, beyond: 'cut' | 'refuse' = 'refuse'): Promise<Uint8Array> {
+  let first: Uint8Array | null = null
+  let more: Uint8Array[] | null = null
+  let length = 0
+  for (;;) {
+    const chunk = await response.read()
+    if (chunk === null) break
+    length += chunk.length
+    if (length > max) {
+      response.abort()
+      if (beyond === 'refuse') throw new FaultError(fault('invalid-response', "The provider's answer was too large"))
+      break
+    }
+    if (first === null) first = chunk
+    else (more ??= [first]).push(chunk)
+  }
+  return more ? Buffer.concat(more) : first ?? EMPTY
+}
+
+const EMPTY = new Uint8Array(0)
+
+function headersFor(
+  own: Readonly<Record<string, string>>,
+  forced: Readonly<Record<string, string>> | null,
+  credential: readonly string[],
+  stream: boolean,
+): readonly string[] {
+  const headers = ['content-type', 'application/json', 'accept', stream ? 'text/event-stream' : 'application/json']
+  for (const name in own) headers.push(name, own[name]!)
+  if (forced) for (const name in forced) headers.push(name.toLowerCase(), forced[name]!)
+  headers.push(...credential)
+  return headers
+}
