@@ -39,7 +39,7 @@ export interface Preferences {
 /** What a request demands of an endpoint; the plan sees this and never the request. */
 export interface Need {
   readonly operation: 'chat'
-  /** Bytes of text in the prompt. */
+  /** Bytes of text in the prompt, as UTF-8: byte-level vocabularies never make more tokens than that. */
   readonly inputBytes: number
   /** An estimate of the prompt's tokens (bytes ÷ 4 and a share for each message and media part). */
   readonly inputTokens: number
@@ -48,6 +48,8 @@ export interface Need {
   readonly inputModalities: ReadonlySet<string>
   readonly outputModalities: ReadonlySet<string>
   readonly images: number
+  /** How many answers are asked for (`n`). */
+  readonly choices: number
   /** Parameters that are present in the request, in OpenRouter's names. */
   readonly parameters: ReadonlySet<string>
   readonly stream: boolean
@@ -72,9 +74,9 @@ export function needOf(request: ChatRequest, stream: boolean): Need {
           if (part.kind === 'image') images++
           break
         case 'tool-result': weigh(part.content); break
-        case 'tool-call': bytes += part.input.length + part.name.length; break
+        case 'tool-call': bytes += Buffer.byteLength(part.input) + part.name.length; break
         case 'native': break
-        default: bytes += part.text.length
+        default: bytes += Buffer.byteLength(part.text)
       }
     }
   }
@@ -82,7 +84,7 @@ export function needOf(request: ChatRequest, stream: boolean): Need {
     tokens += PER_MESSAGE_TOKENS
     weigh(message.parts)
   }
-  if (request.tools) bytes += JSON.stringify(request.tools).length
+  if (request.tools) bytes += Buffer.byteLength(JSON.stringify(request.tools))
   return {
     operation: 'chat',
     inputBytes: bytes,
@@ -91,6 +93,7 @@ export function needOf(request: ChatRequest, stream: boolean): Need {
     inputModalities,
     outputModalities: new Set(request.modalities ?? ['text']),
     images,
+    choices: request.choices ?? 1,
     parameters: parametersOf(request),
     stream,
   }

@@ -1,0 +1,116 @@
+import { usdFromNano, type Endpoint, type Need } from '../core/index.ts'
+import { estimatedCost, expectedOutput } from './cost.ts'
+import { perMillion } from './detail.ts'
+import { DEFAULT_POLICY, type RoutingPolicy } from './given.ts'
+import { MARK } from './order.ts'
+import type { Placed, RoutePlan } from './plan.ts'
+
+/** A plan as `POST /route/explain` and the command line print it. */
+export interface PlanExplanation {
+  readonly strategy: string
+  readonly models: readonly string[]
+  readonly need: {
+    /** Estimated. */
+    readonly prompt_tokens: number
+    readonly max_tokens: number | null
+    readonly input_modalities: readonly string[]
+    readonly output_modalities: readonly string[]
+    readonly parameters: readonly string[]
+  }
+  readonly candidates: readonly {
+    /** 1 is tried first. */
+    readonly position: number
+    readonly endpoint: string
+    readonly model: string
+    readonly provider: string
+    readonly provider_name: string
+    readonly tag: string
+    readonly tier: string
+    /** The key's label, safe to show. */
+    readonly credential: string
+    /** The share of first draws, 0–1; null where the order is fixed. */
+    readonly weight: number | null
+    /** The most that the call can cost, in US dollars. */
+    readonly worst_cost: number
+    /** US dollars per million tokens, as decimal strings. */
+    readonly price_per_million: { readonly prompt: string; readonly completion: string }
+    readonly simulated: boolean
+    readonly reasons: readonly string[]
+  }[]
+  readonly rejected: readonly {
+    readonly endpoint: string
+    readonly model: string
+    readonly provider: string
+    readonly why: string
+    readonly detail: string
+  }[]
+}
+
+/** Puts a plan into words and plain JSON. Spends nothing and decides nothing. */
+export function explain(plan: RoutePlan, need: Need, policy: RoutingPolicy = DEFAULT_POLICY): PlanExplanation {
+  const output = expectedOutput(need, policy)
+  const costOf = ({ price }: Endpoint): number => price === null ? 0 : estimatedCost(price, need, output)
+  const cheapest = Math.min(...plan.candidates.map((it) => costOf(it.endpoint)))
+  return {
+    strategy: plan.strategy,
+    models: plan.models,
+    need: {
+      prompt_tokens: need.inputTokens,
+      max_tokens: need.outputBound,
+      input_modalities: [...need.inputModalities],
+      output_modalities: [...need.outputModalities],
+      parameters: [...need.parameters],
+    },
+    candidates: plan.candidates.map((candidate, i) => {
+      const { endpoint, credential } = candidate
+      return {
+        position: i + 1,
+        endpoint: endpoint.id,
+        model: endpoint.model,
+        provider: endpoint.provider,
+        provider_name: endpoint.providerName,
+        tag: endpoint.tag,
+        tier: endpoint.tier,
+        credential: credential.label,
+        weight: candidate.weight === null ? null : Math.round(candidate.weight * 10_000) / 10_000,
+        worst_cost: usdFromNano(candidate.worst),
+        price_per_million: {
+          prompt: perMillion(endpoint.price?.rates.prompt ?? 0n),
+          completion: perMillion(endpoint.price?.rates.completion ?? 0n),
+        },
+        simulated: endpoint.simulated,
+        reasons: [
+          ...placeReasons(candidate),
+          ...priceReasons(costOf(endpoint), cheapest, plan.candidates.length),
+          ...drawReasons(candidate),
+        ],
+      }
+    }),
+    rejected: plan.rejected.map(({ endpoint, model, provider, why, detail }) => ({ endpoint, model, provider, why, detail })),
+  }
+}
+
+function placeReasons({ marks = 0 }: Placed): readonly string[] {
+  const has = (mark: number): boolean => (marks & mark) !== 0
+  return [
+    ...has(MARK.listed) ? ['named in provider.order'] : [],
+    ...has(MARK.tierAsked) ? ['of the tier that was asked for'] : [],
+    has(MARK.unstable) ? 'failed within the last seconds' : 'stable',
+    ...has(MARK.resting) ? ['its provider asked us to wait, or refused the key'] : [],
+    ...has(MARK.lacking) ? ['does not honour tools, structured output or verbosity as the request has them'] : [],
+    ...has(MARK.slow) ? ['misses a threshold of the request'] : [],
+    ...has(MARK.deprecated) ? ['deprecated'] : [],
+  ]
+}
+
+/** Costs are those of the estimated request, which the order goes by; `worst_cost` is another figure. */
+function priceReasons(cost: number, cheapest: number, compared: number): readonly string[] {
+  if (cost === 0) return ['free']
+  if (compared < 2) return []
+  if (cost === cheapest) return ['cheapest']
+  return cheapest === 0 ? ['not free'] : [`${Math.round(cost / cheapest * 100) / 100} times the cost of the cheapest`]
+}
+
+function drawReasons({ weight }: Placed): readonly string[] {
+  return weight ? [`drawn first with a share of ${Math.round(weight * 1000) / 10} %`] : []
+}

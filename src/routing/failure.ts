@@ -1,0 +1,214 @@
+import {
+  fault, REJECTIONS,
+  type Endpoint, type Fault, type Need, type Offer, type Plan, type Rejection, type RejectionReason,
+} from '../core/index.ts'
+import { missing } from './detail.ts'
+import { lacks } from './parameters.ts'
+import { outputShare } from './reject.ts'
+
+/** Reasons that no request could change: the rest is what the caller can act on, so it decides what the error is. */
+const FACTS: ReadonlySet<RejectionReason> = new Set([
+  'disabled', 'no_dialect', 'no_address', 'no_model_id', 'no_credential', 'no_price',
+])
+
+/** `availability.excluded_by`, in the words of openrouter-api §3.4. */
+const EXCLUDED_BY: Readonly<Partial<Record<RejectionReason, string>>> = {
+  data_policy: 'data_policy:training',
+  zdr: 'data_policy:zdr',
+  max_price: 'max_price',
+  context_length: 'context_length',
+  parameters: 'require_parameters',
+  quantization: 'quantization',
+  not_allowed: 'allowed_providers',
+  ignored: 'allowed_providers',
+}
+
+/** The field of the caller's body that a reason comes from. */
+const FIELDS: Readonly<Partial<Record<RejectionReason, string>>> = {
+  modality: 'messages',
+  context_length: 'messages',
+  max_output: 'max_tokens',
+  tier: 'service_tier',
+  variant: 'model',
+  not_allowed: 'provider.only',
+  ignored: 'provider.ignore',
+  data_policy: 'provider.data_collection',
+  zdr: 'provider.zdr',
+  quantization: 'provider.quantizations',
+  distillable: 'provider.enforce_distillable_text',
+  max_price: 'provider.max_price',
+  parameters: 'provider.require_parameters',
+}
+
+const PRIVACY: ReadonlySet<RejectionReason> = new Set(['data_policy', 'zdr'])
+
+const NAMED = 5
+
+/**
+ * What the caller is told when no endpoint can take the request: a 404 whose message begins with the words that
+ * OpenRouter's clients look for and then says why, group by group, or a 400 when the prompt is too long for all that
+ * would otherwise take it. `remedy` says what an operator would do to make a provider usable; without it the
+ * rejections' own sentences do.
+ */
+export function planFault(plan: Plan, offers: readonly Offer[], need: Need, remedy?: (provider: string) => string): Fault {
+  const { telling, acted } = tellingOf(plan, offers)
+  const reasons = new Set(telling.map((it) => it.why))
+  if (reasons.size === 1 && reasons.has('context_length')) return tooLong(plan, offers, need, telling)
+
+  const excludedBy = [...new Set(telling.map((it) => EXCLUDED_BY[it.why]).filter((it) => it !== undefined))]
+  const main = mostFrequent(telling)
+  const code = codeOf(reasons, acted, offers)
+  const message = [headline(telling, reasons, offers, need), ...groupsOf([...telling, ...plan.rejected.filter((it) => !telling.includes(it))], remedy)].join(' ')
+  return fault('no-endpoint', message, {
+    availability: {
+      ...availabilityOf(code, offers, telling),
+      ...(excludedBy.length > 0 && { excluded_by: excludedBy }),
+      ...(code === 'free_variant_ended' && { fallback_models: modelsOf(offers) }),
+      ...(main !== null && FIELDS[main.why] !== undefined && {
+        constraint: { field: fieldOf(main), detail: main.detail },
+      }),
+    },
+  })
+}
+
+/**
+ * The rejections that the error is about: what the caller's own conditions did. A tier that nobody asked for and a
+ * simulation that stood aside are bystanders: they must not turn "only groq is allowed" into "several reasons".
+ */
+function tellingOf(plan: Plan, offers: readonly Offer[]): { readonly telling: readonly Rejection[]; readonly acted: boolean } {
+  const simulated = new Set(endpointsOf(offers).filter((it) => it.simulated).map((it) => it.id))
+  const acted = plan.rejected.filter((it) => !FACTS.has(it.why))
+  const told = acted.filter((it) => it.why !== 'tier' && !simulated.has(it.endpoint))
+  if (told.length > 0) return { telling: told, acted: true }
+  return acted.length > 0 ? { telling: acted, acted: true } : { telling: plan.rejected, acted: false }
+}
+
+function tooLong(plan: Plan, offers: readonly Offer[], need: Need, telling: readonly Rejection[]): Fault {
+  const rejected = new Set(telling.map((it) => it.endpoint))
+  let roomiest: { readonly limit: number; readonly output: number } | null = null
+  for (const endpoint of endpointsOf(offers)) {
+    if (!rejected.has(endpoint.id)) continue
+    const limit = Math.min(endpoint.maxPromptTokens ?? Infinity, endpoint.contextLength ?? Infinity)
+    if (roomiest === null || limit > roomiest.limit) roomiest = { limit, output: outputShare(endpoint, need) }
+  }
+  const { limit, output } = roomiest ?? { limit: 0, output: 0 }
+  // Digits without separators: clients read the two numbers out of this sentence to cut their history down.
+  const message = `This endpoint's maximum context length is ${limit} tokens. However, you requested about `
+    + `${need.inputTokens + output} tokens (${need.inputTokens} of input, ${output} for the output). `
+    + 'Shorten the messages, lower max_tokens, or name a model with a larger context in models.'
+  return fault('context-length', message, {
+    field: 'messages',
+    availability: {
+      ...availabilityOf('constraint_filtered', offers, telling),
+      excluded_by: ['context_length'],
+      constraint: { field: 'messages', detail: plan.rejected.find((it) => it.why === 'context_length')!.detail },
+    },
+  })
+}
+
+function availabilityOf(code: string, offers: readonly Offer[], telling: readonly Rejection[]): Record<string, unknown> {
+  const providers = [...new Set(telling.map((it) => it.provider))]
+  return {
+    code,
+    retryable: false,
+    requested_models: offers.map((offer) => offer.requested),
+    ...(providers.length > 0 && { affected_providers: providers.slice(0, 4 * NAMED) }),
+  }
+}
+
+/** OpenRouter's code for what stood in the way. */
+function codeOf(reasons: ReadonlySet<RejectionReason>, acted: boolean, offers: readonly Offer[]): string {
+  if (!acted) return 'no_endpoints'
+  if ([...reasons].every((why) => PRIVACY.has(why))) return 'privacy_restricted'
+  const lone = reasons.size === 1 && reasons.has('variant')
+  if (lone && offers.some((it) => it.variants.includes('free'))) return 'free_variant_ended'
+  return 'constraint_filtered'
+}
+
+/** The first sentence: where one condition is to blame, in the words that clients know. */
+function headline(
+  telling: readonly Rejection[], reasons: ReadonlySet<RejectionReason>, offers: readonly Offer[], need: Need,
+): string {
+  const models = modelsOf(offers).join(', ')
+  const only = reasons.size === 1 ? telling[0]!.why : null
+  const rejected = new Set(telling.map((it) => it.endpoint))
+  const endpoints = (): readonly Endpoint[] => endpointsOf(offers).filter((it) => rejected.has(it.id))
+  switch (only) {
+    case 'parameters':
+      return need.parameters.has('tools') && endpoints().every((it) => lacks(it, 'tools'))
+        ? 'No endpoints found that support tool use.' : 'No endpoints found that can handle the requested parameters.'
+    case 'modality': {
+      const untaken = new Set(endpoints().flatMap((it) => missing(it.inputModalities, need.inputModalities)))
+      if (untaken.size > 0) return `No endpoints found that support ${[...untaken].join(' and ')} input.`
+      const ungiven = new Set(endpoints().flatMap((it) => missing(it.outputModalities, need.outputModalities)))
+      return `No endpoints found that support ${[...ungiven].join(' and ')} output.`
+    }
+    case 'data_policy':
+    case 'zdr': return `No endpoints found matching your data policy (${FIELDS[only]}).`
+    case 'not_allowed':
+      return `No allowed providers are available for the selected model. Providers serving ${models}: ${namesOf(telling)}, `
+        + `but ${telling[0]!.detail}.`
+    case 'ignored': return `All providers have been ignored. Providers serving ${models}: ${namesOf(telling)}.`
+    case 'max_price': return 'No endpoints found within provider.max_price.'
+    case 'quantization': return 'No endpoints found with a quantization that provider.quantizations allows.'
+    case 'max_output': return 'No endpoints found that give as many output tokens as max_tokens asks for.'
+    case 'variant': return `No endpoints found for ${offers.map((offer) => offer.requested).join(', ')}.`
+    default: {
+      if ([...reasons].every((why) => PRIVACY.has(why)) && reasons.size > 0) {
+        return 'No endpoints found matching your data policy (provider.data_collection, provider.zdr).'
+      }
+      return `No endpoints found for ${models}${telling.length === 0 ? ': nobody serves it here' : ''}.`
+    }
+  }
+}
+
+/** One sentence for each reason: who, and why. What a group has in common is said once, with the first one's figures. */
+function groupsOf(rejected: readonly Rejection[], remedy: ((provider: string) => string) | undefined): readonly string[] {
+  const groups = new Map<RejectionReason, Rejection[]>()
+  for (const it of rejected) {
+    const group = groups.get(it.why)
+    if (group) group.push(it)
+    else groups.set(it.why, [it])
+  }
+  return [...groups].map(([why, group]) => {
+    if (why === 'no_credential' && remedy) return `No key for ${namesOf(group, remedy)}.`
+    if (why === 'no_credential') return `${sentenceOf(group)}.`
+    if (new Set(group.map((it) => it.detail)).size === 1) return `${namesOf(group)}: ${group[0]!.detail}.`
+    return `${namesOf(group)}: ${REJECTIONS[why]} (${group[0]!.provider}: ${group[0]!.detail}).`
+  })
+}
+
+/** The first five details of a group, where each says something of its own, and how many more there are. */
+function sentenceOf(group: readonly Rejection[]): string {
+  const details = [...new Set(group.map((it) => it.detail))]
+  const said = details.slice(0, NAMED).join('; ')
+  return said.charAt(0).toUpperCase() + said.slice(1) + (details.length > NAMED ? `; and ${details.length - NAMED} more` : '')
+}
+
+/** The first five providers of a group and how many more there are. */
+function namesOf(group: readonly Rejection[], note?: (provider: string) => string): string {
+  const providers = [...new Set(group.map((it) => it.provider))]
+  const named = providers.slice(0, NAMED).map((slug) => note ? `${slug} (${note(slug)})` : slug).join(', ')
+  return providers.length > NAMED ? `${named} and ${providers.length - NAMED} more` : named
+}
+
+function fieldOf({ why, detail }: Rejection): string {
+  if (why !== 'not_allowed') return FIELDS[why]!
+  return detail.includes('provider.order') ? 'provider.order' : 'provider.only'
+}
+
+function mostFrequent(rejected: readonly Rejection[]): Rejection | null {
+  const counts = new Map<RejectionReason, number>()
+  for (const { why } of rejected) counts.set(why, (counts.get(why) ?? 0) + 1)
+  let best: Rejection | null = null
+  for (const it of rejected) if (best === null || counts.get(it.why)! > counts.get(best.why)!) best = it
+  return best
+}
+
+function endpointsOf(offers: readonly Offer[]): readonly Endpoint[] {
+  return offers.flatMap((offer) => offer.endpoints)
+}
+
+function modelsOf(offers: readonly Offer[]): readonly string[] {
+  return [...new Set(offers.map((offer) => offer.model.id))]
+}

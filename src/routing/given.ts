@@ -1,0 +1,68 @@
+import type { Credential, EndpointId, ModelId, Percentiles, Preferences } from '../core/index.ts'
+
+/** What was measured at one endpoint in the last minutes; a group is null when nothing was measured in it. */
+export interface Figures {
+  /** Milliseconds to the first token; `p90` is what 90 % of requests did not exceed. */
+  readonly latency: Required<Percentiles> | null
+  /** Output tokens per second; `p90` is what 90 % of requests reached, so it is below `p50`. */
+  readonly throughput: Required<Percentiles> | null
+  /** How many answers the figures rest on. */
+  readonly samples: number
+}
+
+/** What a plan asks of health. The last question may be left out: then no key ever rests. */
+export interface HealthView {
+  /** Whether the endpoint had a significant outage within the window. */
+  unstable(endpoint: EndpointId, now: number): boolean
+  figures(endpoint: EndpointId, now: number): Figures | null
+  /**
+   * Until when (ms epoch) this key should be left alone at this endpoint: the provider said so with a 429, or refused
+   * the key. Not later than `now` means that it may be used.
+   */
+  restsUntil?(endpoint: EndpointId, credential: string, now: number): number
+}
+
+/** The operator's part of the rules. */
+export interface RoutingPolicy {
+  /** How long a significant outage keeps an endpoint behind the others, in ms. */
+  readonly outageWindowMs: number
+  readonly attemptsPerModel: number
+  readonly attemptsInAll: number
+  /**
+   * What happens to an endpoint that gives fewer output tokens than the caller's bound. `clamp`: it stays, and the
+   * gateway lowers the bound to what it gives. `drop`: it is rejected, as OpenRouter does.
+   */
+  readonly maxOutput: 'clamp' | 'drop'
+  /** Output tokens that a request is taken to need when prices are compared; the caller's bound lowers it. */
+  readonly expectedOutputTokens: number
+  /** Output tokens that the worst cost counts where neither the caller nor the endpoint knows a limit. */
+  readonly unboundedOutputTokens: number
+}
+
+export const DEFAULT_POLICY: RoutingPolicy = Object.freeze({
+  outageWindowMs: 30_000,
+  attemptsPerModel: 3,
+  attemptsInAll: 6,
+  maxOutput: 'clamp',
+  expectedOutputTokens: 500,
+  unboundedOutputTokens: 128_000,
+})
+
+/** Everything that a plan depends on beside the need and the offers; the same in gives the same plan. */
+export interface Given {
+  readonly preferences: Preferences
+  /** The keys that a provider may be called with, best first. A provider that needs none has one that says so. */
+  credentials(provider: string): readonly Credential[]
+  readonly health: HealthView
+  readonly policy: RoutingPolicy
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** Uniform in [0, 1). */
+  random(): number
+  /** The request's `service_tier`: auto, default, fast, flex, priority, scale. */
+  readonly serviceTier?: string | null
+  /** What an operator would do to make a provider usable, in a phrase: `set GROQ_API_KEY`. */
+  remedy?(provider: string): string
+  /** Whether the author of a model permits distillation; null, or no function, is not known and counts as no. */
+  distillable?(model: ModelId): boolean | null
+}

@@ -1,0 +1,148 @@
+import { ratesFor } from '../core/index.ts'
+import type { DataPolicy, Endpoint, Need, Offer, RejectionReason } from '../core/index.ts'
+import { isFree } from './cost.ts'
+import type { Given } from './given.ts'
+import { coversEndpoint, isTierName, meansEndpoint } from './match.ts'
+import { lacks } from './parameters.ts'
+import type { Wishes } from './wishes.ts'
+
+/** What an endpoint of one model is judged by. */
+export interface Case {
+  readonly need: Need
+  readonly offer: Offer
+  readonly wishes: Wishes
+  readonly given: Given
+  /** `service_tier: flex` and the model has a flex endpoint that can be called: then nothing else will do. */
+  readonly flexOnly: boolean
+  /** Simulated endpoints may answer: they were asked for, or no real one can be called. */
+  readonly simulation: boolean
+  /** The simulation was asked for, so that a real endpoint may not answer. */
+  readonly demo: boolean
+  readonly free: boolean
+}
+
+export function caseOf(need: Need, offer: Offer, wishes: Wishes, given: Given): Case {
+  const demo = offer.variants.includes('demo')
+  const callable = (endpoint: Endpoint): boolean => whyNotCallable(endpoint, given) === null
+  return {
+    need, offer, wishes, given, demo,
+    free: offer.variants.includes('free'),
+    flexOnly: wishes.tier === 'flex' && offer.endpoints.some((it) => it.tier === 'flex' && callable(it)),
+    simulation: demo || !offer.endpoints.some((it) => it.simulated)
+      || !offer.endpoints.some((it) => !it.simulated && callable(it)),
+  }
+}
+
+/** The first reason why an endpoint is not a candidate, or null: its own facts, the request's needs, then its wishes. */
+export function whyNot(endpoint: Endpoint, of: Case): RejectionReason | null {
+  return whyNotCallable(endpoint, of.given) ?? whyNotFitting(endpoint, of) ?? whyNotWished(endpoint, of)
+}
+
+/**
+ * What keeps an endpoint from being called at all here, whatever the request. A simulated one runs in this process:
+ * it needs no address, dialect or key.
+ */
+export function whyNotCallable(endpoint: Endpoint, given: Given): RejectionReason | null {
+  if (endpoint.disabled) return 'disabled'
+  if (!endpoint.simulated) {
+    if (endpoint.dialect === null) return 'no_dialect'
+    if (endpoint.baseUrl === null) return 'no_address'
+    if (endpoint.upstreamModel === '') return 'no_model_id'
+    if (given.credentials(endpoint.provider).length === 0) return 'no_credential'
+  }
+  return endpoint.price === null ? 'no_price' : null
+}
+
+function whyNotFitting(endpoint: Endpoint, of: Case): RejectionReason | null {
+  const { need } = of
+  if (!holdsAll(endpoint.inputModalities, need.inputModalities)) return 'modality'
+  if (!holdsAll(endpoint.outputModalities, need.outputModalities)) return 'modality'
+  if (endpoint.maxPromptTokens !== null && need.inputTokens > endpoint.maxPromptTokens) return 'context_length'
+  if (endpoint.contextLength !== null && need.inputTokens + outputShare(endpoint, need) > endpoint.contextLength) {
+    return 'context_length'
+  }
+  if (of.given.policy.maxOutput === 'drop' && exceedsOutput(endpoint, need)) return 'max_output'
+  if (!tierAsked(endpoint, of)) return 'tier'
+  return variantAsked(endpoint, of) ? null : 'variant'
+}
+
+function whyNotWished(endpoint: Endpoint, of: Case): RejectionReason | null {
+  const { wishes } = of
+  const { preferences } = wishes
+  if (wishes.only !== null && !names(wishes.only, endpoint, wishes)) return 'not_allowed'
+  if (wishes.closed && !names(wishes.order!, endpoint, wishes)) return 'not_allowed'
+  // A denial is read widely: whoever bans a provider does not mean to keep its dearer tier.
+  if (wishes.ignore !== null && wishes.ignore.some((entry) => coversEndpoint(entry, endpoint))) return 'ignored'
+  if (preferences.dataCollection === 'deny' && !collectsNothing(endpoint.dataPolicy)) return 'data_policy'
+  if (preferences.zdr && !keepsNothing(endpoint.dataPolicy)) return 'zdr'
+  const quantization = endpoint.quantization?.toLowerCase() ?? 'unknown'
+  if (wishes.quantizations !== null && !wishes.quantizations.has(quantization)) return 'quantization'
+  if (preferences.enforceDistillableText && of.given.distillable?.(endpoint.model) !== true) return 'distillable'
+  if (preferences.maxPrice && overpriced(endpoint, of) !== null) return 'max_price'
+  if (preferences.requireParameters) {
+    for (const parameter of of.need.parameters) if (lacks(endpoint, parameter)) return 'parameters'
+  }
+  return null
+}
+
+/** No modality stated is no limit: rows that an operator writes for a local server seldom have any. */
+function holdsAll(has: ReadonlySet<string>, wanted: ReadonlySet<string>): boolean {
+  if (has.size === 0) return true
+  for (const one of wanted) if (!has.has(one)) return false
+  return true
+}
+
+/** Output tokens that the caller's bound takes from the window; the gateway lowers a bound above the endpoint's cap. */
+export function outputShare(endpoint: Endpoint, need: Need): number {
+  const bound = need.outputBound ?? 0
+  return endpoint.maxOutputTokens !== null && endpoint.maxOutputTokens < bound ? endpoint.maxOutputTokens : bound
+}
+
+function exceedsOutput(endpoint: Endpoint, need: Need): boolean {
+  return need.outputBound !== null && endpoint.maxOutputTokens !== null && need.outputBound > endpoint.maxOutputTokens
+}
+
+function tierAsked(endpoint: Endpoint, of: Case): boolean {
+  const { wishes, offer } = of
+  if (endpoint.tier === 'default') return !of.flexOnly
+  if (endpoint.tier === wishes.tier) return true
+  if (wishes.order?.some((entry) => isTierName(entry, endpoint))) return true
+  if (wishes.only?.some((entry) => isTierName(entry, endpoint))) return true
+  return offer.variants.includes(endpoint.tier === 'priority' ? 'nitro' : 'floor')
+}
+
+function variantAsked(endpoint: Endpoint, of: Case): boolean {
+  if (endpoint.simulated ? !of.simulation : of.demo) return false
+  return !of.free || isFree(endpoint.price!)
+}
+
+/** Whether one of the entries of `only` or `order` means the endpoint. */
+export function names(entries: readonly string[], endpoint: Endpoint, wishes: Wishes): boolean {
+  return entries.some((entry) => meansEndpoint(entry, endpoint, wishes.tier))
+}
+
+function collectsNothing(policy: DataPolicy): boolean {
+  return policy.training === false && keepsNothing(policy)
+}
+
+/** Nothing is kept only where that is stated; a statement that contradicts itself counts for the worse. */
+export function keepsNothing(policy: DataPolicy): boolean {
+  if (policy.retentionDays !== null) return policy.retentionDays === 0 && policy.retainsPrompts !== true
+  return policy.retainsPrompts === false
+}
+
+/** The first price above the caller's cap, at the rates that hold for the estimated prompt. */
+export function overpriced(endpoint: Endpoint, of: Case): 'prompt' | 'completion' | 'request' | 'image' | 'audio' | null {
+  const caps = of.wishes.preferences.maxPrice!
+  const rates = ratesFor(endpoint.price!, of.need.inputTokens)
+  for (const key of PRICE_KEYS) {
+    const cap = caps[key]
+    if (cap === undefined) continue
+    // Audio without a price of its own is charged as prompt.
+    const rate = rates[key] ?? (key === 'audio' && of.need.inputModalities.has('audio') ? rates.prompt : undefined)
+    if (rate !== undefined && rate > cap) return key
+  }
+  return null
+}
+
+const PRICE_KEYS = ['prompt', 'completion', 'request', 'image', 'audio'] as const
