@@ -23,6 +23,7 @@ export const MAY_PARSE_JSON = [
   'src/store/', // columns that we wrote ourselves
   'src/catalog/', // seed files and overlay, checked row by row after
   'src/config.ts', // the operator's file, checked key by key after
+  'src/cli.ts', // what the operator typed, checked by the room that it is for
 ]
 
 const DATABASES = new Set(['sqlite', 'postgres', 'postgresql'])

@@ -23,17 +23,19 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   testing: ['core', 'schema', 'dialects', 'net', 'store', 'app', 'config', 'ambient'],
 
   ambient: ['core'],
-  config: ['core', 'schema'],
+  config: ['core', 'schema', 'catalog'],
   app: [
     'core', 'schema', 'dialects', 'providers', 'catalog', 'routing', 'stages', 'gateway', 'net', 'accounts', 'stats',
     'store', 'jobs', 'http', 'ambient', 'config',
   ],
-  main: ['core', 'app', 'config', 'ambient'],
-  cli: ['core', 'app', 'catalog', 'config', 'ambient', 'main', 'testing'],
+  main: ['core', 'app', 'config', 'ambient', 'welcome', 'offline'],
+  welcome: ['app'],
+  offline: ['core', 'accounts', 'catalog', 'dialects', 'gateway', 'net', 'store', 'app', 'config'],
+  cli: ['core', 'offline', 'config', 'ambient', 'testing'],
 }
 
 /** Files of src/ that are not rooms. */
-export const TOP_FILES = ['main', 'cli', 'app', 'config', 'ambient']
+export const TOP_FILES = ['main', 'cli', 'app', 'config', 'ambient', 'welcome', 'offline']
 export const ROOMS = Object.keys(MAY_IMPORT).filter(name => !TOP_FILES.includes(name))
 
 const TESTS = String.raw`\.test\.ts$`

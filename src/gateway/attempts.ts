@@ -11,6 +11,7 @@ import { openLocal, openUpstream, type Opened, type Source } from './source.ts'
 
 /** Milliseconds that each stretch of an attempt may take. */
 export interface Timeouts {
+  readonly connectMs: number
   /** From sending the request to the first block, on an ordinary model and on one that reasons first. */
   readonly firstTokenMs: number
   readonly firstTokenReasoningMs: number
@@ -217,6 +218,7 @@ async function open(
   return openUpstream({
     net: parts.net, outbound, target, request,
     headers: parts.providers().headers(candidate.credential),
+    connectMs: parts.timeouts(endpoint.provider).connectMs,
     control,
   })
 }

@@ -1,5 +1,6 @@
 import type { ReplyMeta } from '../dialects/index.ts'
-import type { Asked, EventStream, Fault, JsonObject, Need, Offer, Plan } from '../core/index.ts'
+import type { Asked, EventStream, Fault, JsonObject } from '../core/index.ts'
+import type { PlanExplanation } from '../routing/index.ts'
 
 /** One call of a caller, admitted: who asks, through which surface, for what. */
 export interface Call {
@@ -32,11 +33,7 @@ export type Outcome =
   | { readonly fault: Fault; metadata(): JsonObject | undefined }
 
 /** What would be done with a request, and why; made without spending anything. */
-export interface Explanation {
-  readonly need: Need
-  readonly offers: readonly Offer[]
-  readonly plan: Plan
-}
+export type Explanation = PlanExplanation & { readonly ignored: readonly string[] }
 
 export interface Gateway {
   /** Resolves when the call is committed to an endpoint or has failed; never rejects. */

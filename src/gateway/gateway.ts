@@ -6,7 +6,7 @@ import {
 } from '../core/index.ts'
 import type { Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
-import { plan as makePlan, planFault, type Health, type RoutingPolicy } from '../routing/index.ts'
+import { explain, plan as makePlan, planFault, type Health, type RoutingPolicy } from '../routing/index.ts'
 import { tryCandidates, type Committed, type Timeouts, type Tried } from './attempts.ts'
 import type { Call, Explanation, Gateway, Outcome } from './call.ts'
 import { metadataOf } from './metadata.ts'
@@ -126,7 +126,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     async explain(asked) {
       const prepared = await prepare(parts, asked)
       if ('fault' in prepared) return prepared
-      return { ...planFor(prepared), offers: prepared.offers } satisfies Explanation
+      const { plan, need } = planFor(prepared)
+      return { ...explain(plan, need, parts.policy()), ignored: prepared.asked.ignored } satisfies Explanation
     },
     inFlight: () => inFlight,
     idle: () => inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve)),

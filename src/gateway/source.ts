@@ -24,6 +24,7 @@ export interface Exchange {
   readonly target: Target
   readonly request: ChatRequest
   readonly headers: readonly string[]
+  readonly connectMs: number
   readonly control: (abort: () => void) => void
 }
 
@@ -45,6 +46,7 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
       method: 'POST',
       headers: headersFor(outgoing.headers, endpoint.forcedHeaders, exchange.headers, target.stream),
       body: outgoing.body,
+      connectMs: exchange.connectMs,
       control: exchange.control,
     })
   } catch (error) {

@@ -10,8 +10,8 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close()
 })
 
-function net(connectMs = 500): Net {
-  const made = createNet({ connectMs })
+function net(): Net {
+  const made = createNet()
   closers.push(() => made.close())
   return made
 }
@@ -33,7 +33,7 @@ async function listening(server: Server): Promise<string> {
 
 const http = (handler: (req: IncomingMessage, res: ServerResponse) => void) => listening(createHttpServer(handler))
 const raw = (handler: (socket: Socket) => void) => listening(createServer(handler))
-const post = (url: string) => ({ url, method: 'POST' as const, headers: [], body: '{}' })
+const post = (url: string) => ({ url, method: 'POST' as const, headers: [], body: '{}', connectMs: 500 })
 
 async function rest(response: OutboundResponse): Promise<string> {
   let text = ''

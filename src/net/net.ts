@@ -7,6 +7,8 @@ export interface OutboundRequest {
   /** Names and values in turn, as they go on the wire. */
   readonly headers: readonly string[]
   readonly body: string | Uint8Array | null
+  /** Bounds TCP and TLS together, in milliseconds. */
+  readonly connectMs: number
   /** Is handed the way to abort the exchange before anything is sent: works at any time, also while connecting. */
   readonly control?: (abort: () => void) => void
 }
@@ -43,17 +45,17 @@ interface Origin {
 }
 
 /**
- * Pools of HTTP/1.1 connections, one for each origin, driven through undici's dispatch: its handlers cost a third
+ * Pools of HTTP/1.1 connections, one for each origin and connect timeout, driven through undici's dispatch: its handlers cost a third
  * of `fetch`, and abort and pause without an AbortController. HTTP/2 stays off (nodejs/undici#5566: abort leak).
- * `connectMs` bounds TCP and TLS together.
  */
-export function createNet(given: { readonly connectMs: number }): Net {
+export function createNet(): Net {
   const origins = new Map<string, Origin>()
 
-  const originOf = (name: string): Origin => {
-    let origin = origins.get(name)
+  const originOf = (name: string, connectMs: number): Origin => {
+    const key = `${name} ${connectMs}`
+    let origin = origins.get(key)
     if (origin) return origin
-    const connect = buildConnector({ timeout: given.connectMs, keepAlive: true, allowH2: false })
+    const connect = buildConnector({ timeout: connectMs, keepAlive: true, allowH2: false })
     const created: Origin = {
       connects: 0,
       pool: new Pool(name, {
@@ -71,7 +73,7 @@ export function createNet(given: { readonly connectMs: number }): Net {
         },
       }),
     }
-    origins.set(name, origin = created)
+    origins.set(key, origin = created)
     return origin
   }
 
@@ -80,7 +82,7 @@ export function createNet(given: { readonly connectMs: number }): Net {
       const slash = request.url.indexOf('/', request.url.indexOf('://') + 3)
       const name = slash < 0 ? request.url : request.url.slice(0, slash)
       const path = slash < 0 ? '/' : request.url.slice(slash)
-      const origin = originOf(name)
+      const origin = originOf(name, request.connectMs)
       const before = origin.connects
       try {
         return await exchange(origin.pool, path, request)

@@ -60,6 +60,8 @@ export function createProviders(given: {
   readonly secret: (variable: string) => string | null
   /** Providers that were found running on this machine. */
   readonly discovered?: ReadonlySet<string>
+  /** Providers that answer in this process: always there, and no sign that anything real is. */
+  readonly builtin?: ReadonlySet<string>
 }): Providers {
   const entries = new Map<string, Entry>()
   const remedies = new Map<string, string>()
@@ -71,6 +73,10 @@ export function createProviders(given: {
     remedies.set(row.slug, remedyFor(row, variables))
     if (grant?.enabled === false) {
       remedies.set(row.slug, `remove "enabled: false" from providers.${row.slug}`)
+      continue
+    }
+    if (given.builtin?.has(row.slug)) {
+      entries.set(row.slug, entry(row, null, null))
       continue
     }
     if (row.auth.scheme === 'none' || (row.kind === 'local' && !grant?.apiKey)) {
@@ -85,6 +91,7 @@ export function createProviders(given: {
     if (variable !== undefined) claimed.add(variable)
   }
 
+  const real = [...entries.keys()].filter((slug) => !given.builtin?.has(slug))
   return {
     credentials(provider) {
       const found = entries.get(provider)
@@ -92,8 +99,8 @@ export function createProviders(given: {
     },
     headers: (credential) => entries.get(credential.provider)?.headers ?? NO_HEADERS,
     remedy: (provider) => remedies.get(provider) ?? `add providers.${provider}.api_key to the configuration`,
-    usable: () => entries.size > 0,
-    enabled: () => [...entries.keys()],
+    usable: () => real.length > 0,
+    enabled: () => real,
   }
 }
 

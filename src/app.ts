@@ -1,0 +1,204 @@
+import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
+import { createCatalog, DEMO, type Catalog } from './catalog/index.ts'
+import type { Config } from './config.ts'
+import type { Ambient, Generation } from './core/index.ts'
+import { DIALECTS, parseUpstream } from './dialects/index.ts'
+import { createGateway, createTokenCounter, type Gateway, type Timeouts } from './gateway/index.ts'
+import { createHttp, type Http, type Log } from './http/index.ts'
+import { createNet, type Net } from './net/index.ts'
+import { createDemo, createProviders, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
+import { createHealth, DEFAULT_POLICY, HEALTH_RULES, type RoutingPolicy } from './routing/index.ts'
+import { contextCompression, reasoningExclude } from './stages/index.ts'
+import { createStats, type Stats } from './stats/index.ts'
+import { openStore, type Store } from './store/index.ts'
+
+/** The composition root: the only file that knows every room. */
+
+/** Everything that a call passes through once it is admitted, without a server and without a database. */
+export interface CallPath {
+  readonly catalog: Catalog
+  readonly gateway: Gateway
+  providers(): Providers
+  /** Servers that were found on this machine at the last look. */
+  locals(): readonly LocalFinding[]
+  /** Takes a new configuration into force. Throws a ConfigError, and keeps the old one, when it is bad. */
+  reload(config: Config): void
+  close(): Promise<void>
+}
+
+export interface App extends Omit<CallPath, 'close'> {
+  readonly store: Store
+  readonly accounts: Accounts
+  readonly stats: Stats
+  readonly http: Http
+  /** Ends calls in good order within the grace, writes what is left, and closes everything. */
+  close(graceMs: number, settleMs?: number): Promise<void>
+}
+
+/** How often keys that other processes changed are taken up: a CLI's key works, and a revoked one stops, within 2 s. */
+const REFRESH_MS = 1000
+const PROBE_MS = 200
+const PROBE_MAX_BYTES = 1024 * 1024
+const BUILTIN: ReadonlySet<string> = new Set([DEMO])
+
+export async function createApp(given: {
+  readonly config: Config
+  readonly ambient: Ambient
+  readonly log: Log
+  readonly version: string
+}): Promise<App> {
+  const { ambient, log, config } = given
+  const onError = (error: Error): void => log.error({ error: error.message }, 'background work failed')
+  const store = await openStore({ url: config.databaseUrl, home: config.home })
+  const peppers = await openPeppers({ store, home: config.home, ambient })
+  const accounts = createAccounts({ store, ambient, peppers, onError })
+  const stats = createStats({ store, ambient, onError })
+  const path = await createCallPath({ config, ambient, record: stats.record, onError })
+  const http = createHttp({
+    ambient, log, version: given.version, limits: config.limits,
+    dialects: DIALECTS, catalog: path.catalog, accounts, stats, gateway: path.gateway,
+    hasCredential: (provider) => path.providers().credentials(provider).length > 0,
+  })
+
+  await accounts.refresh()
+  const refreshing = setInterval(() => void accounts.refresh().catch(onError), REFRESH_MS)
+  refreshing.unref()
+
+  return {
+    ...path, store, accounts, stats, http,
+    async close(graceMs, settleMs = 0) {
+      clearInterval(refreshing)
+      await http.drain(graceMs, settleMs)
+      await http.close()
+      await path.gateway.idle()
+      await stats.close()
+      accounts.close()
+      await path.close()
+      await store.close()
+    },
+  }
+}
+
+/** What a call passes through: catalogue, providers, health, gateway, and the way out. Looks for local servers first. */
+export async function createCallPath(given: {
+  readonly config: Config
+  readonly ambient: Ambient
+  readonly record: (generation: Generation) => void
+  readonly onError?: (error: Error) => void
+}): Promise<CallPath> {
+  const { ambient } = given
+  let config = given.config
+  const net = createNet()
+  const tokens = createTokenCounter()
+  const health = createHealth({ ...HEALTH_RULES, outageWindowMs: config.routing.outageWindowMs })
+  const catalog = createCatalog(catalogInput(config))
+
+  let found: readonly LocalFinding[] = []
+  let providers = providersOf(catalog, config, found)
+  const settle = (): void => {
+    providers = providersOf(catalog, config, found)
+    catalog.simulate(!providers.usable())
+  }
+  const look = async (): Promise<void> => {
+    const before = found
+    found = config.discoverLocal
+      ? await discoverLocal((url) => getJson(net, url, { timeoutMs: PROBE_MS, maxBytes: PROBE_MAX_BYTES })) : []
+    for (const provider of new Set([...before, ...found].map((finding) => finding.provider))) {
+      catalog.discovered(provider, rowsOf(found.filter((finding) => finding.provider === provider)))
+    }
+    settle()
+  }
+  await look()
+
+  const gateway = createGateway({
+    offer: (reference) => catalog.snapshot().offer(reference),
+    stages: [contextCompression(), reasoningExclude()],
+    dialects: DIALECTS,
+    locals: new Map([[DEMO, createDemo({ pace: config.demoPace })]]),
+    providers: () => providers,
+    health,
+    policy: (): RoutingPolicy => ({ ...DEFAULT_POLICY, ...config.routing }),
+    timeouts: (provider): Timeouts => {
+      const own = config.providers[provider]?.timeouts
+      return own ? { ...config.timeouts, ...own } : config.timeouts
+    },
+    net, tokens, record: given.record, ambient,
+  })
+  return {
+    catalog, gateway,
+    providers: () => providers,
+    locals: () => found,
+    reload(next) {
+      catalog.reload(catalogInput(next))
+      config = next
+      settle()
+      look().catch(given.onError ?? (() => {}))
+    },
+    async close() {
+      await tokens.close()
+      await net.close()
+    },
+  }
+}
+
+/** What the catalogue is made from: the operator's rows, and the dialects that can be spoken here. */
+export function catalogInput(config: Config): Parameters<typeof createCatalog>[0] {
+  const faces = [...DIALECTS.values()].filter((dialect) => dialect.outbound).map((dialect) => dialect.name)
+  return { overlay: config.overlay, faces: new Set(faces), settings: config.settings }
+}
+
+function providersOf(catalog: Catalog, config: Config, found: readonly LocalFinding[]): Providers {
+  return createProviders({
+    rows: catalog.snapshot().providers.values(),
+    grant: (slug) => {
+      const said = config.providers[slug]
+      return said ? {
+        apiKey: said.apiKey?.reveal() ?? null,
+        enabled: said.enabled,
+        headers: Object.fromEntries(Object.entries(said.headers).map(([name, value]) => [name, value.reveal()])),
+        settings: config.settings(slug),
+        hasAddress: said.baseUrl !== null,
+      } : null
+    },
+    secret: (variable) => config.secret(variable)?.reveal() ?? null,
+    discovered: new Set(found.map((finding) => finding.provider)),
+    builtin: BUILTIN,
+  })
+}
+
+/** Models of a local server are endpoints at price 0; `ollama/llama3.2:3b` is how they are asked for. */
+function rowsOf(findings: readonly LocalFinding[]): Parameters<Catalog['discovered']>[1] {
+  const rows = findings.flatMap(({ provider, models }) => models.map((model) => ({ provider, model, id: `${provider}/${model}` })))
+  return {
+    models: rows.map(({ id, model }) => ({ id, name: model })),
+    endpoints: rows.map(({ id, provider, model }) => ({ model: id, provider, provider_model_id: model, pricing: 'free' as const })),
+  }
+}
+
+/** The JSON at an address that the operator or the catalogue names; null when there is none within the bounds. */
+export async function getJson(net: Net, url: string, bounds: { readonly timeoutMs: number; readonly maxBytes: number }): Promise<unknown> {
+  let abort = (): void => {}
+  const timer = setTimeout(() => abort(), bounds.timeoutMs)
+  try {
+    const response = await net.send({
+      url, method: 'GET', headers: ['accept', 'application/json'], body: null, connectMs: bounds.timeoutMs,
+      control: (way) => { abort = way },
+    })
+    const chunks: Uint8Array[] = []
+    for (let length = 0; response.status === 200 && length <= bounds.maxBytes;) {
+      const chunk = await response.read()
+      if (chunk === null) {
+        const parsed = parseUpstream(Buffer.concat(chunks))
+        return 'value' in parsed ? parsed.value : null
+      }
+      length += chunk.length
+      chunks.push(chunk)
+    }
+    response.abort()
+    return null
+  } catch {
+    return null
+  } finally {
+    clearTimeout(timer)
+  }
+}
