@@ -139,6 +139,13 @@ function exchange(pool: Pool, path: string, request: OutboundRequest): Promise<O
       return taken
     }
 
+    const hand = (): void => {
+      if (!waiting || chunks.length === 0) return
+      const reader = waiting
+      waiting = null
+      reader.resolve(take())
+    }
+
     const response = (status: number, headers: OutboundResponse['headers']): OutboundResponse => ({
       status,
       headers,
@@ -171,25 +178,24 @@ function exchange(pool: Pool, path: string, request: OutboundRequest): Promise<O
       },
       onResponseData(of, chunk) {
         if (aborted) return
-        if (waiting) {
-          const reader = waiting
-          waiting = null
-          reader.resolve(chunk)
-          return
-        }
         chunks.push(chunk)
         unread += chunk.length
         if (unread > MAX_UNREAD_BYTES) of.pause()
+        // One read of the socket brings many chunks, each in a call of its own (providers send every event as one):
+        // they are handed on together, once the parser is through with them.
+        if (waiting && chunks.length === 1) queueMicrotask(hand)
       },
       onResponseEnd() {
         ended = true
-          waiting?.resolve(null)
+        if (chunks.length > 0) return
+        waiting?.resolve(null)
         waiting = null
       },
       onResponseError(_, error) {
         if (aborted) return
         failure = error
-          if (!answered) reject(isClosedSocket(error) ? new Unanswered(error.message, { cause: error }) : error)
+        if (!answered) reject(isClosedSocket(error) ? new Unanswered(error.message, { cause: error }) : error)
+        if (chunks.length > 0) return
         waiting?.reject(faultFrom(error))
         waiting = null
       },
