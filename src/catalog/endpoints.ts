@@ -1,0 +1,186 @@
+import type { DataPolicy, Effort, Endpoint, Model, PriceSheet, ReasoningSupport, Tier } from '../core/index.ts'
+import { reachOf, type ProtocolPaths } from './address.ts'
+import { boundOf, priceOf, type Decimals, type Priced } from './price.ts'
+import type { DataPolicyRow, EndpointRow, ModeRow, ModelRow, ProviderRow, ReasoningRow } from './rows.ts'
+
+/** What turns rows into endpoints; shares what rows have in common, so that 2,300 of them stay small. */
+export interface EndpointMaker {
+  /** Every endpoint of a model, those at other tiers behind the one that they belong to. */
+  endpointsOf(model: ModelRow, rows: readonly EndpointRow[]): readonly Endpoint[]
+  modelOf(row: ModelRow): Model
+}
+
+/** Which of a row's extra modes are billing tiers. `fast` is the vendors' name for what OpenAI sells as priority. */
+const TIER_OF_MODE: Readonly<Record<string, Tier>> = { fast: 'priority', priority: 'priority', flex: 'flex' }
+
+/** The field of a reply that carries reasoning, as the quirk code that says so. */
+const QUIRK_OF_REASONING_FIELD: Readonly<Record<string, string>> = {
+  reasoning: 'reasoning-field',
+  reasoning_content: 'reasoning-content-field',
+  reasoning_details: 'reasoning-details',
+}
+
+export function createEndpointMaker(given: {
+  readonly providers: ReadonlyMap<string, ProviderRow>
+  readonly faces: ReadonlySet<string>
+  readonly paths: ProtocolPaths
+  readonly settings: (provider: string, variables: readonly string[]) => Readonly<Record<string, string>>
+}): EndpointMaker {
+  const sets = new Map<string, ReadonlySet<string>>()
+  const reasonings = new Map<string, ReasoningSupport>()
+  const doors = new Map<string, Door>()
+  const decimals: Decimals = new Map()
+
+  const setOf = (words: readonly string[]): ReadonlySet<string> => {
+    const key = words.join()
+    let set = sets.get(key)
+    if (!set) sets.set(key, set = new Set(words))
+    return set
+  }
+  const reasoningOf = (row: ReasoningRow): ReasoningSupport => {
+    const key = JSON.stringify(row)
+    let support = reasonings.get(key)
+    if (!support) reasonings.set(key, support = supportOf(row))
+    return support
+  }
+  const doorOf = (slug: string): Door => {
+    let door = doors.get(slug)
+    if (!door) {
+      const row = given.providers.get(slug)!
+      doors.set(slug, door = {
+        row, settings: given.settings(slug, row.env), policy: policyOf(row.data_policy), quirks: setOf(row.quirks),
+      })
+    }
+    return door
+  }
+
+  const endpointOf = (row: EndpointRow, model: ModelRow, priced: Priced): Endpoint => {
+    const door = doorOf(row.provider)
+    const { row: provider } = door
+    const reach = reachOf(row, provider, given.faces, given.paths, door.settings)
+    const own = QUIRK_OF_REASONING_FIELD[row.reasoning_field ?? '']
+    return {
+      id: row.id,
+      model: row.model,
+      provider: row.provider,
+      providerName: provider.name,
+      tag: row.tag,
+      tier: 'default',
+      upstreamModel: row.provider_model_id ?? '',
+      dialect: reach.dialect,
+      protocols: reach.protocols,
+      baseUrl: reach.baseUrl,
+      price: priced.price,
+      unpriced: priced.unpriced,
+      contextLength: row.context_length,
+      maxOutputTokens: row.max_completion_tokens,
+      maxPromptTokens: row.max_prompt_tokens ?? null,
+      quantization: row.quantization,
+      parameters: row.supported_parameters === null || row.supported_parameters_source === 'none'
+        ? null : setOf(row.supported_parameters),
+      parametersSource: row.supported_parameters_source,
+      reasoning: reasoningOf(row.reasoning ?? model.reasoning),
+      inputModalities: setOf(model.input_modalities),
+      outputModalities: setOf(model.output_modalities),
+      implicitCaching: row.implicit_caching ?? false,
+      dataPolicy: door.policy,
+      quirks: own && !door.quirks.has(own) ? setOf([...provider.quirks, own]) : door.quirks,
+      forcedParams: row.forced_params ?? null,
+      forcedHeaders: row.forced_headers ?? null,
+      disabled: row.enabled === false || provider.enabled === false,
+      deprecated: row.provider_status === 'deprecated',
+      simulated: row.simulated ?? false,
+    }
+  }
+
+  return {
+    endpointsOf(model, rows) {
+      const sheets: PriceSheet[] = []
+      const priced = rows.map((row) => {
+        const found = priceOf(row, model, decimals)
+        if (found.price && row.price_source !== 'stated' && !row.simulated) sheets.push(found.price)
+        return found
+      })
+      return rows.flatMap((row, index) => {
+        const own = row.price_source === 'stated' ? statedPrice(sheets, priced[index]!) : priced[index]!
+        const endpoint = endpointOf(row, model, own)
+        if (!row.modes) return endpoint
+        return [endpoint, ...row.modes.flatMap((mode) => tierEndpoint(endpoint, row, mode, model, decimals) ?? [])]
+      })
+    },
+    modelOf: (row) => ({
+      id: row.id,
+      name: row.name,
+      author: row.author,
+      kind: row.kind,
+      status: row.status,
+      contextLength: row.context_length,
+      inputModalities: setOf(row.input_modalities),
+      outputModalities: setOf(row.output_modalities),
+      reasoning: reasoningOf(row.reasoning),
+      openWeights: row.features.open_weights,
+    }),
+  }
+}
+
+interface Door {
+  readonly row: ProviderRow
+  readonly settings: Readonly<Record<string, string>>
+  readonly policy: DataPolicy
+  readonly quirks: ReadonlySet<string>
+}
+
+/** The cost that the answer states is the price; others' prices bound it, and its own listed one where there are none. */
+function statedPrice(sheets: readonly PriceSheet[], own: Priced): Priced {
+  const price = boundOf(sheets.length > 0 ? sheets : own.price ? [own.price] : [])
+  return price ? { price, unpriced: null } : { price: null, unpriced: own.unpriced ?? 'pricing_unknown' }
+}
+
+/**
+ * The endpoint of a billing tier: the same door with a price, a body and headers of its own. A tier's price for long
+ * prompts is not listed, so where the plain price rises beyond a length the tier ends there.
+ */
+function tierEndpoint(base: Endpoint, row: EndpointRow, mode: ModeRow, model: ModelRow, known: Decimals): Endpoint | null {
+  const tier = TIER_OF_MODE[mode.name]
+  if (!tier || !mode.pricing) return null
+  const { pricing_overrides: overrides, ...plain } = row
+  const { price, unpriced } = priceOf({
+    ...plain, id: `${row.id}/${tier}`, pricing: mode.pricing, price_source: row.price_source === 'stated' ? 'stated' : 'catalogue',
+  }, model, known)
+  const priced = Math.min(...(overrides ?? []).map((override) => override.min_prompt_tokens), Infinity)
+  const limit = Math.min(base.maxPromptTokens ?? Infinity, priced)
+  return {
+    ...base,
+    id: `${row.id}/${tier}`,
+    tag: `${row.tag}/${tier}`,
+    tier,
+    price,
+    unpriced,
+    maxPromptTokens: limit === Infinity ? null : limit,
+    forcedParams: mode.body ? { ...base.forcedParams, ...mode.body } : base.forcedParams,
+    forcedHeaders: mode.headers ? { ...base.forcedHeaders, ...mode.headers } : base.forcedHeaders,
+  }
+}
+
+function supportOf(row: ReasoningRow): ReasoningSupport {
+  return {
+    supported: row.supported,
+    ...(row.efforts && { efforts: row.efforts as Effort[] }),
+    ...(row.toggle !== undefined && { toggle: row.toggle }),
+    ...(row.budget_tokens && { budgetTokens: row.budget_tokens }),
+    ...(row.can_disable !== undefined && { canDisable: row.can_disable }),
+    ...(row.controllable !== undefined && { controllable: row.controllable }),
+  }
+}
+
+function policyOf(row: DataPolicyRow | null): DataPolicy {
+  if (!row) return NOT_STATED
+  return {
+    training: row.training,
+    retainsPrompts: row.retains_prompts,
+    retentionDays: row.retention_days,
+    ...(row.requires_user_ids !== undefined && { requiresUserIds: row.requires_user_ids }),
+  }
+}
+
+const NOT_STATED: DataPolicy = Object.freeze({ training: null, retainsPrompts: null, retentionDays: null })

@@ -1,0 +1,16 @@
+/** What can be asked for and who serves it: models, endpoints, providers and prices, with the operator's word on top. */
+export { createCatalog, type Catalog, type CatalogInput, type Discovery } from './catalog.ts'
+export type { ModelEntry, Snapshot } from './snapshot.ts'
+export {
+  ConfigError, NO_OVERLAY, type EndpointPatch, type EndpointRow, type ModelPatch, type ModelRow, type Overlay, type ProviderPatch,
+  type ProviderRow,
+} from './rows.ts'
+export { overlaySchemas, unknownKeys, unknownKeySentence, type UnknownKey } from './overlay-check.ts'
+export { nearest } from './nearest.ts'
+export { DEMO } from './builtin.ts'
+export {
+  endpointShape, endpointsShape, isListed, keepsNothing, modelShape, openAiModelsShape, providersShape, zdrShape,
+  type EndpointFigures, type FiguresOf, type ModelShape, type PercentileShape,
+} from './shapes.ts'
+export { queryModels, type ModelList, type QueryContext } from './query.ts'
+export { compare, diffTable, overlayYaml, syncCatalog, type Change, type SyncOverlay, type SyncResult } from './sync.ts'

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createCatalog, NO_OVERLAY, queryModels, type ModelEntry } from './index.ts'
+
+const snapshot = createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat']), settings: () => ({}) }).snapshot()
+const NOW = Date.UTC(2026, 10, 20)
+
+const list = (query: string, rest: { visible?: (entry: ModelEntry) => boolean; defaultOutput?: string } = {}) => {
+  const found = queryModels(new URLSearchParams(query), { snapshot, now: NOW, ...rest })
+  assert.ok('entries' in found, 'fault' in found ? found.fault.message : '')
+  return found
+}
+const ids = (query: string) => list(query).entries.map(({ row }) => row.id)
+const refused = (query: string) => {
+  const found = queryModels(new URLSearchParams(query), { snapshot, now: NOW })
+  assert.ok('fault' in found, query)
+  return found.fault
+}
+
+test('a list without a query holds every text model that can be asked, newest first, in one page', () => {
+  const { entries, total, next } = list('')
+  assert.equal(entries.length, total)
+  assert.equal(next, null)
+  assert.ok(total > 480)
+  for (const { row } of entries) {
+    assert.ok(row.output_modalities.includes('text'), row.id)
+    assert.ok(row.status !== 'retired' && row.kind !== 'router', row.id)
+  }
+  const created = entries.map(({ row }) => row.created ?? 0)
+  assert.deepEqual(created, created.toSorted((a, b) => b - a))
+})
+
+test('models that write no text are there when they are asked for', () => {
+  assert.ok(list('output_modalities=all').total > list('').total + 100)
+  assert.ok(list('output_modalities=embeddings').entries.every(({ row }) => row.output_modalities.includes('embeddings')))
+  assert.ok(list('', { defaultOutput: 'embeddings' }).total > 30)
+})
+
+test('a client that walks the pages meets every model once', () => {
+  const seen: string[] = []
+  let query: string | null = 'limit=100&sort=context-high-to-low'
+  while (query !== null) {
+    const page: ReturnType<typeof list> = list(query)
+    seen.push(...page.entries.map(({ row }) => row.id))
+    assert.equal(page.total, list('').total)
+    query = page.next
+  }
+  assert.equal(seen.length, list('').total)
+  assert.equal(new Set(seen).size, seen.length)
+})
+
+test('an offset alone means pages of five hundred, and beyond the end there is nothing', () => {
+  assert.equal(list('offset=0').entries.length, 500)
+  assert.deepEqual(list('offset=5000').entries, [])
+})
+
+test('filters leave what they name', () => {
+  const everyEntry = (query: string, test_: (entry: ModelEntry) => boolean) => {
+    const { entries } = list(query)
+    assert.ok(entries.length > 0, query)
+    for (const entry of entries) assert.ok(test_(entry), `${query}: ${entry.row.id}`)
+  }
+  everyEntry('q=claude opus', ({ row }) => /claude/.test(row.id) && /opus/.test(row.id))
+  everyEntry('input_modalities=image,audio', ({ row }) => ['image', 'audio'].every((kind) => row.input_modalities.includes(kind)))
+  everyEntry('context=1000000', ({ row }) => (row.context_length ?? 0) >= 1_000_000)
+  everyEntry('model_authors=anthropic,google', ({ row }) => ['anthropic', 'google'].includes(row.author))
+  everyEntry('arch=Claude', ({ row }) => row.tokenizer === 'Claude')
+  everyEntry('providers=groq', ({ row }) => snapshot.endpointsOf(row.id).some(({ provider }) => provider === 'groq'))
+  everyEntry('supported_parameters=tools,seed', ({ row }) => ['tools', 'seed'].every((name) => row.supported_parameters.includes(name)
+    || snapshot.endpointsOf(row.id).some(({ parameters }) => parameters?.has(name))))
+  everyEntry('max_age_days=90', ({ row }) => row.created! * 1000 > NOW - 91 * 86_400_000)
+  everyEntry('zdr=true', ({ row }) => snapshot.endpointsOf(row.id).some(({ dataPolicy }) => dataPolicy.retentionDays === 0))
+})
+
+test('prices are dollars per million tokens, and a model without a price is in no range', () => {
+  assert.ok(ids('min_price=2.5&max_price=2.5').includes('openai/gpt-4o'))
+  assert.equal(ids('max_price=2.49').includes('openai/gpt-4o'), false)
+  assert.ok(ids('min_output_price=10&max_output_price=10').includes('openai/gpt-4o'))
+  assert.ok(list('min_price=0').total < list('').total)
+})
+
+test('sorting by price puts models without one last', () => {
+  const sorted = ids('sort=pricing-high-to-low')
+  assert.equal(sorted[0], 'openai/o1-pro')
+  assert.equal(sorted.length, list('').total)
+})
+
+test('what a key may not see is not counted', () => {
+  assert.equal(list('', { visible: ({ row }) => row.author === 'openai' }).total, ids('model_authors=openai').length)
+})
+
+test('a filter or a sort that needs what is not measured is refused by name, not answered wrongly', () => {
+  assert.match(refused('sort=most-popular').message, /most-popular is not available yet; available are newest/)
+  assert.match(refused('category=programming').message, /category is not available yet/)
+  assert.equal(refused('region=eu').field, 'region')
+})
+
+test('a query that makes no sense is a 400 that names the field', () => {
+  assert.match(refused('limit=0').message, /limit must be a whole number from 1 to 1000, is "0"/)
+  assert.equal(refused('limit=1001').field, 'limit')
+  assert.match(refused('offset=-1').message, /offset must be a whole number of at least 0/)
+  assert.match(refused('max_price=cheap').message, /max_price must be dollars per million tokens/)
+  assert.match(refused('zdr=yes').message, /zdr must be true or false/)
+  assert.match(refused('sort=best').message, /sort must be one of newest/)
+})

@@ -1,0 +1,152 @@
+import { fault, type Endpoint, type Fault, type Offer } from '../core/index.ts'
+import type { Names } from './names.ts'
+import { nearest } from './nearest.ts'
+import type { ModelEntry } from './snapshot.ts'
+
+/** Suffixes that change how a model is routed, on any model. Static ones are rows of their own. */
+const DYNAMIC = new Set(['nitro', 'floor', 'online', 'exacto'])
+const STATIC = new Set(['free', 'thinking', 'extended', 'batch'])
+
+/** Where models of other kinds are asked, in the API's own words. */
+const ROUTE_OF_KIND: Readonly<Record<string, string>> = {
+  completion: 'POST /api/v1/completions',
+  embedding: 'POST /api/v1/embeddings',
+  rerank: 'POST /api/v1/rerank',
+  image: 'POST /api/v1/images',
+  video: 'POST /api/v1/videos',
+  audio: 'POST /api/v1/audio/speech',
+  speech: 'POST /api/v1/audio/speech',
+  transcription: 'POST /api/v1/audio/transcriptions',
+}
+
+/** No model has a longer name; beyond it a reference is not worth taking apart, nor repeating in a message. */
+const LONGEST = 256
+
+export interface Resolver {
+  readonly names: Names
+  readonly modelAliases: Readonly<Record<string, string>>
+  endpointsOf(entry: ModelEntry): readonly Endpoint[]
+  /** The simulation of a chat model, for `author/slug:demo`. */
+  simulationOf(entry: ModelEntry): Endpoint
+}
+
+export type Resolved = { readonly offer: Offer } | { readonly fault: Fault }
+
+/**
+ * What a reference stands for: the operator's aliases first (one may name another, once), then ids, canonical slugs
+ * and aliases, then bare names; suffixes such as `:nitro:online` are taken off from the right and kept in order.
+ * Faults carry OpenRouter's `availability`: model_not_found, wrong_endpoint, model_deprecated, free_variant_ended,
+ * no_endpoints.
+ */
+export function resolve(reference: string, by: Resolver): Resolved {
+  let name = reference
+  for (let step = 0; step < 2 && Object.hasOwn(by.modelAliases, name); step++) name = by.modelAliases[name]!
+  if (name.length > LONGEST) return { fault: notFound(`${reference.slice(0, 60)}…`, []) }
+  const variants: string[] = []
+  let simulated = false
+  for (;;) {
+    const found = find(name, by.names)
+    if (found.length > 1) return { fault: ambiguous(reference, name, found) }
+    if (found.length === 1) return offerOf(reference, found[0]!, variants, simulated, by)
+    const colon = name.lastIndexOf(':')
+    const suffix = colon > 0 ? name.slice(colon + 1).toLowerCase() : ''
+    const rest = name.slice(0, colon)
+    if (DYNAMIC.has(suffix)) variants.unshift(suffix)
+    else if (suffix === 'demo') simulated = true
+    else if (STATIC.has(suffix)) return { fault: noStaticVariant(reference, rest, suffix, by.names) }
+    else return { fault: unknown(reference, name, by.names) }
+    name = Object.hasOwn(by.modelAliases, rest) ? by.modelAliases[rest]! : rest
+  }
+}
+
+function find(name: string, names: Names): readonly ModelEntry[] {
+  const exact = names.exact(name)
+  if (exact) return [exact]
+  return name.includes('/') ? [] : names.bare(name)
+}
+
+function offerOf(reference: string, entry: ModelEntry, variants: readonly string[], simulated: boolean, by: Resolver): Resolved {
+  const { row } = entry
+  if (row.alias_target !== undefined) {
+    const target = by.names.exact(row.alias_target)
+    if (target && target !== entry && target.row.alias_target === undefined) return offerOf(reference, target, variants, simulated, by)
+    return { fault: gone(reference, `${row.id} stands for ${row.alias_target}, which is not in the catalogue`, 'no_endpoints', []) }
+  }
+  if (row.kind === 'router') {
+    return { fault: gone(reference, `${row.id} is a router model, and router models are not available yet: name a model`, 'no_endpoints', []) }
+  }
+  if (row.kind !== 'chat') return { fault: wrongEndpoint(reference, entry) }
+  if (simulated) return { offer: { requested: reference, model: entry.model, variants, endpoints: [by.simulationOf(entry)] } }
+  if (row.status === 'retired' && by.endpointsOf(entry).length === 0) return { fault: retired(reference, entry, by.names) }
+  return { offer: { requested: reference, model: entry.model, variants, endpoints: by.endpointsOf(entry) } }
+}
+
+function retired(reference: string, entry: ModelEntry, names: Names): Fault {
+  const { row } = entry
+  const base = row.variant_of !== undefined ? names.exact(row.variant_of) : null
+  if (row.variant === 'free') return freeEnded(reference, row.id, base && base.row.status !== 'retired' ? [base.row.id] : [])
+  const successor = row.successor ?? (base && base.row.status !== 'retired' ? base.row.id : undefined)
+  const hint = successor ? `; use ${successor} instead` : ''
+  return gone(reference, `${row.id} is retired: no provider serves it any more${hint}`, 'model_deprecated', successor ? [successor] : [])
+}
+
+function noStaticVariant(reference: string, rest: string, suffix: string, names: Names): Fault {
+  const [base, ...others] = find(rest, names)
+  if (!base || others.length > 0) return unknown(reference, reference, names)
+  if (suffix === 'free') return freeEnded(reference, `${base.row.id}:free`, base.row.status === 'retired' ? [] : [base.row.id])
+  return notFound(reference, [base.row.id])
+}
+
+function freeEnded(reference: string, id: string, fallbacks: readonly string[]): Fault {
+  const hint = fallbacks[0] ? `; ${fallbacks[0]} is the paid one` : ''
+  return gone(reference, `${id} is not offered free of charge${hint}`, 'free_variant_ended', fallbacks)
+}
+
+function ambiguous(reference: string, name: string, owners: readonly ModelEntry[]): Fault {
+  const ids = owners.map((entry) => entry.row.id)
+  return fault('ambiguous-model', `${name} is the name of several models: ${ids.join(', ')}. Use the full id of one of them`, {
+    field: 'model',
+    availability: availability('model_not_found', reference, { fallback_models: ids }),
+  })
+}
+
+function wrongEndpoint(reference: string, { row }: ModelEntry): Fault {
+  const route = ROUTE_OF_KIND[row.kind]
+  const detail = route ? `${row.id} is asked at ${route}` : `${row.id} cannot be asked through this API`
+  const article = /^[aeiou]/.test(row.kind) ? 'an' : 'a'
+  return fault('wrong-endpoint', `${row.id} is ${article} ${row.kind} model, not a chat model: ${detail}`, {
+    field: 'model',
+    availability: availability('wrong_endpoint', reference, { constraint: { field: 'model', detail } }),
+  })
+}
+
+function unknown(reference: string, name: string, names: Names): Fault {
+  if (name.includes('@preset/')) {
+    return notFound(reference, [], 'presets are not available yet')
+  }
+  const near = new Set<string>()
+  for (const known of nearest(name, names.all(), 12)) {
+    const entry = names.exact(known)
+    if (entry && entry.row.status !== 'retired' && entry.row.kind !== 'router') near.add(entry.row.id)
+  }
+  return notFound(reference, [...near].slice(0, 3))
+}
+
+function notFound(reference: string, near: readonly string[], why = ''): Fault {
+  const hint = near.length > 0 ? `. Did you mean ${near.join(' or ')}?` : why && `: ${why}`
+  return fault('model-not-found', `${reference} is not a valid model ID${hint}`, {
+    field: 'model',
+    availability: availability('model_not_found', reference, near.length > 0 ? { fallback_models: near } : {}),
+  })
+}
+
+function gone(reference: string, message: string, code: string, fallbacks: readonly string[]): Fault {
+  return fault('no-endpoint', message, {
+    field: 'model',
+    availability: availability(code, reference, fallbacks.length > 0 ? { fallback_models: fallbacks } : {}),
+  })
+}
+
+function availability(code: string, reference: string, rest: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return { code, retryable: false, requested_models: [reference], ...rest }
+}

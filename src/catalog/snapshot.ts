@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto'
+import type { Endpoint, Fault, Model, ModelId, Offer } from '../core/index.ts'
+import { DEMO, demoEndpoint } from './builtin.ts'
+import { describeModel } from './describe.ts'
+import { createEndpointMaker } from './endpoints.ts'
+import { mergeRows, type DiscoveredRows } from './merge.ts'
+import { createNames } from './names.ts'
+import { resolve } from './resolve.ts'
+import type { ModelRow, ModelText, Overlay, ProviderRow } from './rows.ts'
+import type { Seed } from './seed.ts'
+
+/** A model as the catalogue knows it: what routing reads, what pages show, and its description. */
+export interface ModelEntry {
+  readonly model: Model
+  readonly row: ModelRow
+  /** The operator's, else one written by hand, else sentences made from the row. */
+  readonly description: string
+  readonly descriptionSource: 'operator' | 'written' | 'generated'
+  readonly text: ModelText | null
+}
+
+/** The catalogue at one moment. Nothing in it changes; the next one replaces it whole. */
+export interface Snapshot {
+  /** The same for the same rows, on every node: an ETag. */
+  readonly version: string
+  readonly providers: ReadonlyMap<string, ProviderRow>
+  readonly models: readonly ModelEntry[]
+  /** What a caller's reference offers: slug, canonical slug, alias, bare name, `:variants`; or why it offers nothing. */
+  offer(reference: string): { readonly offer: Offer } | { readonly fault: Fault }
+  /** By exact id, canonical slug or alias; null when there is none. A moving alias is its own entry. */
+  model(id: string): ModelEntry | null
+  /** Tier endpoints included, priced or with the reason why not. Those of a moving alias are its target's. */
+  endpointsOf(model: ModelId): readonly Endpoint[]
+}
+
+export interface SnapshotParts {
+  readonly seed: Seed
+  readonly overlay: Overlay
+  readonly discovered: ReadonlyMap<string, DiscoveredRows>
+  readonly faces: ReadonlySet<string>
+  readonly settings: (provider: string, variables: readonly string[]) => Readonly<Record<string, string>>
+  readonly simulate: boolean
+}
+
+/**
+ * Builds a snapshot. Endpoints are made when a model is first asked for: a server that answers for thirty models
+ * holds the endpoints of thirty.
+ */
+export function createSnapshot(parts: SnapshotParts): Snapshot {
+  const rows = mergeRows(parts.seed, parts.overlay, parts.discovered.values(), parts.faces)
+  const maker = createEndpointMaker({
+    providers: rows.providers, faces: parts.faces, paths: parts.seed.paths, settings: parts.settings,
+  })
+  const entries = rows.models.map((row) => entryOf(row, parts.seed.texts[row.id] ?? null, maker.modelOf))
+  const names = createNames(entries)
+  const made = new Map<ModelId, readonly Endpoint[]>()
+
+  const endpointsOf = (entry: ModelEntry): readonly Endpoint[] => {
+    const { row } = entry
+    const known = made.get(row.id)
+    if (known) return known
+    const own = rows.endpointsByModel.get(row.id) ?? NO_ROWS
+    const simulated = parts.simulate && row.kind === 'chat' && row.status !== 'retired' && row.author !== DEMO
+    const endpoints = maker.endpointsOf(row, simulated ? [...own, demoEndpoint(row.id)] : own)
+    made.set(row.id, endpoints)
+    return endpoints
+  }
+  const resolver = {
+    names,
+    modelAliases: parts.overlay.modelAliases,
+    endpointsOf,
+    simulationOf: (entry: ModelEntry) => maker.endpointsOf(entry.row, [demoEndpoint(entry.row.id)])[0]!,
+  }
+
+  return {
+    version: versionOf(parts),
+    providers: rows.providers,
+    models: entries,
+    offer: (reference) => resolve(reference, resolver),
+    model: (id) => names.exact(id),
+    endpointsOf(id) {
+      const entry = names.exact(id)
+      if (!entry) return []
+      const target = entry.row.alias_target !== undefined ? names.exact(entry.row.alias_target) : null
+      return endpointsOf(target ?? entry)
+    },
+  }
+}
+
+const NO_ROWS: readonly never[] = Object.freeze([])
+
+function entryOf(row: ModelRow, text: ModelText | null, modelOf: (row: ModelRow) => Model): ModelEntry {
+  let description = row.description ?? text?.description
+  return {
+    model: modelOf(row),
+    row,
+    text,
+    descriptionSource: row.description !== undefined ? 'operator' : text ? 'written' : 'generated',
+    // Made when it is first shown: eight hundred take longer than the rest of a start.
+    get description() { return description ??= describeModel(row) },
+  }
+}
+
+function versionOf(parts: SnapshotParts): string {
+  const rest = JSON.stringify([parts.overlay, [...parts.discovered], [...parts.faces].toSorted(), parts.simulate])
+  return createHash('sha256').update(parts.seed.hash).update(rest).digest('base64url').slice(0, 16)
+}

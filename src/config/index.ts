@@ -1,0 +1,5 @@
+/** What the operator set, by environment and file: read, checked and frozen; and how a new file is taken. */
+export { readSettings, type Config, type Environment, type Limits, type ProviderSettings, type Timeouts } from './read.ts'
+export { DEFAULTS, fileSchema, FILE_NOT_YET, VARIABLES, VARIABLES_NOT_YET, type ConfigFile } from './schema.ts'
+export { Secret } from './secret.ts'
+export { createLiveConfig, watchConfig, type LiveConfig } from './watch.ts'

@@ -1,0 +1,285 @@
+import { resolve } from 'node:path'
+import { inspect } from 'node:util'
+import { ConfigError, nearest, type EndpointPatch, type ModelPatch, type Overlay, type ProviderPatch } from '../catalog/index.ts'
+import { readFile } from './file.ts'
+import { CLIENT_VARIABLES, DEFAULTS, VARIABLES, VARIABLES_NOT_YET, type ConfigFile } from './schema.ts'
+import { Secret } from './secret.ts'
+import { isLoopback, refuseOwnAddress } from './self.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** All in milliseconds. */
+export interface Timeouts {
+  readonly connectMs: number
+  /** To the first block of an answer, on an ordinary model and on one that reasons first. */
+  readonly firstTokenMs: number
+  readonly firstTokenReasoningMs: number
+  /** Over all attempts, before the first block. */
+  readonly preTokenTotalMs: number
+  readonly idleMs: number
+  readonly totalMs: number
+}
+
+/** What one connection or one request may take of the server. */
+export interface Limits {
+  readonly bodyBytes: number
+  readonly headerBytes: number
+  readonly headersTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly bodyGraceMs: number
+  readonly bodyBytesPerSecond: number
+  readonly keepAliveMs: number
+  readonly commitAfterMs: number
+  readonly heartbeatMs: number
+  readonly writeStallMs: number
+  readonly lingerMs: number
+  readonly drainGraceMs: number
+  readonly refusedKeysPerMinute: number
+}
+
+/** The numbers of the routing policy, in the names of the room that reads them. */
+export interface Routing {
+  readonly attemptsPerModel: number
+  readonly attemptsInAll: number
+  readonly outageWindowMs: number
+  readonly maxOutput: 'clamp' | 'drop'
+  readonly expectedOutputTokens: number
+  readonly unboundedOutputTokens: number
+}
+
+export interface ProviderSettings {
+  /** Null where the file does not say: then a key in the environment decides. */
+  readonly enabled: boolean | null
+  readonly apiKey: Secret | null
+  readonly baseUrl: string | null
+  readonly headers: Readonly<Record<string, Secret>>
+  readonly settings: Readonly<Record<string, string>>
+  /** Where they differ from the general ones. */
+  readonly timeouts: Partial<Timeouts>
+}
+
+export interface Config {
+  readonly host: string
+  readonly port: number
+  readonly adminPort: number | null
+  /** Whether `host` reaches only this machine; if not, an admin has to exist before we listen. */
+  readonly loopback: boolean
+  readonly home: string
+  readonly databaseUrl: string | null
+  /** The file that was read; null when there is none. */
+  readonly configPath: string | null
+  /** Where the file is or would be: what to watch. */
+  readonly watchPath: string
+  readonly discoverLocal: boolean
+  /** 1 is real time, 0 waits for nothing. */
+  readonly demoPace: number
+  readonly providers: Readonly<Record<string, ProviderSettings>>
+  readonly overlay: Overlay
+  readonly limits: Limits
+  readonly timeouts: Timeouts
+  readonly routing: Routing
+  readonly log: { readonly level: string }
+  /** The value of an environment variable; null when it is not set or empty. */
+  secret(name: string): Secret | null
+  /** What fills a provider's address: the file's `settings`, then those of its variables that are set. */
+  settings(provider: string, variables?: readonly string[]): Readonly<Record<string, string>>
+}
+
+/**
+ * The configuration from the environment and the file, the former first; parsed once, frozen.
+ * Throws a ConfigError that names the setting, what is wrong and what would be right, and never shows a secret.
+ */
+export function readSettings(env: Environment, cwd: string): Config {
+  refuseUnknownVariables(env)
+  const value = (name: string): string | null => env[name]?.trim() || null
+  const host = value('HOST') ?? '127.0.0.1'
+  const port = portOf(value('PORT'), 'PORT') ?? 3000
+  const adminPort = portOf(value('ADMIN_PORT'), 'ADMIN_PORT')
+  if (adminPort !== null && adminPort !== 0 && adminPort === port) {
+    throw new ConfigError(`ADMIN_PORT must be another port than PORT, is ${adminPort} too`)
+  }
+  const found = readFile(value('SIGNALBOX_CONFIG'), cwd)
+  const file = found.content ?? {}
+  const ports = [port, adminPort ?? 0].filter((listening) => listening > 0)
+  const providers = mapValues(file.providers ?? {}, (given, slug) => providerOf(slug, given, env, { host, ports }))
+  for (const [index, row] of (file.endpoints ?? []).entries()) {
+    if (typeof row['base_url'] === 'string') refuseOwnAddress(`endpoints[${index}].base_url`, row['base_url'], { host, ports })
+  }
+
+  const config: Config = {
+    host,
+    port,
+    adminPort,
+    loopback: isLoopback(host),
+    home: resolve(cwd, value('SIGNALBOX_HOME') ?? '.signalbox'),
+    databaseUrl: databaseOf(value('DATABASE_URL')),
+    configPath: found.content ? found.path : null,
+    watchPath: found.path,
+    discoverLocal: file.discover_local ?? DEFAULTS.discover_local,
+    demoPace: paceOf(value('SIGNALBOX_DEMO_PACE')),
+    providers,
+    overlay: overlayOf(file),
+    limits: limitsOf(file.limits ?? {}),
+    timeouts: timeoutsOf({ ...DEFAULTS.timeouts, ...file.timeouts }),
+    routing: routingOf(file.routing ?? {}),
+    log: { level: file.log?.level ?? DEFAULTS.log.level },
+    secret(name) {
+      const set = value(name)
+      return set === null ? null : new Secret(set)
+    },
+    settings: (provider, variables = []) => ({
+      ...providers[provider]?.settings,
+      ...Object.fromEntries(variables.flatMap((name) => {
+        const set = NAMES_A_KEY.test(name) ? null : value(name)
+        return set === null ? [] : [[name, set]]
+      })),
+    }),
+  }
+  return deepFreeze(withHiddenAddress(config))
+}
+
+/** Variables that hold keys: they fill no address. */
+const NAMES_A_KEY = /(KEY|TOKEN|_PAT|SECRET|CREDENTIALS|KEY_ID|BEDROCK)$/
+
+function refuseUnknownVariables(env: Environment): void {
+  const known: readonly string[] = [...VARIABLES, ...CLIENT_VARIABLES]
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('SIGNALBOX_') || known.includes(name)) continue
+    if (VARIABLES_NOT_YET.includes(name)) throw new ConfigError(`${name} is not available yet`)
+    const [near] = nearest(name, VARIABLES)
+    throw new ConfigError(`${name} is not a known setting; ${near ? `did you mean ${near}?` : `known are ${VARIABLES.join(', ')}`}`)
+  }
+}
+
+function portOf(text: string | null, name: string): number | null {
+  if (text === null) return null
+  const port = Number(text)
+  if (/^\d+$/.test(text) && port <= 65_535) return port
+  throw new ConfigError(`${name} must be a port from 0 to 65535, is ${JSON.stringify(text)}`)
+}
+
+function paceOf(text: string | null): number {
+  if (text === null) return 1
+  const pace = Number(text)
+  if (/^\d+(\.\d+)?$/.test(text) && pace <= 1000) return pace
+  throw new ConfigError(`SIGNALBOX_DEMO_PACE must be a number from 0 (no waiting) to 1000, 1 being real time, is ${JSON.stringify(text)}`)
+}
+
+function databaseOf(text: string | null): string | null {
+  if (text === null || /^postgres(ql)?:\/\//.test(text)) return text
+  throw new ConfigError('DATABASE_URL must begin with postgres://; without it the database is a file in SIGNALBOX_HOME')
+}
+
+type ProviderGiven = NonNullable<ConfigFile['providers']>[string]
+
+function providerOf(slug: string, given: ProviderGiven, env: Environment, own: { host: string; ports: readonly number[] }): ProviderSettings {
+  const where = `providers.${slug}`
+  if (given.base_url !== undefined) refuseOwnAddress(`${where}.base_url`, given.base_url, own)
+  const secretOf = (text: string, path: string): Secret => new Secret(interpolate(text, path, env))
+  return {
+    enabled: given.enabled ?? null,
+    apiKey: given.api_key === undefined ? null : secretOf(given.api_key, `${where}.api_key`),
+    baseUrl: given.base_url ?? null,
+    headers: mapValues(given.headers ?? {}, (text, name) => secretOf(text, `${where}.headers.${name}`)),
+    settings: given.settings ?? {},
+    timeouts: ownTimeoutsOf(given.timeouts ?? {}),
+  }
+}
+
+/** Puts environment variables in the place of `${NAME}`; one that is not set is an error, not an empty key. */
+function interpolate(text: string, path: string, env: Environment): string {
+  return text.replace(/\$\{(\w+)\}/g, (_, name: string) => {
+    const set = env[name]?.trim()
+    if (!set) throw new ConfigError(`${path} names the environment variable ${name}, which is not set`)
+    return set
+  })
+}
+
+function overlayOf(file: ConfigFile): Overlay {
+  return {
+    providers: mapValues(file.providers ?? {}, ({ name, base_url, dialect, enabled, data_policy }): ProviderPatch => ({
+      ...(name !== undefined && { name }),
+      ...(base_url !== undefined && { base_url }),
+      ...(dialect !== undefined && { dialect }),
+      ...(enabled !== undefined && { enabled }),
+      ...(data_policy !== undefined && { data_policy }),
+    })),
+    models: (file.models ?? []) as unknown as readonly ModelPatch[],
+    endpoints: (file.endpoints ?? []) as unknown as readonly EndpointPatch[],
+    modelAliases: file.model_aliases ?? {},
+  }
+}
+
+function timeoutsOf(given: Required<NonNullable<ConfigFile['timeouts']>>): Timeouts {
+  return {
+    connectMs: given.connect_ms,
+    firstTokenMs: given.first_token_ms,
+    firstTokenReasoningMs: given.reasoning_first_token_ms,
+    preTokenTotalMs: given.pre_token_total_ms,
+    idleMs: given.idle_ms,
+    totalMs: given.total_ms,
+  }
+}
+
+function ownTimeoutsOf(given: NonNullable<ProviderGiven['timeouts']>): Partial<Timeouts> {
+  return {
+    ...(given.connect_ms !== undefined && { connectMs: given.connect_ms }),
+    // One number for a provider: it holds for its models that reason as well.
+    ...(given.first_token_ms !== undefined && { firstTokenMs: given.first_token_ms, firstTokenReasoningMs: given.first_token_ms }),
+    ...(given.idle_ms !== undefined && { idleMs: given.idle_ms }),
+    ...(given.total_ms !== undefined && { totalMs: given.total_ms }),
+  }
+}
+
+function limitsOf(given: NonNullable<ConfigFile['limits']>): Limits {
+  const all = { ...DEFAULTS.limits, ...given }
+  return {
+    bodyBytes: all.max_body_bytes,
+    headerBytes: all.max_header_bytes,
+    headersTimeoutMs: all.headers_timeout_ms,
+    requestTimeoutMs: all.request_timeout_ms,
+    bodyGraceMs: all.body_grace_ms,
+    bodyBytesPerSecond: all.body_bytes_per_second,
+    keepAliveMs: all.keep_alive_ms,
+    commitAfterMs: all.commit_after_ms,
+    heartbeatMs: all.heartbeat_ms,
+    writeStallMs: all.write_stall_ms,
+    lingerMs: all.linger_ms,
+    drainGraceMs: all.drain_grace_ms,
+    refusedKeysPerMinute: all.refused_keys_per_minute,
+  }
+}
+
+function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {
+  const all = { ...DEFAULTS.routing, ...given }
+  if (all.attempts_in_all < all.attempts_per_model) {
+    throw new ConfigError(`routing.attempts_in_all must be at least routing.attempts_per_model (${all.attempts_per_model}), is ${all.attempts_in_all}`)
+  }
+  return {
+    attemptsPerModel: all.attempts_per_model,
+    attemptsInAll: all.attempts_in_all,
+    outageWindowMs: all.outage_window_ms,
+    maxOutput: all.max_output,
+    expectedOutputTokens: all.expected_output_tokens,
+    unboundedOutputTokens: all.unbounded_output_tokens,
+  }
+}
+
+function mapValues<T, U>(record: Readonly<Record<string, T>>, map: (value: T, key: string) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]))
+}
+
+/** The database's address holds its password: it is there to be used, and not to be printed with the rest. */
+function withHiddenAddress(config: Config): Config {
+  const shown = () => ({ ...config, databaseUrl: config.databaseUrl === null ? null : '[secret]' })
+  Object.defineProperty(config, 'toJSON', { value: shown })
+  Object.defineProperty(config, inspect.custom, { value: shown })
+  return config
+}
+
+function deepFreeze<T>(value: T): T {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function') || Object.isFrozen(value)) return value
+  Object.freeze(value)
+  for (const inner of Object.values(value)) deepFreeze(inner)
+  return value
+}

@@ -1,0 +1,114 @@
+import { z } from '../schema/index.ts'
+
+/** Milliseconds, up to a day. */
+const ms = z.int().min(1).max(86_400_000)
+const address = z.string().regex(/^https?:\/\//)
+const row = z.record(z.string(), z.unknown())
+
+/** What stands when neither the environment nor the file says otherwise. */
+export const DEFAULTS = {
+  timeouts: {
+    connect_ms: 3_000,
+    first_token_ms: 30_000,
+    reasoning_first_token_ms: 120_000,
+    pre_token_total_ms: 90_000,
+    idle_ms: 60_000,
+    total_ms: 1_800_000,
+  },
+  limits: {
+    max_body_bytes: 20 * 1024 * 1024,
+    max_header_bytes: 16 * 1024,
+    headers_timeout_ms: 10_000,
+    request_timeout_ms: 300_000,
+    body_grace_ms: 10_000,
+    body_bytes_per_second: 1024,
+    keep_alive_ms: 75_000,
+    commit_after_ms: 10_000,
+    heartbeat_ms: 10_000,
+    write_stall_ms: 60_000,
+    linger_ms: 2_000,
+    drain_grace_ms: 120_000,
+    refused_keys_per_minute: 20,
+  },
+  routing: {
+    attempts_per_model: 3,
+    attempts_in_all: 6,
+    outage_window_ms: 30_000,
+    max_output: 'clamp',
+    expected_output_tokens: 500,
+    unbounded_output_tokens: 128_000,
+  },
+  log: { level: 'info' },
+  discover_local: true,
+} as const
+
+const providerTimeouts = z.strictObject({
+  connect_ms: ms.optional(),
+  first_token_ms: ms.optional(),
+  idle_ms: ms.optional(),
+  total_ms: ms.optional(),
+})
+
+const provider = z.strictObject({
+  name: z.string().min(1).max(100).optional(),
+  enabled: z.boolean().optional(),
+  base_url: address.optional(),
+  api_key: z.string().min(1).optional(),
+  headers: z.record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), z.string()).optional(),
+  dialect: z.string().min(1).optional(),
+  settings: z.record(z.string(), z.string()).optional(),
+  timeouts: providerTimeouts.optional(),
+  data_policy: z.strictObject({
+    training: z.boolean().nullable().optional(),
+    retains_prompts: z.boolean().nullable().optional(),
+    retention_days: z.int().min(0).nullable().optional(),
+    requires_user_ids: z.boolean().optional(),
+  }).optional(),
+})
+
+/** The configuration file. Rows of `models` and `endpoints` are held against the catalogue's own schemas. */
+export const fileSchema = z.strictObject({
+  providers: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/), provider).optional(),
+  models: z.array(row).optional(),
+  endpoints: z.array(row).optional(),
+  model_aliases: z.record(z.string().min(1), z.string().min(1)).optional(),
+  discover_local: z.boolean().optional(),
+  timeouts: z.strictObject({ ...providerTimeouts.shape, reasoning_first_token_ms: ms.optional(), pre_token_total_ms: ms.optional() }).optional(),
+  limits: z.strictObject({
+    max_body_bytes: z.int().min(1024).max(1024 ** 3).optional(),
+    max_header_bytes: z.int().min(1024).max(1024 ** 2).optional(),
+    headers_timeout_ms: ms.optional(),
+    request_timeout_ms: ms.optional(),
+    body_grace_ms: ms.optional(),
+    body_bytes_per_second: z.int().min(0).max(1024 ** 3).optional(),
+    keep_alive_ms: ms.optional(),
+    commit_after_ms: ms.optional(),
+    heartbeat_ms: ms.optional(),
+    write_stall_ms: ms.optional(),
+    linger_ms: ms.optional(),
+    drain_grace_ms: ms.optional(),
+    refused_keys_per_minute: z.int().min(1).max(1_000_000).optional(),
+  }).optional(),
+  routing: z.strictObject({
+    attempts_per_model: z.int().min(1).max(20).optional(),
+    attempts_in_all: z.int().min(1).max(50).optional(),
+    outage_window_ms: ms.optional(),
+    max_output: z.enum(['clamp', 'drop']).optional(),
+    expected_output_tokens: z.int().min(1).max(10_000_000).optional(),
+    unbounded_output_tokens: z.int().min(1).max(10_000_000).optional(),
+  }).optional(),
+  log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional() }).optional(),
+})
+
+export type ConfigFile = z.infer<typeof fileSchema>
+
+/** Settings that the manual speaks of and that do not exist yet: refused by name, so that nobody believes them set. */
+export const FILE_NOT_YET: readonly string[] = ['mode', 'credits']
+
+/** The environment variables that are read here, beside those that the catalogue names for providers. */
+export const VARIABLES = [
+  'HOST', 'PORT', 'ADMIN_PORT', 'SIGNALBOX_HOME', 'SIGNALBOX_CONFIG', 'DATABASE_URL', 'SIGNALBOX_DEMO_PACE',
+] as const
+/** Set for clients by the curl line that a start prints; nothing to a server. */
+export const CLIENT_VARIABLES: readonly string[] = ['SIGNALBOX_API_KEY']
+export const VARIABLES_NOT_YET: readonly string[] = ['SIGNALBOX_MANAGEMENT_KEY']
