@@ -1,6 +1,6 @@
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { createCatalog, DEMO, type Catalog } from './catalog/index.ts'
-import type { Config } from './config.ts'
+import type { Config } from './config/index.ts'
 import type { Ambient, Generation } from './core/index.ts'
 import { DIALECTS, parseUpstream } from './dialects/index.ts'
 import { createGateway, createTokenCounter, type Gateway, type Timeouts } from './gateway/index.ts'

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createInterface } from 'node:readline/promises'
 import manifest from '../package.json' with { type: 'json' }
 import { ambient } from './ambient.ts'
-import { ConfigError, readConfig, type Config } from './config.ts'
+import { ConfigError, readConfig, type Config } from './config/index.ts'
 import { FaultError } from './core/index.ts'
 import { compareWithLive, explainRequest, openAccounts, type AccountsHandle } from './offline.ts'
 

@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import manifest from '../package.json' with { type: 'json' }
 import { ambient } from './ambient.ts'
 import { createApp, type App } from './app.ts'
-import { ConfigError, createLiveConfig, readConfig, watchConfig, type Config } from './config.ts'
+import { ConfigError, createLiveConfig, readConfig, watchConfig, type Config } from './config/index.ts'
 import { welcome } from './welcome.ts'
 
 /** The process: configuration, app, listen, drain. */

@@ -1,7 +1,7 @@
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { createCatalog, diffTable, overlayYaml, syncCatalog, type Change } from './catalog/index.ts'
 import { catalogInput, createCallPath, getJson } from './app.ts'
-import type { Config } from './config.ts'
+import type { Config } from './config/index.ts'
 import { FaultError, type Ambient } from './core/index.ts'
 import { DIALECTS, parseBody } from './dialects/index.ts'
 import type { Explanation } from './gateway/index.ts'

@@ -1,6 +1,6 @@
-import { attoFromDecimal, fault, type Atto, type Endpoint, type Fault } from '../core/index.ts'
+import { attoFromDecimal, fault, keepsNothing, type Atto, type Endpoint, type Fault } from '../core/index.ts'
 import { topEndpoint } from './pricing-shape.ts'
-import { isListed, keepsNothing } from './shapes.ts'
+import { isListed } from './shapes.ts'
 import type { ModelEntry, Snapshot } from './snapshot.ts'
 
 /** A list of models as it was asked for, or what is wrong with the question. */
@@ -108,7 +108,7 @@ function filtersOf(read: Reader, { snapshot, now, defaultOutput }: QueryContext)
   add(read.list('model_authors'), (wanted, entry) => wanted.includes(entry.row.author.toLowerCase()))
   add(read.list('providers'), (wanted, entry) => anyEndpoint(entry, (endpoint) =>
     wanted.includes(endpoint.provider) || wanted.includes(endpoint.providerName.toLowerCase())))
-  add(read.flag('zdr'), (wanted, entry) => anyEndpoint(entry, keepsNothing) === wanted)
+  add(read.flag('zdr'), (wanted, entry) => anyEndpoint(entry, ({ dataPolicy }) => keepsNothing(dataPolicy)) === wanted)
   add(read.flag('distillable'), (wanted, entry) => (entry.row.distillation === true) === wanted)
   const age = (entry: ModelEntry): number => (now / 1000 - (entry.row.created ?? 0)) / DAY_SECONDS
   add(read.whole('min_age_days', 0, 100_000), (days, entry) => age(entry) >= days)

@@ -1,9 +1,10 @@
+import { keepsNothing } from '../core/index.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { listEndpointsResponseFromJSON, modelsListResponseFromJSON } from '@openrouter/sdk/models'
 import { listEndpointsZdrResponseFromJSON, listProvidersResponseFromJSON } from '@openrouter/sdk/models/operations'
 import {
-  createCatalog, endpointShape, endpointsShape, keepsNothing, modelShape, NO_OVERLAY, openAiModelsShape, providersShape, zdrShape,
+  createCatalog, endpointShape, endpointsShape, modelShape, NO_OVERLAY, openAiModelsShape, providersShape, zdrShape,
 } from './index.ts'
 
 const snapshot = createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat']), settings: () => ({}) }).snapshot()
@@ -97,7 +98,7 @@ test('an endpoint that the operator switched off is not listed', () => {
 })
 
 test('a provider that did not say what it keeps is not counted as keeping nothing', () => {
-  const policies = snapshot.models.flatMap(({ row }) => snapshot.endpointsOf(row.id)).filter((endpoint) => !keepsNothing(endpoint))
+  const policies = snapshot.models.flatMap(({ row }) => snapshot.endpointsOf(row.id)).filter((endpoint) => !keepsNothing(endpoint.dataPolicy))
   assert.ok(policies.some(({ dataPolicy }) => dataPolicy.retentionDays === null))
 })
 

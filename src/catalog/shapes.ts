@@ -1,4 +1,4 @@
-import type { Endpoint } from '../core/index.ts'
+import { keepsNothing, type Endpoint } from '../core/index.ts'
 import { pricingShape, topEndpoint, type PricingShape } from './pricing-shape.ts'
 import type { ModelRow, ProviderRow } from './rows.ts'
 import type { ModelEntry, Snapshot } from './snapshot.ts'
@@ -199,18 +199,13 @@ export function endpointsShape(entry: ModelEntry, snapshot: Snapshot, figures: F
 
 const NO_FIGURES: FiguresOf = () => null
 
-/** Whether an endpoint is known to keep nothing of what it is sent; not stated counts as no. */
-export function keepsNothing(endpoint: Endpoint): boolean {
-  return endpoint.dataPolicy.retentionDays === 0 && endpoint.dataPolicy.retainsPrompts === false
-}
-
 /** `GET /endpoints/zdr`: every endpoint on sale that is known to keep no data. */
 export function zdrShape(snapshot: Snapshot, figures: FiguresOf = NO_FIGURES): { data: Record<string, unknown>[] } {
   const data: Record<string, unknown>[] = []
   for (const entry of snapshot.models) {
     if (!isListed(entry) || entry.row.alias_target !== undefined) continue
     for (const endpoint of snapshot.endpointsOf(entry.row.id)) {
-      if (keepsNothing(endpoint) && !endpoint.disabled && !endpoint.simulated) data.push(endpointShape(endpoint, entry, figures(endpoint.id)))
+      if (keepsNothing(endpoint.dataPolicy) && !endpoint.disabled && !endpoint.simulated) data.push(endpointShape(endpoint, entry, figures(endpoint.id)))
     }
   }
   return { data }

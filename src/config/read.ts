@@ -89,7 +89,7 @@ export interface Config {
  * The configuration from the environment and the file, the former first; parsed once, frozen.
  * Throws a ConfigError that names the setting, what is wrong and what would be right, and never shows a secret.
  */
-export function readSettings(env: Environment, cwd: string): Config {
+export function readConfig(env: Environment, cwd: string): Config {
   refuseUnknownVariables(env)
   const value = (name: string): string | null => env[name]?.trim() || null
   const host = value('HOST') ?? '127.0.0.1'

@@ -21,6 +21,14 @@ export interface DataPolicy {
   readonly requiresUserIds?: boolean
 }
 
+/**
+ * Whether nothing of a request is kept (zero data retention). Only a statement counts; not stated is no, and one that
+ * contradicts itself counts for the worse.
+ */
+export function keepsNothing(policy: DataPolicy): boolean {
+  return policy.retentionDays === 0 && policy.retainsPrompts === false
+}
+
 /** One model at one provider at one price: what a plan chooses among. */
 export interface Endpoint {
   readonly id: EndpointId

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import type { Endpoint, Need, Offer, Preferences, Tier } from '../core/index.ts'
+import { keepsNothing, type Endpoint, type Need, type Offer, type Preferences, type Tier } from '../core/index.ts'
 import { planFault } from './failure.ts'
 import { DEFAULT_POLICY } from './given.ts'
 import { plan } from './plan.ts'
-import { keepsNothing } from './reject.ts'
 import { draws, endpoint, given, key, need, NOW, offer, sheet } from './sample.ts'
 
 const PROVIDERS = ['alpha', 'beta', 'gamma', 'delta', 'epsilon', 'zeta']

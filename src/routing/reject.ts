@@ -1,4 +1,4 @@
-import { ratesFor } from '../core/index.ts'
+import { keepsNothing, ratesFor } from '../core/index.ts'
 import type { DataPolicy, Endpoint, Need, Offer, RejectionReason } from '../core/index.ts'
 import { isFree } from './cost.ts'
 import type { Given } from './given.ts'
@@ -123,12 +123,6 @@ export function names(entries: readonly string[], endpoint: Endpoint, wishes: Wi
 
 function collectsNothing(policy: DataPolicy): boolean {
   return policy.training === false && keepsNothing(policy)
-}
-
-/** Nothing is kept only where that is stated; a statement that contradicts itself counts for the worse. */
-export function keepsNothing(policy: DataPolicy): boolean {
-  if (policy.retentionDays !== null) return policy.retentionDays === 0 && policy.retainsPrompts !== true
-  return policy.retainsPrompts === false
 }
 
 /** The first price above the caller's cap, at the rates that hold for the estimated prompt. */

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import { jsonSchemaOf } from './schema/index.ts'
+import { jsonSchemaOf } from '../schema/index.ts'
 import {
   ConfigError, createLiveConfig, DEFAULTS, fileSchema, readConfig, Secret, VARIABLES, VARIABLES_NOT_YET, watchConfig, type Environment,
-} from './config.ts'
+} from './index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'signalbox-config-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -236,7 +236,7 @@ function settingsOf(schema: Loose, path: string): string[] {
 }
 
 test('the manual names every setting with its default, and none that does not exist', () => {
-  const manual = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8')
+  const manual = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
   const rows = new Map([...manual.matchAll(/^\| `([^`]+)` \| (?:`([^`]*)`|[^|]*) \|/gm)].map((row) => [row[1]!, row[2]]))
   const settings = settingsOf(jsonSchemaOf(fileSchema) as Loose, '')
   assert.ok(settings.length > 40)
