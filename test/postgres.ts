@@ -32,6 +32,15 @@ export async function freshDatabase(): Promise<Database> {
   return { url: url.href, drop: () => command(address, `drop database if exists ${name} with (force)`) }
 }
 
+/** Makes an empty schema in a database: to a test as good as a database, and made in a tenth of the time. */
+export async function freshSchema(database: Database): Promise<string> {
+  const name = `place_${++made}`
+  await command(database.url, `create schema ${name}`)
+  const url = new URL(database.url)
+  url.searchParams.set('options', `-c search_path=${name}`)
+  return url.href
+}
+
 async function command(url: string, text: string): Promise<void> {
   const client = new Client({ connectionString: url })
   client.on('error', () => {})

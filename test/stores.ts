@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, describe } from 'node:test'
 import { openStore, type Store } from '../src/store/index.ts'
-import { freshDatabase } from './postgres.ts'
+import { freshDatabase, freshSchema, type Database } from './postgres.ts'
 
 export interface Place {
   readonly home: string
@@ -23,6 +23,12 @@ export function forEachStore(declare: (name: 'sqlite' | 'postgres', open: Open, 
   for (const name of ['sqlite', 'postgres'] as const) {
     describe(`on ${name}`, () => {
       const undo: (() => unknown)[] = []
+      let database: Promise<Database> | null = null
+      const databaseOfSuite = async (): Promise<Database> => {
+        const made = await freshDatabase()
+        undo.unshift(() => made.drop())
+        return made
+      }
       after(async () => {
         for (const step of undo.toReversed()) await step()
       })
@@ -30,9 +36,7 @@ export function forEachStore(declare: (name: 'sqlite' | 'postgres', open: Open, 
         const home = mkdtempSync(path.join(tmpdir(), 'signalbox-store-'))
         undo.push(() => rmSync(home, { recursive: true, force: true }))
         if (name === 'sqlite') return { home, url: null }
-        const database = await freshDatabase()
-        undo.push(() => database.drop())
-        return { home, url: database.url }
+        return { home, url: await freshSchema(await (database ??= databaseOfSuite())) }
       }
       const opened = async (at: Place): Promise<Store> => {
         const store = await openStore(at)

@@ -8,6 +8,8 @@ export type Modality = 'text' | 'image' | 'file' | 'audio' | 'video'
 export interface ReasoningSupport {
   readonly supported: boolean
   readonly efforts?: readonly Effort[]
+  /** Sent when the caller says nothing of reasoning; absent leaves it to the provider. */
+  readonly defaultEffort?: Effort
   readonly toggle?: boolean
   readonly budgetTokens?: { readonly min?: number; readonly max?: number }
   readonly canDisable?: boolean

@@ -48,6 +48,9 @@ export interface Need {
   readonly inputModalities: ReadonlySet<string>
   readonly outputModalities: ReadonlySet<string>
   readonly images: number
+  /** Media parts of all kinds but audio, and audio parts. */
+  readonly media: number
+  readonly audios: number
   /** How many answers are asked for (`n`). */
   readonly choices: number
   /** Parameters that are present in the request, in OpenRouter's names. */
@@ -65,6 +68,8 @@ export function needOf(request: ChatRequest, stream: boolean): Need {
   let bytes = 0
   let tokens = 0
   let images = 0
+  let media = 0
+  let audios = 0
   const weigh = (parts: readonly Part[]): void => {
     for (const part of parts) {
       switch (part.type) {
@@ -72,6 +77,8 @@ export function needOf(request: ChatRequest, stream: boolean): Need {
           inputModalities.add(part.kind)
           tokens += MEDIA_TOKENS[part.kind] ?? 1000
           if (part.kind === 'image') images++
+          if (part.kind === 'audio') audios++
+          else media++
           break
         case 'tool-result': weigh(part.content); break
         case 'tool-call': bytes += Buffer.byteLength(part.input) + part.name.length; break
@@ -93,6 +100,8 @@ export function needOf(request: ChatRequest, stream: boolean): Need {
     inputModalities,
     outputModalities: new Set(request.modalities ?? ['text']),
     images,
+    media,
+    audios,
     choices: request.choices ?? 1,
     parameters: parametersOf(request),
     stream,

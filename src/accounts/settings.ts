@@ -1,0 +1,70 @@
+import { fault, FaultError } from '../core/index.ts'
+import { checker, z } from '../schema/index.ts'
+
+const names = z.array(z.string().min(1)).max(200)
+const price = z.union([z.number().min(0), z.string().regex(/^\d+(\.\d{1,18})?$/)])
+const metric = z.enum(['price', 'throughput', 'latency', 'exacto'])
+
+/** The routing preferences that a key may carry: a part of the `provider` object of a request, in its shape. */
+const provider = z.strictObject({
+  order: names,
+  only: names,
+  ignore: names,
+  allow_fallbacks: z.boolean(),
+  require_parameters: z.boolean(),
+  data_collection: z.enum(['allow', 'deny']),
+  zdr: z.boolean(),
+  quantizations: z.array(z.enum([
+    'int4', 'int8', 'fp4', 'mxfp4', 'nvfp4', 'fp6', 'fp8', 'mxfp8', 'fp16', 'bf16', 'fp32', 'unknown',
+  ])),
+  sort: z.union([metric, z.strictObject({ by: metric, partition: z.enum(['model', 'none']).optional() })]),
+  /** In the units of a request's own `max_price`: dollars per million tokens, or per request and image. */
+  max_price: z.strictObject({ prompt: price, completion: price, request: price, image: price, audio: price }).partial(),
+}).partial()
+
+/** What a key is set to. Everything is optional; what is absent is as the server has it. Unknown names are refused. */
+export const keySettings = z.strictObject({
+  provider,
+  /** Whether comments keep a stream alive while its provider is silent; some clients cannot read them. */
+  heartbeats: z.boolean(),
+}).partial()
+
+export type KeySettings = Readonly<z.infer<typeof keySettings>>
+
+/** A change to settings: objects merge, null removes, everything else replaces (RFC 7396). */
+export type KeySettingsChange = { readonly [K in keyof KeySettings]?: Change<KeySettings[K]> | null }
+type Change<T> = NonNullable<T> extends readonly unknown[] ? T
+  : NonNullable<T> extends object ? { readonly [K in keyof T]?: Change<T[K]> | null }
+  : T
+
+/** Settings after a change. Throws an invalid-request fault that names the path at fault when they are not valid. */
+export function changeSettings(check: ReturnType<typeof checker>, settings: KeySettings, change: unknown): KeySettings {
+  if (!isObject(change)) throw refused('settings', `must be an object, is ${Array.isArray(change) ? 'a list' : typeof change}`)
+  const merged = merge(settings, change)
+  const issue = check(merged)
+  if (issue) throw refused(issue.path ? `settings.${issue.path}` : 'settings', issue.message)
+  return merged as KeySettings
+}
+
+/** A checker of settings; compiled on first use. */
+export function createSettingsCheck(): ReturnType<typeof checker> {
+  return checker(keySettings)
+}
+
+function refused(field: string, message: string): FaultError {
+  return new FaultError(fault('invalid-request', `${field} ${message}`, { field }))
+}
+
+function merge(base: unknown, change: unknown): unknown {
+  if (!isObject(change)) return change
+  const merged = new Map(Object.entries(isObject(base) ? base : {}))
+  for (const [name, value] of Object.entries(change)) {
+    if (value === null) merged.delete(name)
+    else if (value !== undefined) merged.set(name, merge(merged.get(name), value))
+  }
+  return Object.fromEntries(merged)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,184 @@
+import {
+  attoFromDecimal, decimalFromAtto, usage,
+  type Attempt, type FaultKind, type FinishReason, type Generation, type PriceKey, type PriceSheet, type Rates, type Usage,
+} from '../core/index.ts'
+import type { Selectable } from 'kysely'
+import { readColumn, type Flag, type GenerationTable, type Row } from '../store/index.ts'
+
+type Reader = (generation: Generation, textOf: (sheet: PriceSheet) => string) => Row[number]
+export type GenerationRow = Selectable<GenerationTable>
+
+/** The columns of a generation, in the order that a row gives their values. */
+const VALUES = {
+  id: g => g.id,
+  created_at: g => g.createdAt,
+  key_id: g => g.keyId,
+  workspace: g => g.workspace,
+  surface: g => g.surface,
+  requested: g => g.requested,
+  model: g => g.model,
+  endpoint: g => g.endpoint,
+  provider: g => g.provider,
+  provider_name: g => g.providerName,
+  upstream_id: g => g.upstreamId,
+  streamed: g => flag(g.streamed),
+  cancelled: g => flag(g.cancelled),
+  simulated: g => flag(g.simulated),
+  finish: g => g.finish,
+  native_finish: g => g.nativeFinish,
+  fault: g => g.fault,
+  latency_ms: g => (g.latencyMs === null ? null : Math.round(g.latencyMs)),
+  duration_ms: g => Math.round(g.durationMs),
+  input_tokens: g => g.usage.input.total,
+  cache_read_tokens: g => g.usage.input.cacheRead,
+  cache_write_5m_tokens: g => g.usage.input.cacheWrite5m,
+  cache_write_1h_tokens: g => g.usage.input.cacheWrite1h,
+  input_audio_tokens: g => g.usage.input.audio,
+  input_image_tokens: g => g.usage.input.image,
+  input_video_tokens: g => g.usage.input.video,
+  output_tokens: g => g.usage.output.total,
+  reasoning_tokens: g => g.usage.output.reasoning,
+  output_audio_tokens: g => g.usage.output.audio,
+  output_image_tokens: g => g.usage.output.image,
+  prediction_accepted_tokens: g => g.usage.output.predictionAccepted,
+  prediction_rejected_tokens: g => g.usage.output.predictionRejected,
+  services: g => servicesText(g.usage.services),
+  stated_nano: g => g.usage.stated ?? null,
+  counted: g => g.usage.counted,
+  cost_nano: g => g.cost,
+  absorbed_nano: g => g.absorbed,
+  price: (g, textOf) => (g.price === null ? null : textOf(g.price)),
+  tier: g => g.tier,
+  attempts: g => JSON.stringify(g.attempts),
+  untried: g => g.untried,
+  referer: g => g.referer,
+  title: g => g.title,
+  categories: g => (g.categories.length === 0 ? null : JSON.stringify(g.categories)),
+  user_agent: g => g.userAgent,
+  external_user: g => g.user,
+  session: g => g.session,
+  input_media: g => g.inputMedia,
+  input_audio: g => g.inputAudio,
+} as const satisfies { readonly [Column in keyof GenerationTable]: Reader }
+
+export const COLUMNS = Object.keys(VALUES)
+const READERS: readonly Reader[] = Object.values(VALUES)
+
+/**
+ * Makes the function that turns generations into rows. It remembers the text of each price sheet: sheets come from the
+ * catalogue's snapshot, thousands of calls to one. Times within a call are kept as whole milliseconds.
+ */
+export function createRowWriter(): (generation: Generation) => Row {
+  const texts = new WeakMap<PriceSheet, string>()
+  const textOf = (sheet: PriceSheet): string => {
+    const text = texts.get(sheet) ?? priceText(sheet)
+    texts.set(sheet, text)
+    return text
+  }
+  return generation => READERS.map(read => read(generation, textOf))
+}
+
+/** A generation from its row: what the writer was given, with times within the call rounded. */
+export function generationOf(row: GenerationRow): Generation {
+  return {
+    id: row.id,
+    createdAt: row.created_at,
+    keyId: row.key_id,
+    workspace: row.workspace,
+    surface: row.surface,
+    requested: row.requested,
+    model: row.model,
+    endpoint: row.endpoint,
+    provider: row.provider,
+    providerName: row.provider_name,
+    upstreamId: row.upstream_id,
+    streamed: row.streamed === 1,
+    cancelled: row.cancelled === 1,
+    simulated: row.simulated === 1,
+    finish: row.finish as FinishReason | null,
+    nativeFinish: row.native_finish,
+    fault: row.fault as FaultKind | null,
+    latencyMs: row.latency_ms,
+    durationMs: row.duration_ms,
+    usage: usageOf(row),
+    cost: row.cost_nano,
+    absorbed: row.absorbed_nano,
+    price: row.price === null ? null : priceOf(row.price),
+    tier: row.tier,
+    attempts: readColumn<Attempt[]>(row.attempts),
+    untried: row.untried,
+    referer: row.referer,
+    title: row.title,
+    categories: row.categories === null ? [] : readColumn<string[]>(row.categories),
+    userAgent: row.user_agent,
+    user: row.external_user,
+    session: row.session,
+    inputMedia: row.input_media,
+    inputAudio: row.input_audio,
+  }
+}
+
+function usageOf(row: GenerationRow): Usage {
+  return usage(
+    {
+      total: row.input_tokens, cacheRead: row.cache_read_tokens, cacheWrite5m: row.cache_write_5m_tokens,
+      cacheWrite1h: row.cache_write_1h_tokens, audio: row.input_audio_tokens, image: row.input_image_tokens,
+      video: row.input_video_tokens,
+    },
+    {
+      total: row.output_tokens, reasoning: row.reasoning_tokens, audio: row.output_audio_tokens,
+      image: row.output_image_tokens, predictionAccepted: row.prediction_accepted_tokens,
+      predictionRejected: row.prediction_rejected_tokens,
+    },
+    {
+      ...(row.services !== null && { services: readColumn<Record<string, number>>(row.services) }),
+      ...(row.stated_nano !== null && { stated: row.stated_nano }),
+      counted: row.counted as Usage['counted'],
+    },
+  )
+}
+
+function flag(yes: boolean): Flag {
+  return yes ? 1 : 0
+}
+
+function servicesText(services: Usage['services']): string | null {
+  for (const _ in services) return JSON.stringify(services)
+  return null
+}
+
+/** A price sheet as JSON, with prices as decimal strings of dollars. */
+export function priceText(sheet: PriceSheet): string {
+  return JSON.stringify({
+    ...sheet,
+    rates: decimals(sheet.rates),
+    overrides: sheet.overrides.map(({ minPromptTokens, rates }) => ({ minPromptTokens, rates: decimals(rates) })),
+  })
+}
+
+/** The sheet that `priceText` wrote. */
+export function priceOf(text: string): PriceSheet {
+  type Written = Omit<PriceSheet, 'rates' | 'overrides'> & {
+    rates: Record<string, string>
+    overrides: { minPromptTokens: number; rates: Record<string, string> }[]
+  }
+  const sheet = readColumn<Written>(text)
+  return {
+    ...sheet,
+    rates: attos(sheet.rates),
+    overrides: sheet.overrides.map(({ minPromptTokens, rates }) => ({ minPromptTokens, rates: attos(rates) })),
+  }
+}
+
+function decimals(rates: Rates): Record<string, string> {
+  return Object.fromEntries(Object.entries(rates).map(([key, rate]) => [key, decimalFromAtto(rate)]))
+}
+
+function attos(rates: Record<string, string>): Rates {
+  const read: Partial<Record<PriceKey, bigint>> = {}
+  for (const [key, text] of Object.entries(rates)) {
+    const rate = attoFromDecimal(text)
+    if (rate !== null) read[key as PriceKey] = rate
+  }
+  return read
+}

@@ -1,0 +1,138 @@
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { fault, FaultError, type Ambient, type Generation } from '../core/index.ts'
+import type { Store } from '../store/index.ts'
+import { COLUMNS, createRowWriter, generationOf } from './row.ts'
+
+export interface Stats {
+  /** Takes a finished call down. Costs the caller a map entry; it can be found from now on. */
+  record(generation: Generation): void
+  /**
+   * The call with this id, or null when this workspace has none. A young id that is not here may be of another node
+   * that has not written it yet: it is asked for twice. Throws an `unavailable` FaultError when the database is down.
+   */
+  find(id: string, workspace: string): Promise<Generation | null>
+  /** Writes what was recorded before. Never rejects: what could not be written stays and is tried again. */
+  flush(): Promise<void>
+  /** Writes what is left, tries again for two seconds when that fails, and stops. */
+  close(): Promise<void>
+  /** How many records wait to be written, and how many were lost: the queue was full, or the database refused them. */
+  figures(): { readonly waiting: number; readonly lost: number }
+}
+
+const BATCH = 200
+const WAITING_MAX = 10_000
+const RETRY_MAX_MS = 5000
+const CLOSE_PATIENCE_MS = 2000
+/** An id is young while the call that it was given to may still be running somewhere. */
+const YOUNG_MS = 35 * 60_000
+const GENERATION_ID = /^gen-(\d{1,12})-/
+
+/** Generations in memory until they are written: each `flushEveryMs` (250), in transactions of at most 200 rows. */
+export function createStats(given: {
+  readonly store: Store
+  readonly ambient: Ambient
+  readonly flushEveryMs?: number
+  /** Hears of failed writes and of lost records. */
+  readonly onError?: (error: Error) => void
+}): Stats {
+  const { store, ambient, flushEveryMs = 250, onError = () => {} } = given
+  /** In order of recording; an entry leaves when it is in the database. */
+  const waiting = new Map<string, Generation>()
+  const rowOf = createRowWriter()
+  let lost = 0
+  let failures = 0
+  let timer: NodeJS.Timeout | null = null
+  let writing: Promise<void> | null = null
+  let closed = false
+
+  function record(generation: Generation): void {
+    if (closed) return lose(1, 'Records came after the end')
+    waiting.set(generation.id, generation)
+    if (waiting.size > WAITING_MAX) {
+      waiting.delete(waiting.keys().next().value!)
+      lost++
+    }
+    if (timer === null && writing === null) schedule()
+  }
+
+  function schedule(): void {
+    const pause = failures === 0 ? flushEveryMs : Math.min(flushEveryMs * 2 ** failures, RETRY_MAX_MS)
+    timer = setTimeout(() => void flush(), pause).unref()
+  }
+
+  function lose(count: number, why: string): void {
+    lost += count
+    onError(new Error(`${why}: ${count} generation records are lost.`))
+  }
+
+  async function flush(): Promise<void> {
+    if (writing !== null) await writing
+    writing ??= write().finally(() => {
+      writing = null
+      if (waiting.size > 0 && !closed && timer === null) schedule()
+    })
+    await writing
+  }
+
+  /** Writes what waits now; what comes meanwhile is the next flush's. */
+  async function write(): Promise<void> {
+    if (timer !== null) clearTimeout(timer)
+    timer = null
+    try {
+      for (let left = waiting.size; left > 0;) {
+        const batch = [...waiting.values().take(Math.min(BATCH, left))]
+        if (batch.length === 0) break
+        left -= batch.length
+        const refused = await store.insertNew('generations', COLUMNS, batch.map(rowOf))
+        for (const generation of batch) if (waiting.get(generation.id) === generation) waiting.delete(generation.id)
+        if (refused.length > 0) lose(refused.length, 'The database refused what is in them')
+        await setImmediate()
+      }
+      failures = 0
+    } catch (error) {
+      failures++
+      onError(error as Error)
+    }
+  }
+
+  async function read(id: string, workspace: string): Promise<Generation | null> {
+    const own = waiting.get(id)
+    if (own?.workspace === workspace) return own
+    try {
+      const row = await store.db.selectFrom('generations').selectAll()
+        .where('id', '=', id).where('workspace', '=', workspace).executeTakeFirst()
+      return row ? generationOf(row) : null
+    } catch (error) {
+      onError(error as Error)
+      throw new FaultError(fault('unavailable', 'Records cannot be read at the moment. Please try again.', { retryAfterMs: 1000 }))
+    }
+  }
+
+  function isYoung(id: string): boolean {
+    const seconds = GENERATION_ID.exec(id)?.[1]
+    return seconds !== undefined && Math.abs(ambient.now() - Number(seconds) * 1000) < YOUNG_MS
+  }
+
+  return {
+    record,
+    flush,
+    async find(id, workspace) {
+      const found = await read(id, workspace)
+      if (found !== null || !isYoung(id)) return found
+      await sleep(flushEveryMs + 50)
+      return read(id, workspace)
+    },
+    async close() {
+      if (closed) return
+      await flush()
+      for (let pause = 50; waiting.size > 0 && pause < CLOSE_PATIENCE_MS; pause *= 2) {
+        await sleep(pause)
+        await flush()
+      }
+      closed = true
+      if (timer !== null) clearTimeout(timer)
+      if (waiting.size > 0) lose(waiting.size, 'The database could not be reached before the end')
+    },
+    figures: () => ({ waiting: waiting.size, lost }),
+  }
+}

@@ -1,0 +1,13 @@
+import type { Transaction } from 'kysely'
+import type { Schema } from '../schema.ts'
+import type { Engine } from '../engine.ts'
+import { foundation } from './0001-foundation.ts'
+
+/** One step of the schema. Once released it never changes: the next step corrects it. */
+export interface Migration {
+  readonly name: string
+  up(trx: Transaction<Schema>, engine: Engine): Promise<void>
+}
+
+/** All steps, in order; the place in the list is the number of the file. */
+export const MIGRATIONS: readonly Migration[] = [foundation]

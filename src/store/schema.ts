@@ -1,0 +1,120 @@
+/**
+ * The tables, as rows read and write. Three rules hold for all of them, on both databases:
+ * a column whose name ends in `_nano` is money and a bigint, every other integer is a number;
+ * a yes or no is 1 or 0, so that one query serves both; JSON is text, parsed by whoever owns the column.
+ */
+export interface Schema {
+  readonly workspaces: WorkspaceTable
+  readonly peppers: PepperTable
+  readonly keys: KeyTable
+  readonly counters: CounterTable
+  readonly generations: GenerationTable
+  readonly migrations: MigrationTable
+}
+
+export type Flag = 0 | 1
+
+export interface WorkspaceTable {
+  id: string
+  name: string
+  /** Milliseconds since the epoch, as every `_at`. */
+  created_at: number
+}
+
+/** Which peppers keys may have been made under. The secrets themselves are never in the database. */
+export interface PepperTable {
+  id: string
+  created_at: number
+  removed_at: number | null
+}
+
+export interface KeyTable {
+  /** SHA-256 of the key, hex: its public name. */
+  hash: string
+  /** HMAC-SHA-256 of the key under `pepper`, hex: what must match too, so that a row cannot be forged or swapped. */
+  hmac: string
+  pepper: string
+  name: string
+  label: string
+  workspace: string
+  disabled: Flag
+  settings: string
+  created_at: number
+  updated_at: number | null
+  /** A deleted key stays as a row without its HMAC, so that every node hears of it. */
+  deleted_at: number | null
+  /** The count of changes to keys when this one was last changed; nodes ask for what is above the last they saw. */
+  version: number
+}
+
+/** Counters that are raised in the transaction of what they count, so that their order is the order of commits. */
+export interface CounterTable {
+  name: string
+  value: number
+}
+
+export interface MigrationTable {
+  number: number
+  name: string
+  applied_at: number
+}
+
+/**
+ * One row for each call. Attempts are JSON inside it: only the log and `GET /generation` read rows, one at a time,
+ * and a second table would double the writes.
+ */
+export interface GenerationTable {
+  id: string
+  created_at: number
+  key_id: string
+  workspace: string
+  surface: string
+  requested: string
+  model: string | null
+  endpoint: string | null
+  provider: string | null
+  provider_name: string | null
+  upstream_id: string | null
+  streamed: Flag
+  cancelled: Flag
+  simulated: Flag
+  finish: string | null
+  native_finish: string | null
+  fault: string | null
+  latency_ms: number | null
+  duration_ms: number
+  input_tokens: number
+  cache_read_tokens: number
+  cache_write_5m_tokens: number
+  cache_write_1h_tokens: number
+  input_audio_tokens: number
+  input_image_tokens: number
+  input_video_tokens: number
+  output_tokens: number
+  reasoning_tokens: number
+  output_audio_tokens: number
+  output_image_tokens: number
+  prediction_accepted_tokens: number
+  prediction_rejected_tokens: number
+  /** JSON: units by price key; null for none. */
+  services: string | null
+  stated_nano: bigint | null
+  counted: string
+  cost_nano: bigint
+  absorbed_nano: bigint
+  /** JSON: the price sheet, prices as decimal strings of dollars. */
+  price: string | null
+  tier: string | null
+  /** JSON: a list of attempts. */
+  attempts: string
+  untried: number
+  referer: string | null
+  title: string | null
+  /** JSON: a list of strings; null for none. */
+  categories: string | null
+  user_agent: string | null
+  external_user: string | null
+  session: string | null
+  input_media: number
+  input_audio: number
+}
