@@ -83,6 +83,8 @@ export interface Decoder {
 
 export interface Outbound {
   readonly dialect: string
+  /** Headers (lower-case) whose values add up as a comma list where several parties set them; of others the last stands. */
+  readonly listHeaders?: readonly string[]
   /** Parts and fields that this wire format cannot carry; the laws except exactly these. */
   readonly cannot: readonly string[]
   /** Writes a request for an endpoint, or says why it cannot be written for it. */

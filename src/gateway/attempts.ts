@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import type { Dialect, Target } from '../dialects/index.ts'
 import {
   commits, fault, FAULTS, faultOf,
-  type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Fault, type Plan, type Preferences,
+  type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Endpoint, type Fault, type Plan, type Preferences,
 } from '../core/index.ts'
 import type { Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
-import { createDeadline, type Deadline } from './deadline.ts'
+import type { Deadline, Deadlines } from './deadline.ts'
 import { openLocal, openUpstream, type Opened, type Source } from './source.ts'
 
 /** Milliseconds that each stretch of an attempt may take. */
@@ -30,6 +30,7 @@ export interface AttemptParts {
   readonly timeouts: (provider: string) => Timeouts
   readonly limits: { readonly perModel: number; readonly inAll: number }
   readonly ambient: Ambient
+  readonly deadlines: Deadlines
   readonly observe: (observation: AttemptObservation) => void
 }
 
@@ -133,7 +134,7 @@ async function attempt(
   let status: number | null = null
   let dropped: readonly string[] = []
 
-  const deadline = createDeadline(() => abort())
+  const deadline = parts.deadlines(() => abort())
   const firstToken = endpoint.reasoning.supported ? timeouts.firstTokenReasoningMs : timeouts.firstTokenMs
   deadline.set(Math.max(1, Math.min(firstToken, given.left)))
   const onCallerLeft = (): void => abort()
@@ -211,16 +212,26 @@ async function open(
     ...(given.preferences.options?.[endpoint.provider] && { options: given.preferences.options[endpoint.provider] }),
     ...(endpoint.dataPolicy.requiresUserIds && { userId: userIdOf(given.workspace, request.user) }),
   }
+  const asked = withDefaultEffort(request, endpoint)
   const local = parts.locals.get(endpoint.dialect ?? '')
-  if (local) return { source: openLocal(local, request, target, given.signal), dropped: [] }
+  if (local) return { source: openLocal(local, asked, target, given.signal), dropped: [] }
   const outbound = parts.dialects.get(endpoint.dialect ?? '')?.outbound
   if (!outbound) return { fault: fault('internal', 'No dialect for the endpoint'), status: null }
   return openUpstream({
-    net: parts.net, outbound, target, request,
+    net: parts.net, outbound, target, request: asked,
     headers: parts.providers().headers(candidate.credential),
     connectMs: parts.timeouts(endpoint.provider).connectMs,
     control,
   })
+}
+
+/**
+ * A request that says nothing of reasoning, with the effort that its model is known for (o3-mini: medium). The
+ * caller's own body still stands: the faces write reasoning from the canonical request in any case.
+ */
+function withDefaultEffort(request: ChatRequest, endpoint: Endpoint): ChatRequest {
+  const { defaultEffort } = endpoint.reasoning
+  return request.reasoning === undefined && defaultEffort ? { ...request, reasoning: { effort: defaultEffort } } : request
 }
 
 /** End users are told apart at a provider by a hash that means nothing elsewhere; never by the id that the caller gave. */

@@ -1,4 +1,6 @@
-/** One timer for one attempt, moved along as the attempt gets on. */
+import type { Ambient } from '../core/index.ts'
+
+/** When an attempt has to get on, moved along as it does. */
 export interface Deadline {
   /** Counts from now. */
   set(ms: number): void
@@ -8,22 +10,49 @@ export interface Deadline {
   readonly expired: boolean
 }
 
-export function createDeadline(onExpiry: () => void): Deadline {
+/** Makes deadlines that share one timer: thousands of streams need no timer each, and none is moved in a heap per event. */
+export type Deadlines = (onExpiry: () => void) => Deadline
+
+/** How late a deadline may be noticed. */
+const TICK_MS = 25
+
+export function createDeadlines(ambient: Pick<Ambient, 'monotonic'>): Deadlines {
+  const running = new Set<Running>()
   let timer: NodeJS.Timeout | null = null
-  let expired = false
-  return {
-    set(ms) {
-      if (timer) clearTimeout(timer)
-      timer = setTimeout(() => {
-        expired = true
-        onExpiry()
-      }, ms)
-    },
-    touch: () => void timer?.refresh(),
-    clear() {
-      if (timer) clearTimeout(timer)
-      timer = null
-    },
-    get expired() { return expired },
+
+  const sweep = (): void => {
+    const now = ambient.monotonic()
+    for (const deadline of running) if (deadline.at <= now) deadline.expire()
+    if (running.size > 0 || timer === null) return
+    clearInterval(timer)
+    timer = null
   }
+
+  class Running implements Deadline {
+    at = Infinity
+    expired = false
+    #ms = 0
+    readonly #onExpiry: () => void
+    constructor(onExpiry: () => void) {
+      this.#onExpiry = onExpiry
+    }
+    set(ms: number): void {
+      this.#ms = ms
+      this.touch()
+      running.add(this)
+      timer ??= setInterval(sweep, TICK_MS)
+    }
+    touch(): void {
+      this.at = ambient.monotonic() + this.#ms
+    }
+    clear(): void {
+      running.delete(this)
+    }
+    expire(): void {
+      running.delete(this)
+      this.expired = true
+      this.#onExpiry()
+    }
+  }
+  return (onExpiry) => new Running(onExpiry)
 }

@@ -1,12 +1,13 @@
 import type { Dialect, ReplyMeta } from '../dialects/index.ts'
 import {
   fault, needOf, NO_USAGE,
-  type Ambient, type Asked, type Attempt, type ChatEvent, type EventStream, type Fault, type Generation, type Offer,
+  type Ambient, type Asked, type Attempt, type ChatEvent, type EventStream, type Fault, type Generation, type Need, type Offer,
   type Stage, type StageCall, type StageNote,
 } from '../core/index.ts'
 import type { Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
 import { explain, plan as makePlan, planFault, type Health, type RoutingPolicy } from '../routing/index.ts'
+import { createDeadlines } from './deadline.ts'
 import { tryCandidates, type Committed, type Timeouts, type Tried } from './attempts.ts'
 import type { Call, Explanation, Gateway, Outcome } from './call.ts'
 import { metadataOf } from './metadata.ts'
@@ -43,6 +44,7 @@ interface Prepared {
 
 export function createGateway(parts: GatewayParts): Gateway {
   const { ambient } = parts
+  const deadlines = createDeadlines(ambient)
   let inFlight = 0
   let idlers: (() => void)[] = []
 
@@ -79,6 +81,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     const { request } = prepared.asked.operation
     const tried = await tryCandidates({
       ...parts,
+      deadlines,
       limits: { perModel: parts.policy().attemptsPerModel, inAll: parts.policy().attemptsInAll },
       observe: (seen) => observe(parts, seen.candidate, seen.fault, seen.latencyMs, null),
     }, plan, request, {
@@ -90,7 +93,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     })
     const { committed } = tried
     if (!committed) {
-      parts.record(generationOf(parts, call, tried, null, null, tried.failed))
+      parts.record(generationOf(parts, call, need, tried, null, null, tried.failed))
       return {
         fault: summed(tried),
         metadata: () => metadataOf(call, plan, tried.failed, null, prepared.notes),
@@ -109,7 +112,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     }
     return {
       meta,
-      events: relay(parts, call, committed, tried, meter, prepared.transforms, ended),
+      events: relay(parts, call, need, committed, tried, meter, prepared.transforms, ended),
       metadata: () => metadataOf(call, plan, tried.failed, committed.candidate, prepared.notes),
     }
   }
@@ -170,7 +173,7 @@ async function prepare(parts: GatewayParts, asked: Asked): Promise<Prepared | { 
 
 /** Passes on what the committed attempt says, and closes the books when it ends, however it ends. */
 async function* relay(
-  parts: GatewayParts, call: Call, committed: Committed, tried: Tried, meter: Meter,
+  parts: GatewayParts, call: Call, need: Need, committed: Committed, tried: Tried, meter: Meter,
   transforms: Prepared['transforms'], ended: () => void,
 ): EventStream {
   const { source, deadline, timeouts, candidate } = committed
@@ -192,7 +195,7 @@ async function* relay(
     const seconds = (parts.ambient.monotonic() - firstBlockAt) / 1000
     observe(parts, candidate, failure, firstBlockAt - call.startedAt,
       seconds > 0.05 && metered.usage.output.total > 0 ? metered.usage.output.total / seconds : null)
-    parts.record(generationOf(parts, call, tried, committed, { meter, metered, failure, firstBlockAt }, [...tried.failed, attempt]))
+    parts.record(generationOf(parts, call, need, tried, committed, { meter, metered, failure, firstBlockAt }, [...tried.failed, attempt]))
     return metered
   }
   const pass = (batch: readonly ChatEvent[]): readonly ChatEvent[] => {
@@ -295,14 +298,13 @@ function summed(tried: Tried): Fault {
 }
 
 function generationOf(
-  parts: GatewayParts, call: Call, tried: Tried, committed: Committed | null,
+  parts: GatewayParts, call: Call, need: Need, tried: Tried, committed: Committed | null,
   end: { meter: Meter; metered: Metered; failure: Fault | null; firstBlockAt: number } | null,
   attempts: readonly Attempt[],
 ): Generation {
   const { request } = call.asked.operation
   const endpoint = committed?.candidate.endpoint ?? null
   const failure = end ? end.failure : tried.fault
-  const kinds = request.messages.flatMap((m) => m.parts).filter((p) => p.type === 'media').map((p) => p.kind)
   return {
     id: call.id,
     createdAt: call.createdAt,
@@ -336,7 +338,7 @@ function generationOf(
     userAgent: call.app.userAgent,
     user: request.user ?? null,
     session: request.session ?? null,
-    inputMedia: kinds.filter((kind) => kind !== 'audio').length,
-    inputAudio: kinds.filter((kind) => kind === 'audio').length,
+    inputMedia: need.media,
+    inputAudio: need.audios,
   }
 }

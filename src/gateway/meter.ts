@@ -37,9 +37,9 @@ const MAX_COUNTED = 1_000_000
  * Usage is the provider's last word, made safe at the dialect's edge; where a provider reports none, or the stream
  * ended before it did, prompt and delivered text are counted by us and marked so.
  *
- * Nothing is charged for a reply that failed, nor for one with neither a completion token nor a finish reason (the
- * zero-completion rule, openrouter-api §3.5); what the provider bills all the same is absorbed. A caller who leaves
- * pays for the prompt and for what was delivered.
+ * Nothing is charged for a reply that failed (its tokens are an estimate: nobody pays by them), nor for one with
+ * neither a completion token nor a finish reason (the zero-completion rule, openrouter-api §3.5); what the provider
+ * bills all the same is absorbed. A caller who leaves pays for the prompt and for what was delivered.
  */
 export function createMeter(request: ChatRequest, sheet: PriceSheet, tokens: TokenCounter): Meter {
   let reported: Usage | null = null
@@ -88,6 +88,12 @@ export function createMeter(request: ChatRequest, sheet: PriceSheet, tokens: Tok
     return usage({ total: prompt }, { total: completion * scale }, { counted: 'by-us' })
   }
 
+  /** The caller of a reply that broke is told within 100 ms, and starting the tokenizer takes longer than that. */
+  const estimated = (): Usage => {
+    const tokensIn = (bytes: number): number => Math.ceil(bytes / 4)
+    return usage({ total: tokensIn(Buffer.byteLength(promptText(request))) }, { total: tokensIn(length) }, { counted: 'by-us' })
+  }
+
   return {
     take(batch) {
       let withheld = false
@@ -107,7 +113,7 @@ export function createMeter(request: ChatRequest, sheet: PriceSheet, tokens: Tok
       if (opened === 0 && reported === null && ending !== 'complete') {
         return { usage: NO_USAGE, charge: NO_CHARGE, absorbed: 0n }
       }
-      const used = reported ?? await counted()
+      const used = reported ?? (ending === 'failed' ? estimated() : await counted())
       const cost = charge(sheet, used)
       const empty = used.output.total === 0 && state.reason === null
       if (ending === 'failed' || state.reason === 'error' || empty) {

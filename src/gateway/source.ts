@@ -44,7 +44,7 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
     response = await exchange.net.send({
       url: endpoint.baseUrl + outgoing.path,
       method: 'POST',
-      headers: headersFor(outgoing.headers, endpoint.forcedHeaders, exchange.headers, target.stream),
+      headers: headersFor(target, outbound, outgoing.headers, exchange.headers),
       body: outgoing.body,
       connectMs: exchange.connectMs,
       control: exchange.control,
@@ -154,15 +154,20 @@ async function readAll(response: OutboundResponse, max: number, beyond: 'cut' | 
 
 const EMPTY = new Uint8Array(0)
 
+/** What the face asks for, under what the catalogue forces, under what the provider's row and the operator set. */
 function headersFor(
-  own: Readonly<Record<string, string>>,
-  forced: Readonly<Record<string, string>> | null,
-  credential: readonly string[],
-  stream: boolean,
+  target: Target, outbound: Outbound, own: Readonly<Record<string, string>>, credential: readonly string[],
 ): readonly string[] {
-  const headers = ['content-type', 'application/json', 'accept', stream ? 'text/event-stream' : 'application/json']
-  for (const name in own) headers.push(name, own[name]!)
-  if (forced) for (const name in forced) headers.push(name.toLowerCase(), forced[name]!)
-  headers.push(...credential)
+  const headers = ['content-type', 'application/json', 'accept', target.stream ? 'text/event-stream' : 'application/json']
+  const put = (name: string, value: string): void => {
+    const at = headers.indexOf(name)
+    if (at < 0 || at % 2 === 1) headers.push(name, value)
+    else if (outbound.listHeaders?.includes(name)) headers[at + 1] += `,${value}`
+    else headers[at + 1] = value
+  }
+  for (const name in own) put(name, own[name]!)
+  const forced = target.endpoint.forcedHeaders
+  if (forced) for (const name in forced) put(name.toLowerCase(), forced[name]!)
+  for (let i = 0; i < credential.length; i += 2) put(credential[i]!, credential[i + 1]!)
   return headers
 }

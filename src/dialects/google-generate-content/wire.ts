@@ -1,0 +1,61 @@
+/**
+ * Shapes of Google's generateContent, as the Gemini API and Vertex speak it. What goes out is typed; what comes in
+ * is hostile until looked at, so it is read through `isObject`, `textIn` and `listIn`.
+ */
+
+export const DIALECT = 'google-generate-content'
+
+/** The format of a thought signature, as `reasoning_details` name it. */
+export const SEAL_FORMAT = 'google-gemini-v1'
+
+/** What Google takes in place of a signature on a call that it never made; without one Gemini 3 answers 400. */
+export const NO_SIGNATURE = 'skip_thought_signature_validator'
+
+export interface Blob {
+  readonly mimeType: string
+  readonly data: string
+}
+
+export type WirePart = {
+  readonly text?: string
+  readonly thought?: boolean
+  readonly thoughtSignature?: string
+  readonly inlineData?: Blob
+  readonly fileData?: { readonly mimeType?: string; readonly fileUri: string }
+  readonly functionCall?: { readonly name: string; readonly args: object }
+  readonly functionResponse?: { readonly name: string; readonly response: object; readonly parts?: readonly WirePart[] }
+  /** Parts of built-in tools (executableCode, codeExecutionResult …) go back as they came. */
+  readonly [native: string]: unknown
+}
+
+export interface WireContent {
+  readonly role: 'user' | 'model'
+  readonly parts: WirePart[]
+}
+
+export interface WireBody {
+  contents: readonly WireContent[]
+  systemInstruction?: { readonly parts: readonly WirePart[] }
+  tools?: readonly object[]
+  toolConfig?: { readonly functionCallingConfig: { readonly mode: 'AUTO' | 'ANY' | 'NONE'; readonly allowedFunctionNames?: readonly string[] } }
+  generationConfig?: Record<string, unknown>
+  labels?: Readonly<Record<string, string>>
+  serviceTier?: string
+  [extra: string]: unknown
+}
+
+export type Loose = { readonly [key: string]: unknown }
+
+export const isObject = (value: unknown): value is Loose => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The text of a key, unless it is something else or empty. */
+export function textIn(at: Loose, key: string): string | undefined {
+  const value = at[key]
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** The objects of a list; what is no list, or no object in it, is left out. */
+export function listIn(at: Loose, key: string): readonly Loose[] {
+  const value = at[key]
+  return Array.isArray(value) ? value.filter(isObject) : []
+}
