@@ -163,7 +163,7 @@ async function attempt(
     return { fault: said, attempt: record({ outcome, fault: said.kind, message: said.message, upstreamId: null }) }
   }
 
-  const opened = await open(parts, candidate, request, given, (way) => {
+  const opened = await open(parts, candidate, clamped(request, endpoint.maxOutputTokens), given, (way) => {
     abort = way
     if (given.signal.aborted) way()
   })
@@ -232,6 +232,12 @@ async function open(
 function withDefaultEffort(request: ChatRequest, endpoint: Endpoint): ChatRequest {
   const { defaultEffort } = endpoint.reasoning
   return request.reasoning === undefined && defaultEffort ? { ...request, reasoning: { effort: defaultEffort } } : request
+}
+
+/** A limit above what the endpoint gives is lowered to it: many hosts answer a higher one with a 400. */
+function clamped(request: ChatRequest, most: number | null): ChatRequest {
+  // The faces write the limit from here and not from the caller's body, so the origin may stay.
+  return most !== null && (request.maxOutputTokens ?? 0) > most ? { ...request, maxOutputTokens: most } : request
 }
 
 /** End users are told apart at a provider by a hash that means nothing elsewhere; never by the id that the caller gave. */

@@ -1,0 +1,111 @@
+import {
+  fault, FaultError, FAULTS, ratesFor, usdFromAtto, usdFromNano, type Attempt, type Generation,
+} from '../../core/index.ts'
+import { z } from '../../schema/index.ts'
+import { queryReader } from '../query.ts'
+import { api, type Route } from '../route.ts'
+import type { Services } from '../services.ts'
+import { GenerationShape } from './shapes.ts'
+
+const Query = z.object({ id: z.string().min(1).max(100).describe('`gen-…`: the id of an answer, also in its X-Generation-Id') })
+
+export function generationRoutes(services: Services): readonly Route[] {
+  const read = queryReader(Query)
+  return [{
+    name: 'getGeneration', methods: ['GET'], paths: api('/generation'), tag: 'Generations', policy: 'key',
+    summary: 'The record of one call: usage, cost, times and every attempt. Of the workspace of the key only',
+    query: Query,
+    replies: { 200: { description: 'The record', schema: z.object({ data: GenerationShape }) } },
+    errors: ['not-found'],
+    async handle(x) {
+      const id = read(x.search)['id'] as string
+      const generation = await services.stats.find(id, x.key.workspace)
+      // The same for one of another workspace as for one that never was.
+      if (!generation) throw new FaultError(fault('not-found', `There is no generation ${id}`))
+      return { json: { data: generationBody(generation) }, headers: ['Cache-Control', 'no-store'] }
+    },
+  }]
+}
+
+/** A generation in OpenRouter's shape. What nobody has measured is null, never zero. */
+export function generationBody(g: Generation): Record<string, unknown> {
+  const { input, output } = g.usage
+  const cost = usdFromNano(g.cost)
+  const search = g.usage.services['web_search']
+  return {
+    id: g.id,
+    upstream_id: g.upstreamId,
+    request_id: g.id,
+    session_id: g.session,
+    response_cache_source_id: null,
+    created_at: new Date(g.createdAt).toISOString(),
+    model: g.model ?? g.requested,
+    provider_name: g.providerName,
+    router: null,
+    api_type: 'completions',
+    origin: g.referer ?? '',
+    http_referer: g.referer,
+    user_agent: g.userAgent,
+    app_id: null,
+    external_user: g.user,
+    preset_id: null,
+    workspace_id: g.workspace,
+    streamed: g.streamed,
+    cancelled: g.cancelled,
+    is_byok: false,
+    service_tier: g.tier,
+    data_region: 'global',
+    finish_reason: g.finish,
+    native_finish_reason: g.nativeFinish,
+    latency: whole(g.latencyMs),
+    generation_time: g.latencyMs === null ? null : whole(Math.max(0, g.durationMs - g.latencyMs)),
+    moderation_latency: null,
+    tokens_prompt: input.total,
+    tokens_completion: output.total,
+    native_tokens_prompt: input.total,
+    native_tokens_completion: output.total,
+    native_tokens_completion_images: output.image,
+    native_tokens_reasoning: output.reasoning,
+    native_tokens_cached: input.cacheRead,
+    num_media_prompt: g.inputMedia,
+    num_input_audio_prompt: g.inputAudio,
+    num_media_completion: null,
+    num_search_results: search ?? null,
+    num_fetches: null,
+    web_search_engine: null,
+    usage: cost,
+    total_cost: cost,
+    upstream_inference_cost: null,
+    cache_discount: cacheDiscount(g),
+    provider_responses: g.attempts.map(attemptBody),
+  }
+}
+
+function attemptBody(attempt: Attempt): Record<string, unknown> {
+  return {
+    status: attempt.status,
+    provider_name: attempt.providerName,
+    model_permaslug: attempt.model,
+    endpoint_id: attempt.endpoint,
+    ...(attempt.upstreamId !== null && { id: attempt.upstreamId }),
+    is_byok: false,
+    latency: whole(attempt.headersMs ?? attempt.durationMs),
+    ...(attempt.fault !== null && { error_type: FAULTS[attempt.fault].type }),
+  }
+}
+
+/** What the prompt cache saved in dollars (writing to it can cost more than it saves, then below 0); null without any. */
+function cacheDiscount({ usage, price }: Generation): number | null {
+  const { cacheRead, cacheWrite5m, cacheWrite1h, total } = usage.input
+  if (price === null || cacheRead + cacheWrite5m + cacheWrite1h === 0) return null
+  const rates = ratesFor(price, total)
+  const plain = rates.prompt ?? 0n
+  const write = rates.input_cache_write ?? plain
+  return usdFromAtto((plain - (rates.input_cache_read ?? plain)) * BigInt(cacheRead)
+    + (plain - write) * BigInt(cacheWrite5m)
+    + (plain - (rates.input_cache_write_1h ?? write)) * BigInt(cacheWrite1h))
+}
+
+function whole(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms)
+}

@@ -1,0 +1,192 @@
+import {
+  endpointsShape, modelShape, openAiModelsShape, providersShape, queryModels, zdrShape, type ModelEntry, type Snapshot,
+} from '../../catalog/index.ts'
+import { fault, FaultError, keepsNothing, type Endpoint } from '../../core/index.ts'
+import { z } from '../../schema/index.ts'
+import type { Exchange } from '../exchange.ts'
+import type { KeyPreferences, KeyReader } from '../preferences.ts'
+import { api, type Keyed, type Reply, type Route } from '../route.ts'
+import type { Services } from '../services.ts'
+import { mapInSlices } from '../slices.ts'
+import { createStore } from '../stored.ts'
+import { CountQuery, ModelQuery, PageQuery, UserQuery } from './model-query.ts'
+import { EndpointShape, ModelEndpoints, ModelList, ModelShape, OpenAiModelList, ProviderShape } from './shapes.ts'
+
+const Slug = z.object({ author: z.string(), slug: z.string() })
+const DAY_MS = 86_400_000
+
+/** The routes of the catalogue. What is the same for everybody is made once for each snapshot and query, and kept. */
+export function catalogRoutes(services: Services, keyPreferences: KeyReader): readonly Route[] {
+  const store = createStore()
+  const snapshot = () => services.catalog.snapshot()
+  const clock = () => services.ambient.monotonic()
+  const warmed = new WeakMap<Snapshot, Promise<unknown>>()
+
+  /** A snapshot makes its endpoints when they are first asked for. A list asks for all: in slices, or streams would wait. */
+  const warm = (at: Snapshot): Promise<unknown> => {
+    let done = warmed.get(at)
+    if (!done) warmed.set(at, done = mapInSlices(at.models, clock, (entry) => at.endpointsOf(entry.row.id)))
+    return done
+  }
+
+  interface Listing {
+    readonly at: Snapshot
+    readonly path: string
+    readonly query: URLSearchParams
+    readonly defaultOutput?: string
+    readonly visible?: (entry: ModelEntry) => boolean
+  }
+
+  const listBody = async ({ at, path, query, defaultOutput, visible }: Listing): Promise<string> => {
+    await warm(at)
+    const list = queryModels(query, { snapshot: at, now: services.ambient.now(), defaultOutput, visible })
+    if ('fault' in list) throw new FaultError(list.fault)
+    const parts = await mapInSlices(list.entries, clock, (entry) => JSON.stringify(modelShape(entry, at)))
+    const next = list.next === null ? null : `${path}?${list.next}`
+    return `{"data":[${parts.join(',')}],"total_count":${list.total},"links":${JSON.stringify({ next })}}`
+  }
+
+  const listReply = (x: Exchange, path: string, defaultOutput?: string): Reply | Promise<Reply> => {
+    const at = snapshot()
+    const query = queryOf(x)
+    const aged = query.has('min_age_days') || query.has('max_age_days')
+    return store.reply(x.req.headers, keyOf(services, at, path, String(query), aged ? Math.floor(services.ambient.now() / DAY_MS) : ''),
+      () => listBody({ at, path, query, defaultOutput }))
+  }
+
+  /** Whether the key may call at least one endpoint of a model now. */
+  const usableBy = (x: Keyed, at: Snapshot): (entry: ModelEntry) => boolean => {
+    const preferences = keyPreferences(x.key.settings)
+    return (entry) => at.endpointsOf(entry.row.id)
+      .some((endpoint) => canBeCalled(endpoint, services.hasCredential) && permits(preferences, endpoint))
+  }
+
+  const found = (x: Exchange): { at: Snapshot; entry: ModelEntry } => {
+    const at = snapshot()
+    const id = `${x.params['author']}/${x.params['slug']}`
+    const entry = at.model(id)
+    if (!entry) throw new FaultError(fault('not-found', `There is no model ${id.slice(0, 200)}`))
+    return { at, entry }
+  }
+
+  return [
+    {
+      name: 'listModels', methods: ['GET'], paths: ['/api/v1/models'], tag: 'Models', policy: 'none',
+      summary: 'Every model of the catalogue that has an endpoint, with filters, sorts and pages',
+      query: ModelQuery, replies: { 200: { description: 'Models', schema: ModelList } }, errors: [],
+      handle: (x) => listReply(x, '/api/v1/models'),
+    },
+    {
+      name: 'listModelsAsOpenAI', methods: ['GET'], paths: ['/v1/models'], tag: 'Models', policy: 'key',
+      summary: "The models that the key can call now, in OpenAI's shape",
+      replies: { 200: { description: 'Models', schema: OpenAiModelList } }, errors: [],
+      async handle(x) {
+        const at = snapshot()
+        await warm(at)
+        const list = queryModels(new URLSearchParams({ output_modalities: 'all' }), {
+          snapshot: at, now: services.ambient.now(), visible: usableBy(x, at),
+        })
+        if ('fault' in list) throw new FaultError(list.fault)
+        return { json: openAiModelsShape(list.entries) }
+      },
+    },
+    {
+      name: 'countModels', methods: ['GET'], paths: api('/models/count'), tag: 'Models', policy: 'none',
+      summary: 'How many models the list holds', query: CountQuery,
+      replies: { 200: { description: 'The count', schema: z.object({ data: z.object({ count: z.int() }) }) } }, errors: [],
+      async handle(x) {
+        const at = snapshot()
+        await warm(at)
+        const list = queryModels(queryOf(x), { snapshot: at, now: services.ambient.now() })
+        if ('fault' in list) throw new FaultError(list.fault)
+        return { json: { data: { count: list.total } } }
+      },
+    },
+    {
+      name: 'listModelsForUser', methods: ['GET'], paths: api('/models/user'), tag: 'Models', policy: 'key',
+      summary: 'The models that the key can call now, under its settings', query: UserQuery,
+      replies: { 200: { description: 'Models', schema: ModelList } }, errors: [],
+      async handle(x) {
+        const at = snapshot()
+        return { text: await listBody({ at, path: '/api/v1/models/user', query: queryOf(x), visible: usableBy(x, at) }) }
+      },
+    },
+    {
+      name: 'getModel', methods: ['GET'], paths: api('/model/{author}/{slug}'), tag: 'Models', policy: 'none',
+      summary: 'One model, by id, canonical slug or alias; also one that is retired', params: Slug,
+      replies: { 200: { description: 'The model', schema: z.object({ data: ModelShape }) } }, errors: ['not-found'],
+      handle(x) {
+        const { at, entry } = found(x)
+        return store.reply(x.req.headers, keyOf(services, at, 'model', entry.row.id), () => JSON.stringify({ data: modelShape(entry, at, true) }))
+      },
+    },
+    {
+      name: 'listModelEndpoints', methods: ['GET'], paths: api('/models/{author}/{slug}/endpoints'), tag: 'Models', policy: 'none',
+      summary: 'Who serves a model, at what price and with what limits', params: Slug,
+      replies: { 200: { description: 'The endpoints', schema: ModelEndpoints } }, errors: ['not-found'],
+      handle(x) {
+        const { at, entry } = found(x)
+        return store.reply(x.req.headers, keyOf(services, at, 'endpoints', entry.row.id), () => JSON.stringify(endpointsShape(entry, at)))
+      },
+    },
+    {
+      name: 'listZdrEndpoints', methods: ['GET'], paths: api('/endpoints/zdr'), tag: 'Models', policy: 'none',
+      summary: 'Endpoints that are stated to keep no prompts',
+      replies: { 200: { description: 'The endpoints', schema: z.object({ data: z.array(EndpointShape) }) } }, errors: [],
+      handle(x) {
+        const at = snapshot()
+        return store.reply(x.req.headers, keyOf(services, at, 'zdr'), async () => {
+          await warm(at)
+          return JSON.stringify(zdrShape(at))
+        })
+      },
+    },
+    {
+      name: 'listEmbeddingModels', methods: ['GET'], paths: api('/embeddings/models'), tag: 'Models', policy: 'none',
+      summary: 'The models that make embeddings', query: PageQuery,
+      replies: { 200: { description: 'Models', schema: ModelList } }, errors: [],
+      handle: (x) => listReply(x, '/api/v1/embeddings/models', 'embeddings'),
+    },
+    {
+      name: 'listProviders', methods: ['GET'], paths: api('/providers'), tag: 'Models', policy: 'none',
+      summary: 'Every provider of the catalogue, with its policies',
+      replies: { 200: { description: 'Providers', schema: z.object({ data: z.array(ProviderShape) }) } }, errors: [],
+      handle(x) {
+        const at = snapshot()
+        return store.reply(x.req.headers, keyOf(services, at, 'providers'), () => JSON.stringify(providersShape(at)))
+      },
+    },
+  ]
+}
+
+function keyOf({ version }: Services, at: Snapshot, ...rest: readonly (string | number)[]): string {
+  return [version, at.version, ...rest].join('|')
+}
+
+/** The query of a request; of a parameter that comes twice, a list with commas. In one order, so that it can name a body. */
+function queryOf(x: Exchange): URLSearchParams {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(x.search).toSorted(([a], [b]) => (a < b ? -1 : 1))) query.set(name, String(value))
+  return query
+}
+
+/** Whether an endpoint can be called from here at all. A simulated one answers in this process and needs nothing. */
+function canBeCalled(endpoint: Endpoint, hasCredential: (provider: string) => boolean): boolean {
+  if (endpoint.disabled || endpoint.price === null) return false
+  return endpoint.simulated
+    || (endpoint.dialect !== null && endpoint.baseUrl !== null && endpoint.upstreamModel !== '' && hasCredential(endpoint.provider))
+}
+
+/** Whether a key's settings leave an endpoint in. The plan decides each call; this is what the lists show. */
+function permits(preferences: KeyPreferences | undefined, endpoint: Endpoint): boolean {
+  if (preferences === undefined) return true
+  const named = (entries: readonly string[]) => entries.some((entry) => {
+    const slug = entry.toLowerCase()
+    return [endpoint.provider, endpoint.tag, endpoint.providerName.toLowerCase()].includes(slug) || endpoint.tag.startsWith(`${slug}/`)
+  })
+  if (preferences.only && !named(preferences.only)) return false
+  if (preferences.ignore && named(preferences.ignore)) return false
+  if (preferences.zdr && !keepsNothing(endpoint.dataPolicy)) return false
+  if (preferences.dataCollection === 'deny' && !(endpoint.dataPolicy.training === false && keepsNothing(endpoint.dataPolicy))) return false
+  return !preferences.quantizations || preferences.quantizations.includes(endpoint.quantization ?? 'unknown')
+}

@@ -1,0 +1,247 @@
+import { z } from '../../schema/index.ts'
+
+/**
+ * The shapes of what the API answers, as they are published. They follow OpenRouter's objects field by field:
+ * a field without `optional` must be there (its official SDK throws otherwise), one without `nullable` must not be null.
+ */
+
+const money = z.string().describe('US dollars as a decimal string')
+
+export const Pricing = z.looseObject({
+  prompt: money.describe('Per token of the prompt; "-1" where no price is known'),
+  completion: money.describe('Per token of the completion; "-1" where no price is known'),
+  request: money.optional(),
+  image: money.optional(),
+  image_token: money.optional(),
+  image_output: money.optional(),
+  audio: money.optional(),
+  audio_output: money.optional(),
+  input_audio_cache: money.optional(),
+  web_search: money.optional(),
+  internal_reasoning: money.optional(),
+  input_cache_read: money.optional(),
+  input_cache_write: money.optional(),
+  input_cache_write_1h: money.optional(),
+  discount: z.number().optional().describe('A fraction that is already inside the prices'),
+  overrides: z.array(z.looseObject({ min_prompt_tokens: z.int() })).optional()
+    .describe('Prices that hold for the whole request when its prompt has more tokens than this'),
+}).meta({ id: 'Pricing' })
+
+export const Architecture = z.object({
+  modality: z.string().nullable(),
+  input_modalities: z.array(z.string()),
+  output_modalities: z.array(z.string()),
+  tokenizer: z.string().optional(),
+  instruct_type: z.string().nullable().optional(),
+}).meta({ id: 'Architecture' })
+
+const Benchmark = z.looseObject({ metric: z.string(), value: z.number(), source: z.string() })
+
+export const ModelShape = z.looseObject({
+  id: z.string(),
+  canonical_slug: z.string(),
+  name: z.string(),
+  created: z.int().describe('Unix seconds; 0 where unknown'),
+  description: z.string().optional(),
+  description_source: z.enum(['operator', 'written', 'generated']),
+  context_length: z.int().nullable(),
+  architecture: Architecture,
+  pricing: Pricing,
+  top_provider: z.object({
+    context_length: z.int().nullable().optional(),
+    max_completion_tokens: z.int().nullable().optional(),
+    is_moderated: z.boolean(),
+  }),
+  per_request_limits: z.object({ prompt_tokens: z.number(), completion_tokens: z.number() }).nullable(),
+  supported_parameters: z.array(z.string()),
+  default_parameters: z.looseObject({}).nullable(),
+  supported_voices: z.array(z.string()).nullable(),
+  reasoning: z.object({
+    mandatory: z.boolean(),
+    supported_efforts: z.array(z.string()).nullable().optional(),
+    default_effort: z.string().nullable().optional(),
+    supports_max_tokens: z.boolean().optional(),
+  }).optional(),
+  benchmarks: z.looseObject({ design_arena: z.array(z.unknown()), reported: z.array(Benchmark).optional() }).optional(),
+  links: z.object({ details: z.string() }),
+  hugging_face_id: z.string().nullable().optional(),
+  knowledge_cutoff: z.string().nullable().optional(),
+  expiration_date: z.string().nullable().optional(),
+  alias_target: z.object({ name: z.string(), slug: z.string() }).optional(),
+  last_pricing: z.looseObject({}).optional().describe('The last list price of a model that is retired'),
+  status: z.enum(['active', 'deprecated', 'delisted', 'retired']),
+  kind: z.string(),
+  default_effort: z.string().nullable(),
+  fine_tuning: z.boolean().nullable(),
+  distillation: z.boolean().nullable(),
+  served_on: z.array(z.string()).nullable(),
+  requires_own_key: z.boolean().nullable(),
+  notes: z.array(z.unknown()).nullable(),
+  key_features: z.array(z.string()).optional(),
+  use_cases: z.array(z.string()).optional(),
+  limitations: z.array(z.string()).optional(),
+}).meta({ id: 'Model', description: 'In OpenRouter\'s shape; of the fields beyond it, null is not stated' })
+
+export const ModelList = z.object({
+  data: z.array(ModelShape),
+  total_count: z.int().min(0),
+  links: z.object({ next: z.string().nullable() }),
+}).meta({ id: 'ModelList' })
+
+export const OpenAiModelList = z.object({
+  object: z.literal('list'),
+  data: z.array(z.object({ id: z.string(), object: z.literal('model'), created: z.int(), owned_by: z.string() })),
+}).meta({ id: 'OpenAIModelList' })
+
+const Percentiles = z.object({ p50: z.number(), p75: z.number(), p90: z.number(), p99: z.number() })
+
+export const EndpointShape = z.looseObject({
+  name: z.string(),
+  model_id: z.string(),
+  model_name: z.string(),
+  provider_name: z.string(),
+  tag: z.string(),
+  quantization: z.string().nullable(),
+  context_length: z.int().describe('0 where unknown'),
+  max_completion_tokens: z.int().nullable(),
+  max_prompt_tokens: z.int().nullable(),
+  pricing: Pricing,
+  status: z.int().optional(),
+  supported_parameters: z.array(z.string()),
+  supports_implicit_caching: z.boolean(),
+  supports_tool_choice: z.object({ auto: z.boolean(), none: z.boolean(), required: z.boolean(), function: z.boolean() })
+    .describe('Worked out from supported_parameters'),
+  latency_last_30m: Percentiles.nullable(),
+  throughput_last_30m: Percentiles.nullable(),
+  uptime_last_5m: z.number().nullable(),
+  uptime_last_30m: z.number().nullable(),
+  uptime_last_1d: z.number().nullable(),
+  unpriced: z.string().nullable().describe('Why it has no price, and so cannot be called'),
+}).meta({ id: 'Endpoint' })
+
+export const ModelEndpoints = z.object({
+  data: z.object({
+    id: z.string(),
+    name: z.string(),
+    created: z.int(),
+    description: z.string(),
+    architecture: Architecture.extend({ tokenizer: z.string().nullable() }).meta({ id: 'EndpointsArchitecture' }),
+    endpoints: z.array(EndpointShape),
+  }),
+}).meta({ id: 'ModelEndpoints' })
+
+export const ProviderShape = z.object({
+  name: z.string(),
+  slug: z.string(),
+  privacy_policy_url: z.string().nullable(),
+  terms_of_service_url: z.string().nullable().optional(),
+  status_page_url: z.string().nullable().optional(),
+  headquarters: z.string().nullable().optional(),
+  datacenters: z.array(z.string()).nullable().optional(),
+}).meta({ id: 'Provider' })
+
+const ms = z.number().nullable().describe('Milliseconds')
+const tokens = z.int().nullable()
+
+export const GenerationShape = z.object({
+  id: z.string(),
+  upstream_id: z.string().nullable(),
+  request_id: z.string().nullable().optional(),
+  session_id: z.string().nullable().optional(),
+  response_cache_source_id: z.string().nullable().optional(),
+  created_at: z.string(),
+  model: z.string(),
+  provider_name: z.string().nullable(),
+  router: z.string().nullable(),
+  api_type: z.string().nullable(),
+  origin: z.string(),
+  http_referer: z.string().nullable(),
+  user_agent: z.string().nullable(),
+  app_id: z.int().nullable(),
+  external_user: z.string().nullable(),
+  preset_id: z.string().nullable(),
+  workspace_id: z.string().nullable(),
+  streamed: z.boolean().nullable(),
+  cancelled: z.boolean().nullable(),
+  is_byok: z.boolean(),
+  service_tier: z.string().nullable(),
+  data_region: z.enum(['global', 'europe', 'us']),
+  finish_reason: z.string().nullable(),
+  native_finish_reason: z.string().nullable(),
+  latency: ms,
+  generation_time: ms,
+  moderation_latency: ms,
+  tokens_prompt: tokens,
+  tokens_completion: tokens,
+  native_tokens_prompt: tokens,
+  native_tokens_completion: tokens,
+  native_tokens_completion_images: tokens,
+  native_tokens_reasoning: tokens,
+  native_tokens_cached: tokens,
+  num_media_prompt: z.int().nullable(),
+  num_input_audio_prompt: z.int().nullable(),
+  num_media_completion: z.int().nullable(),
+  num_search_results: z.int().nullable(),
+  num_fetches: z.int().nullable(),
+  web_search_engine: z.string().nullable(),
+  usage: z.number().describe('US dollars'),
+  total_cost: z.number().describe('US dollars'),
+  upstream_inference_cost: z.number().nullable(),
+  cache_discount: z.number().nullable(),
+  provider_responses: z.array(z.looseObject({
+    status: z.int().nullable(),
+    provider_name: z.string().optional(),
+    model_permaslug: z.string().optional(),
+    endpoint_id: z.string().optional(),
+    id: z.string().optional(),
+    is_byok: z.boolean().optional(),
+    latency: z.number().optional(),
+    error_type: z.string().optional(),
+  })).nullable().describe('Each attempt, in order'),
+}).meta({ id: 'Generation' })
+
+export const ErrorShape = z.looseObject({
+  error: z.looseObject({
+    code: z.int().describe('The HTTP status'),
+    message: z.string(),
+    metadata: z.looseObject({ error_type: z.string().optional() }).optional(),
+    availability: z.looseObject({}).optional(),
+  }),
+  user_id: z.string().optional(),
+  openrouter_metadata: z.looseObject({}).optional(),
+}).meta({ id: 'Error' })
+
+export const ExplanationShape = z.object({
+  data: z.object({
+    strategy: z.string(),
+    models: z.array(z.string()),
+    need: z.object({
+      prompt_tokens: z.int().describe('Estimated'),
+      max_tokens: z.int().nullable(),
+      input_modalities: z.array(z.string()),
+      output_modalities: z.array(z.string()),
+      parameters: z.array(z.string()),
+    }),
+    candidates: z.array(z.looseObject({
+      position: z.int().min(1),
+      endpoint: z.string(),
+      model: z.string(),
+      provider: z.string(),
+      provider_name: z.string(),
+      tag: z.string(),
+      tier: z.string(),
+      credential: z.string().describe('The label of the key, never the key'),
+      weight: z.number().nullable().describe('The share of first tries; null where the order is fixed'),
+      worst_cost: z.number().describe('The most that the call can cost there, in US dollars'),
+      price_per_million: z.object({ prompt: z.string(), completion: z.string() }),
+      simulated: z.boolean(),
+      reasons: z.array(z.string()),
+    })).describe('In the order in which they would be tried'),
+    rejected: z.array(z.object({
+      endpoint: z.string(), model: z.string(), provider: z.string(), why: z.string(), detail: z.string(),
+    })),
+    ignored: z.array(z.string()).describe('Fields that were understood but have no effect'),
+  }),
+}).meta({ id: 'Explanation' })
+
+export const HealthShape = z.object({ status: z.string(), version: z.string().optional() }).meta({ id: 'Health' })

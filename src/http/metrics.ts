@@ -1,0 +1,110 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Gauge, Registry, type MetricValue } from 'prom-client'
+import type { Route } from './route.ts'
+
+export interface Metrics {
+  /** Counts a finished exchange; `route` is null for addresses that do not exist. */
+  observe(route: Route | null, status: number, ms: number): void
+  render(): Promise<string>
+  readonly type: string
+  close(): void
+}
+
+/** Upper bounds in seconds: from an answer out of memory to a long stream. */
+const BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800]
+
+interface Series {
+  readonly labels: Readonly<Record<string, string>>
+  readonly buckets: Float64Array
+  sum: number
+  count: number
+}
+
+/**
+ * The figures of the server for Prometheus. A request costs two array increments: the series are kept here and put
+ * into Prometheus' form only when somebody asks, since prom-client hashes the labels at every observation.
+ */
+export function createMetrics(given: { inFlight(): number; openStreams(): number; aborted(): number }): Metrics {
+  const byRoute = new Map<Route | null, Map<number, Series>>()
+  const registry = new Registry()
+  const delay = monitorEventLoopDelay({ resolution: 20 })
+  delay.enable()
+
+  const gauge = (name: string, help: string, read: () => number) =>
+    registry.registerMetric(new Gauge({ name, help, registers: [], collect() { this.set(read()) } }))
+  gauge('signalbox_http_requests_in_flight', 'Requests whose response has not ended', given.inFlight)
+  gauge('signalbox_http_streams_open', 'Event streams that are open', given.openStreams)
+  gauge('signalbox_http_clients_left', 'Requests whose client left before the end, since the start', given.aborted)
+  gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
+  gauge('nodejs_heap_used_bytes', 'Heap in use', () => process.memoryUsage().heapUsed)
+  gauge('process_cpu_seconds', 'CPU time of the process, user and system, since its start', () => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1e6
+  })
+  gauge('nodejs_eventloop_lag_p50_seconds', 'Event loop delay since the last scrape, median', () => seconds(delay.percentile(50)))
+  gauge('nodejs_eventloop_lag_max_seconds', 'Event loop delay since the last scrape, most', () => seconds(delay.max))
+  gauge('nodejs_eventloop_lag_p99_seconds', 'Event loop delay since the last scrape, 99th percentile', () => {
+    const p99 = seconds(delay.percentile(99))
+    // Collected last of the three: it begins the next window.
+    delay.reset()
+    return p99
+  })
+  registry.registerMetric(durations(byRoute))
+
+  return {
+    observe(route, status, ms) {
+      let series = byRoute.get(route)?.get(status)
+      if (!series) {
+        const statuses = byRoute.get(route) ?? new Map<number, Series>()
+        byRoute.set(route, statuses)
+        series = { labels: { route: route?.name ?? 'none', status: String(status) }, buckets: new Float64Array(BUCKETS.length), sum: 0, count: 0 }
+        statuses.set(status, series)
+      }
+      const s = ms / 1000
+      series.sum += s
+      series.count++
+      for (let i = 0; i < BUCKETS.length; i++) {
+        if (s <= BUCKETS[i]!) {
+          series.buckets[i]!++
+          break
+        }
+      }
+    },
+    render: () => registry.metrics(),
+    type: registry.contentType,
+    close: () => delay.disable(),
+  }
+}
+
+/** A histogram in prom-client's own form, made from our series at the time of a scrape. */
+function durations(byRoute: ReadonlyMap<Route | null, ReadonlyMap<number, Series>>): Gauge {
+  const name = 'signalbox_http_request_duration_seconds'
+  const values = () => {
+    const rows: (MetricValue<string> & { metricName: string })[] = []
+    for (const statuses of byRoute.values()) {
+      for (const { labels, buckets, sum, count } of statuses.values()) {
+        let below = 0
+        BUCKETS.forEach((bound, i) => {
+          below += buckets[i]!
+          rows.push({ metricName: `${name}_bucket`, labels: { ...labels, le: String(bound) }, value: below })
+        })
+        rows.push({ metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: count })
+        rows.push({ metricName: `${name}_sum`, labels, value: sum })
+        rows.push({ metricName: `${name}_count`, labels, value: count })
+      }
+    }
+    return rows
+  }
+  const metric = {
+    name,
+    get: async () => ({
+      name, help: 'From the head of a request to the last byte of its response', type: 'histogram', aggregator: 'sum', values: values(),
+    }),
+  }
+  // The registry calls nothing but `name` and `get`; prom-client has no type for a metric that is not its own.
+  return metric as unknown as Gauge
+}
+
+function seconds(nanoseconds: number): number {
+  return Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : 0
+}

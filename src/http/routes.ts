@@ -1,0 +1,58 @@
+import type { Inbound } from '../dialects/index.ts'
+import { CHAT_EXAMPLE, ChatReplyShape, ChatRequestShape } from './api/chat-shapes.ts'
+import { explainRoutes } from './api/explain.ts'
+import { generationRoutes } from './api/generation.ts'
+import { healthRoutes } from './api/health.ts'
+import { catalogRoutes } from './api/models.ts'
+import type { HttpLimits } from './limits.ts'
+import type { Metrics } from './metrics.ts'
+import { openApiOf } from './openapi.ts'
+import { createKeyReader } from './preferences.ts'
+import { api, type Route } from './route.ts'
+import type { Services } from './services.ts'
+import { createSurface } from './surface.ts'
+
+export interface RoutesGiven {
+  readonly services: Services
+  readonly limits: HttpLimits
+  readonly face: Inbound
+  readonly metrics: Metrics
+  draining(): boolean
+}
+
+/** The one table of all routes: the server serves nothing that is not in it, and the document of the API is made from it. */
+export function createRoutes({ services, limits, face, metrics, draining }: RoutesGiven): readonly Route[] {
+  const keyPreferences = createKeyReader(face)
+  const routes: Route[] = [
+    {
+      name: 'createChatCompletion', methods: ['POST'], paths: api('/chat/completions'), tag: 'Chat', policy: 'key', inference: true,
+      summary: "An answer of a model to a conversation, whole or streamed, by whichever provider is best",
+      body: ChatRequestShape, bodyExample: CHAT_EXAMPLE,
+      replies: {
+        200: {
+          description: 'The answer', schema: ChatReplyShape,
+          also: { type: 'text/event-stream', description: 'With `stream: true`: chunks, then one with the usage, then `[DONE]`' },
+        },
+      },
+      errors: [
+        'invalid-request', 'model-not-found', 'ambiguous-model', 'wrong-endpoint', 'context-length', 'payment-required', 'forbidden', 'moderated',
+        'no-endpoint', 'model-unavailable', 'unprocessable', 'upstream-rate-limited', 'cancelled', 'upstream-error', 'invalid-response',
+        'connection', 'overloaded', 'shutting-down', 'timeout',
+      ],
+      handle: createSurface(services, limits, face, keyPreferences),
+    },
+    ...explainRoutes(services, face, keyPreferences),
+    ...generationRoutes(services),
+    ...catalogRoutes(services, keyPreferences),
+    ...healthRoutes(services, metrics, draining),
+    {
+      name: 'getOpenApi', methods: ['GET'], paths: ['/openapi.json', ...api('/openapi.json')], tag: 'Operation', policy: 'none',
+      summary: 'This document: the API in OpenAPI 3.1, made from the table of its routes',
+      replies: { 200: { description: 'The document', schema: { type: 'object' } } }, errors: [],
+      handle: () => ({ text: document() }),
+    },
+  ]
+  let made: string | null = null
+  const document = (): string => (made ??= JSON.stringify(openApiOf(routes, services.version)))
+  return routes
+}

@@ -1,0 +1,31 @@
+import type { Accounts } from '../accounts/index.ts'
+import type { Catalog } from '../catalog/index.ts'
+import type { Ambient } from '../core/index.ts'
+import type { Dialect } from '../dialects/index.ts'
+import type { Gateway } from '../gateway/index.ts'
+import type { Stats } from '../stats/index.ts'
+import type { HttpLimits } from './limits.ts'
+
+/** The part of a logger that is used here; pino's has it. */
+export interface Log {
+  error(facts: Readonly<Record<string, unknown>>, message: string): void
+  warn(facts: Readonly<Record<string, unknown>>, message: string): void
+}
+
+/** What the room is given. Each is the smallest part of another room's door, so that a test can stand in for it. */
+export interface Services {
+  readonly ambient: Ambient
+  readonly log: Log
+  /** The program's version, for the document of the API and for `/healthz`. */
+  readonly version: string
+  readonly limits?: Partial<HttpLimits>
+  readonly dialects: ReadonlyMap<string, Dialect>
+  readonly catalog: Pick<Catalog, 'snapshot'>
+  readonly accounts: Pick<Accounts, 'authenticate'>
+  readonly stats: Pick<Stats, 'find'>
+  readonly gateway: Pick<Gateway, 'generate' | 'explain'>
+  /** Whether there is a key to a provider, or none is needed: what `/v1/models` shows as usable. */
+  hasCredential(provider: string): boolean
+  /** Why the server cannot serve (a database that does not answer), or null; drain is known here anyway. */
+  ready?(): string | null | Promise<string | null>
+}

@@ -1,0 +1,161 @@
+import type { ChatEvent, Fault, JsonObject } from '../core/index.ts'
+import type { Encoder, Inbound } from '../dialects/index.ts'
+import type { Outcome } from '../gateway/index.ts'
+import { guardStall, headersOf, type Exchange } from './exchange.ts'
+import { caught, masked, sendFault } from './failure.ts'
+import type { HttpLimits } from './limits.ts'
+import type { Log } from './services.ts'
+import type { Swept } from './sweeper.ts'
+
+export interface StreamGiven {
+  readonly x: Exchange
+  readonly face: Inbound
+  readonly limits: HttpLimits
+  readonly log: Log
+  /** Comments during silence; a key can turn them off for clients that cannot read them. */
+  readonly heartbeats: boolean
+  readonly withMetadata: boolean
+  /** Stops the call upstream. */
+  abort(): void
+}
+
+/**
+ * Answers with a stream of server-sent events: one write for each batch, never later than the batch. The status is
+ * sent with the first of them, or after `commitAfterMs` with a comment while providers are still being tried. Returns
+ * when the call has ended, also when its client has left long before, because only the end of the events settles it.
+ */
+export async function answerStream(given: StreamGiven, calling: Promise<Outcome>): Promise<void> {
+  const { x, face } = given
+  const { res } = x
+  const writer = createWriter(given)
+  try {
+    const outcome = await calling
+    if ('fault' in outcome) {
+      writer.failed(masked(outcome.fault), given.withMetadata ? outcome.metadata() : undefined)
+      return
+    }
+    writer.encoder = face.encoder(outcome.meta)
+    for await (const batch of outcome.events) {
+      if (writer.over) continue
+      if (isLast(batch)) {
+        writer.end(writer.encoder.push(batch) + writer.encoder.end(given.withMetadata ? outcome.metadata() : undefined))
+        continue
+      }
+      const text = writer.encoder.push(batch)
+      if (text !== '' && !writer.write(text)) await writer.drained()
+    }
+    if (!writer.over) writer.end(writer.encoder.end())
+  } catch (error) {
+    writer.failed(caught(error, given.log, { generation: x.id }))
+  } finally {
+    if (!res.writableEnded && !res.destroyed) res.destroy()
+  }
+}
+
+/** Whether a batch ends its stream: the charge or a fault is the last that is said, and by then the call is on record. */
+function isLast(batch: readonly ChatEvent[]): boolean {
+  const last = batch[batch.length - 1]
+  return last !== undefined && (last.type === 'fault' || (last.type === 'usage' && last.charge !== undefined))
+}
+
+interface Writer {
+  encoder: Encoder | null
+  /** Nothing more may be written: the stream has ended, or nobody reads it. */
+  readonly over: boolean
+  /** False when the client reads more slowly than we write. */
+  write(text: string): boolean
+  drained(): Promise<void>
+  end(text: string): void
+  failed(what: Fault, metadata?: JsonObject): void
+}
+
+function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writer {
+  const { res, sender } = x
+  let over = false
+  let busy = true
+  let quietSince = x.startedAt
+  let release: (() => void) | null = null
+
+  const commit = () => {
+    if (res.headersSent) return
+    res.writeHead(200, [...headersOf(x, 'text/event-stream'), 'Cache-Control', 'no-store', 'X-Accel-Buffering', 'no'])
+    x.nudge = beat
+  }
+  const beat = () => {
+    if (over || res.writableNeedDrain) return
+    res.write(face.heartbeat)
+    busy = true
+  }
+  const stop = () => {
+    over = true
+    sender.sweeper.delete(silence)
+    release?.()
+  }
+  const silence: Swept = {
+    sweep(now) {
+      if (over) return
+      if (busy) {
+        busy = false
+        quietSince = now
+      }
+      if (!res.headersSent) {
+        if (now - x.startedAt < limits.commitAfterMs) return
+        commit()
+        if (heartbeats) beat()
+        else res.flushHeaders()
+      } else if (heartbeats && now - quietSince >= limits.heartbeatMs) beat()
+    },
+  }
+  const writer: Writer = {
+    encoder: null,
+    get over() { return over },
+    write(text) {
+      commit()
+      busy = true
+      return res.write(text)
+    },
+    drained() {
+      x.req.socket.setTimeout(limits.writeStallMs)
+      return new Promise((resolve) => {
+        release = () => {
+          release = null
+          res.removeListener('drain', drain)
+          resolve()
+        }
+        const drain = () => {
+          x.req.socket.setTimeout(0)
+          release?.()
+        }
+        res.on('drain', drain)
+        if (over) release()
+      })
+    },
+    end(text) {
+      commit()
+      stop()
+      res.end(text)
+      guardStall(x)
+    },
+    failed(what, metadata) {
+      if (over) return
+      if (!res.headersSent) {
+        stop()
+        sendFault(x, face, what, [], metadata)
+        return
+      }
+      const id = { id: x.id!, created: Math.floor(x.createdAt / 1000) }
+      writer.end(writer.encoder === null ? face.faultFrames(what, id)
+        : writer.encoder.push([{ type: 'fault', fault: what }]) + writer.encoder.end(metadata))
+    },
+  }
+  x.onGone = () => {
+    stop()
+    abort()
+  }
+  x.cut = (what) => {
+    writer.failed(what)
+    abort()
+  }
+  sender.sweeper.add(silence)
+  return writer
+}

@@ -1,0 +1,75 @@
+import { collect, FaultError, type Asked, type Fault } from '../core/index.ts'
+import { parseBody, type Inbound } from '../dialects/index.ts'
+import type { Call, Outcome } from '../gateway/index.ts'
+import { attributionOf, wantsMetadata } from './attribution.ts'
+import { JSON_TYPE, send } from './exchange.ts'
+import { masked, sendFault } from './failure.ts'
+import type { HttpLimits } from './limits.ts'
+import { tighten, type KeyReader } from './preferences.ts'
+import type { Keyed } from './route.ts'
+import type { Services } from './services.ts'
+import { answerStream } from './stream.ts'
+
+/** Reads what a request asks, under its key's settings. Throws FaultErrors that name the field at fault. */
+export function readAsked(x: Keyed, face: Inbound, keyPreferences: KeyReader): Asked {
+  const parsed = parseBody(x.body!)
+  if ('fault' in parsed) throw new FaultError(parsed.fault)
+  const decoded = face.decode(parsed.value, x.body!)
+  if ('fault' in decoded) throw new FaultError(decoded.fault)
+  const { asked } = decoded
+  const preferences = tighten(asked.preferences, keyPreferences(x.key.settings))
+  return preferences === asked.preferences ? asked : { ...asked, preferences }
+}
+
+/**
+ * A surface: a dialect that callers may speak, as the handler of a route. It reads the body, has the gateway carry the
+ * call out, and answers with JSON or a stream. Its promise ends with the call, not with the response.
+ */
+export function createSurface(
+  services: Services, limits: HttpLimits, face: Inbound, keyPreferences: KeyReader,
+): (x: Keyed) => Promise<void> {
+  return (x) => {
+    const asked = readAsked(x, face, keyPreferences)
+    const controller = new AbortController()
+    const call: Call = {
+      id: x.id!,
+      createdAt: x.createdAt,
+      startedAt: x.startedAt,
+      asked,
+      surface: face.dialect,
+      key: { id: x.key.id, workspace: x.key.workspace },
+      app: attributionOf(x.req.headers),
+      signal: controller.signal,
+    }
+    const abort = () => controller.abort()
+    const withMetadata = wantsMetadata(x.req.headers)
+    const calling = services.gateway.generate(call)
+    if (asked.stream) {
+      return answerStream({
+        x, face, limits, log: services.log, heartbeats: x.key.settings.heartbeats !== false, withMetadata, abort,
+      }, calling)
+    }
+    x.onGone = abort
+    x.cut = cutterOf(x, face, abort)
+    return answerWhole(x, face, calling, withMetadata)
+  }
+}
+
+/**
+ * Made here and not where it is set: a closure there would put the whole exchange into the scope that the call's
+ * abort hangs on, and V8 then promoted half of all garbage (measured: 50 µs a request in the place of 35).
+ */
+function cutterOf(x: Keyed, face: Inbound, abort: () => void): (what: Fault) => void {
+  return (what) => {
+    sendFault(x, face, what)
+    abort()
+  }
+}
+
+async function answerWhole(x: Keyed, face: Inbound, calling: Promise<Outcome>, withMetadata: boolean): Promise<void> {
+  const outcome = await calling
+  if ('fault' in outcome) return sendFault(x, face, masked(outcome.fault), [], withMetadata ? outcome.metadata() : undefined)
+  const reply = await collect(outcome.events)
+  const { status, body } = face.reply(reply, outcome.meta, withMetadata ? outcome.metadata() : undefined)
+  send(x, status, JSON_TYPE, body)
+}
