@@ -37,10 +37,10 @@ export function createEndpointMaker(given: {
     if (!set) sets.set(key, set = new Set(words))
     return set
   }
-  const reasoningOf = (row: ReasoningRow): ReasoningSupport => {
-    const key = JSON.stringify(row)
+  const reasoningOf = (row: ReasoningRow, defaultEffort: string | null): ReasoningSupport => {
+    const key = `${defaultEffort} ${JSON.stringify(row)}`
     let support = reasonings.get(key)
-    if (!support) reasonings.set(key, support = supportOf(row))
+    if (!support) reasonings.set(key, support = { ...supportOf(row), ...(defaultEffort && { defaultEffort: defaultEffort as Effort }) })
     return support
   }
   const doorOf = (slug: string): Door => {
@@ -79,7 +79,7 @@ export function createEndpointMaker(given: {
       parameters: row.supported_parameters === null || row.supported_parameters_source === 'none'
         ? null : setOf(row.supported_parameters),
       parametersSource: row.supported_parameters_source,
-      reasoning: reasoningOf(row.reasoning ?? model.reasoning),
+      reasoning: reasoningOf(row.reasoning ?? model.reasoning, model.default_effort),
       inputModalities: setOf(model.input_modalities),
       outputModalities: setOf(model.output_modalities),
       implicitCaching: row.implicit_caching ?? false,
@@ -117,7 +117,7 @@ export function createEndpointMaker(given: {
       contextLength: row.context_length,
       inputModalities: setOf(row.input_modalities),
       outputModalities: setOf(row.output_modalities),
-      reasoning: reasoningOf(row.reasoning),
+      reasoning: reasoningOf(row.reasoning, row.default_effort),
       openWeights: row.features.open_weights,
     }),
   }

@@ -20,6 +20,7 @@ export const FAULTS = {
   'ambiguous-model': row(400, 'invalid_request', 'nothing', 'caller', 'several models share this bare name'),
   'wrong-endpoint': row(400, 'invalid_request', 'nothing', 'caller', 'the model is served at another route'),
   'context-length': row(400, 'context_length_exceeded', 'endpoint', 'caller', 'the prompt does not fit the context window'),
+  'unsupported-parameter': row(400, 'invalid_request', 'endpoint', 'caller', 'this endpoint does not take a parameter of the request; another may'),
   'unauthenticated': row(401, 'authentication', 'nothing', 'caller', 'the key is missing, malformed, unknown or disabled'),
   'payment-required': row(402, 'payment_required', 'nothing', 'caller', 'credits or a key limit do not cover the request'),
   'forbidden': row(403, 'permission_denied', 'nothing', 'caller', 'the key may not do this'),

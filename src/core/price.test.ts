@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { attoFromDecimal, charge, count, usage, worstCharge, type PriceKey, type PriceSheet, type Rates } from './index.ts'
 
 function sheet(prices: Partial<Record<PriceKey, string>>, rest: Partial<PriceSheet> = {}): PriceSheet {

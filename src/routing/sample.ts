@@ -44,7 +44,7 @@ export function offer(endpoints: readonly Endpoint[], variants: readonly string[
 export function need(change: Partial<Need> = {}): Need {
   return {
     operation: 'chat', inputBytes: 4_000, inputTokens: 1_004, outputBound: null,
-    inputModalities: new Set(['text']), outputModalities: new Set(['text']), images: 0, choices: 1,
+    inputModalities: new Set(['text']), outputModalities: new Set(['text']), images: 0, choices: 1, media: 0, audios: 0,
     parameters: new Set(), stream: false, ...change,
   }
 }

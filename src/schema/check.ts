@@ -25,7 +25,7 @@ export function jsonSchemaOf(schema: z.ZodType): Record<string, unknown> {
 export function checker(schema: z.ZodType | Record<string, unknown>): Checker {
   let validate: ValidateFunction | null = null
   let explain: ValidateFunction | null = null
-  const compile = (allErrors: boolean) => new Ajv2020({ allErrors, strict: false, verbose: allErrors })
+  const compile = (allErrors: boolean) => new Ajv2020({ allErrors, strict: false, verbose: allErrors, discriminator: true })
     .compile(schema instanceof z.ZodType ? jsonSchemaOf(schema) : schema)
   return (value) => {
     validate ??= compile(false)
@@ -47,7 +47,7 @@ function deepest(errors: readonly ErrorObject[]): Issue {
   const telling = meant(errors.filter((error) => !KEYWORDS_OF_CHOICE.has(error.keyword)))
   const candidates = telling.length > 0 ? telling : errors
   const depth = (error: ErrorObject) => error.instancePath.split('/').length
-    + (error.keyword === 'required' || error.keyword === 'additionalProperties' ? 0.5 : 0)
+    + (error.keyword === 'required' || error.keyword === 'additionalProperties' || error.keyword === 'discriminator' ? 0.5 : 0)
   const most = candidates.reduce((deepest, error) => Math.max(deepest, depth(error)), 0)
   const best = candidates.filter((error) => depth(error) === most)
   const first = best[0]!
@@ -85,7 +85,8 @@ function pathOf(error: ErrorObject): string {
     path += /^\d+$/.test(key) ? `[${key}]` : path ? `.${key}` : key
   }
   const inner = error.keyword === 'required' ? String(error.params['missingProperty'])
-    : error.keyword === 'additionalProperties' ? String(error.params['additionalProperty']) : ''
+    : error.keyword === 'additionalProperties' ? String(error.params['additionalProperty'])
+      : error.keyword === 'discriminator' ? String(error.params['tag']) : ''
   return inner ? (path ? `${path}.${inner}` : inner) : path
 }
 
@@ -93,11 +94,22 @@ function sentence(errors: readonly ErrorObject[]): string {
   const first = errors[0]!
   if (first.keyword === 'required') return 'is required'
   if (first.keyword === 'additionalProperties') return 'is not a known field'
+  if (first.keyword === 'discriminator') {
+    const tag = String(first.params['tag'])
+    return `must be one of ${tagsOf(first.parentSchema, tag)}, is ${shown((first.data as Record<string, unknown>)[tag])}`
+  }
   const every = [...new Set(errors.map(wantedBy))]
   // Optional fields of the APIs that we speak may be null; saying so in each message would only bury what is wanted.
   const named = every.filter((wanted) => wanted !== 'null')
   const wanted = (named.length > 0 ? named : every).join(' or ')
   return `must be ${wanted}, is ${shown(first.data)}`
+}
+
+/** The kinds that a union tells apart by its tag. */
+function tagsOf(schema: unknown, tag: string): string {
+  const branches = (schema as { oneOf?: readonly { properties?: Record<string, { const?: unknown; enum?: readonly unknown[] }> }[] } | undefined)?.oneOf ?? []
+  const tags = branches.flatMap(({ properties }) => properties?.[tag]?.enum ?? [properties?.[tag]?.const])
+  return tags.filter((value) => value !== undefined).map((value) => JSON.stringify(value)).join(', ')
 }
 
 function wantedBy(error: ErrorObject): string {

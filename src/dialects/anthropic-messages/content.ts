@@ -1,6 +1,7 @@
 import {
   fault, type Fault, type MediaPart, type Part, type ReasoningPart, type ToolCallPart, type ToolResultPart,
 } from '../../core/index.ts'
+import { isJson } from '../json.ts'
 import { wireId, wireName } from './names.ts'
 import {
   DIALECT, isLoose, SEAL_FORMAT, textOf,
@@ -46,14 +47,7 @@ export function callBlock(part: ToolCallPart, id: string): ToolUseBlock {
 function objectText(input: string): string {
   const text = input.trim()
   if (text === '' || text === 'null') return '{}'
-  if (text.startsWith('{')) {
-    try {
-      JSON.parse(text)
-      return text
-    } catch {
-      // falls through: told below as text
-    }
-  }
+  if (text.startsWith('{') && isJson(text)) return text
   return JSON.stringify({ input })
 }
 

@@ -1,4 +1,5 @@
 import type { ChatRequest, Endpoint, JsonObject } from '../../core/index.ts'
+import { parseUpstream } from '../json.ts'
 import { thinkingOf } from '../reasoning.ts'
 import { ANSWER_TOOL, WRAPPED_ANSWER_TOOL } from './names.ts'
 import { closedSchema } from './schemas.ts'
@@ -84,13 +85,9 @@ function valueSchema(schema: JsonObject): JsonObject {
  * are wrapped, by us or by the model; text that is no JSON stays too, so that the caller sees what came.
  */
 export function answerOf(args: string, wrapped: boolean): string {
-  let value: unknown
-  try {
-    value = JSON.parse(args)
-  } catch {
-    return args
-  }
-  if (!isLoose(value)) return args
+  const parsed = parseUpstream(args)
+  if ('fault' in parsed || !isLoose(parsed.value)) return args
+  const { value } = parsed
   const [key, ...others] = Object.keys(value)
   if (key === undefined || others.length > 0) return args
   if (wrapped) return key === 'value' ? JSON.stringify(value[key]) : args

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import { test } from 'node:test'
 import { EFFORTS, malformed, type ChatRequest, type Message, type Part } from '../../core/index.ts'
-import { chatRequest } from '../laws/arbitrary.ts'
+import { chatRequests } from '../laws/arbitrary.ts'
 import { aTarget } from '../laws/endpoint.ts'
 import { broken } from './messages-rules.ts'
 import { nameOf, wireId, wireName } from './names.ts'
@@ -105,7 +105,7 @@ test('whatever a caller sends, what goes out keeps every law of the format', () 
 })
 
 test('every canonical request that a dialect must write keeps the laws too, or is refused for its audio or video', () => {
-  fc.assert(fc.property(chatRequest, target, fc.boolean(), (of, endpoint, stream) => {
+  fc.assert(fc.property(chatRequests(fc), target, fc.boolean(), (of, endpoint, stream) => {
     const outgoing = outbound.encode(of, aTarget(endpoint, { stream }))
     if ('fault' in outgoing) return assert.match(outgoing.fault.message, /^messages: this provider takes no (audio|video): /)
     assert.equal(broken(JSON.parse(String(outgoing.body))), null, String(outgoing.body))

@@ -1,4 +1,5 @@
 import { fault, type Annotation, type ChatEvent, type Endpoint, type FinishReason } from '../../core/index.ts'
+import { parseUpstream } from '../json.ts'
 import { errorInside } from './faults.ts'
 import { answerOf } from './format.ts'
 import { nameOf } from './names.ts'
@@ -301,11 +302,8 @@ export function createMessageReader(endpoint: Pick<Endpoint, 'providerName'>): M
 }
 
 function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+  const read = parseUpstream(text)
+  return 'value' in read ? read.value : text
 }
 
 /** The text of a free-form tool out of the object that this format makes of it. */

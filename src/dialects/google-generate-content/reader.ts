@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import {
   fault, type Block, type ChatEvent, type Endpoint, type Fault, type MediaKind, type Seal, type TokenLogprob,
 } from '../../core/index.ts'
+import { parseUpstream } from '../json.ts'
 import { scrub } from '../upstream-fault.ts'
 import { createBase64Joiner, type Base64Joiner } from './base64.ts'
 import { readCitations } from './citations.ts'
@@ -328,7 +329,8 @@ function kindOf(mime: string): MediaKind {
 
 /** The text of a free-form tool, out of the object that this format made of it. */
 function freeText(args: string): string {
-  const value: unknown = JSON.parse(args)
+  const parsed = parseUpstream(args)
+  const value = 'value' in parsed ? parsed.value : null
   return isObject(value) && typeof value['input'] === 'string' ? value['input'] : args
 }
 

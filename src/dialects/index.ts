@@ -1,0 +1,20 @@
+/** Wire formats: one folder for each, with a face for callers and a face for providers; nothing else knows any. */
+import { anthropicMessages } from './anthropic-messages/index.ts'
+import type { Dialect } from './dialect.ts'
+import { googleGenerateContent } from './google-generate-content/index.ts'
+import { azureOpenai, mistralChat, openaiChat } from './openai-chat/index.ts'
+
+/** All dialects by name; one line for each. */
+export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
+  ['anthropic-messages', anthropicMessages],
+  ['openai-chat', openaiChat],
+  ['mistral-chat', mistralChat],
+  ['azure-openai', azureOpenai],
+  ['google-generate-content', googleGenerateContent],
+])
+
+export type * from './dialect.ts'
+export { parseBody, parseJson, parseUpstream, type Parsed } from './json.ts'
+export {
+  chunkSchema as chatChunkSchema, errorBodySchema as chatErrorSchema, replySchema as chatReplySchema, requestSchema as chatRequestSchema,
+} from './openai-chat/index.ts'

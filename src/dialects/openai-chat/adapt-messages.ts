@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto'
+import type { Flags } from './quirks.ts'
+import type { Loose } from './wire.ts'
+
+/** What is asked of the messages of a body. */
+export interface MessageRules {
+  readonly flags: Flags
+  /** The endpoint's own id of the model: generations of one vendor differ in what they must get back. */
+  readonly upstreamModel: string
+  /** JSON mode was asked for. */
+  readonly json: boolean
+}
+
+/**
+ * The messages of a body as an endpoint takes them. What needs no change stays the same object, and a list without a
+ * change the same list, so that a large body can be spliced. Keys that only callers of a router send (`reasoning`,
+ * `reasoning_details`, `images`, `annotations`, `model`) are a 400 at OpenAI and Groq: they go.
+ */
+export function adaptMessages(messages: readonly Loose[], rules: MessageRules): readonly Loose[] {
+  const { flags } = rules
+  let list = messages
+  const lastUser = messages.findLastIndex((message) => message['role'] === 'user')
+  const replays = replayRule(flags, rules.upstreamModel)
+  const adapted = messages.map((message, at) => adaptMessage(message, flags, replays === 'all' || (replays === 'loop' && at > lastUser)))
+  if (adapted.some((message, at) => message !== messages[at])) list = adapted
+  list = toolMediaOut(list)
+  if (flags.noTools) list = withoutTools(list)
+  if (flags.alternate) list = alternating(list)
+  if (flags.prefix && list.at(-1)?.['role'] === 'assistant' && list.at(-1)!['prefix'] !== true) {
+    list = [...list.slice(0, -1), { ...list.at(-1)!, prefix: true }]
+  }
+  if (flags.jsonWord && rules.json && !mentionsJson(list)) list = [{ role: 'system', content: 'Answer with JSON.' }, ...list]
+  return list
+}
+
+/**
+ * Which assistant turns get their reasoning back as text: R1-like models refuse it but in the tool loop behind the
+ * last user message; later generations of the same vendor answer 400 when any turn lacks it, even an empty one.
+ */
+function replayRule(flags: Flags, model: string): 'none' | 'loop' | 'all' {
+  if (flags.replay !== 'text') return 'none'
+  return /(^|[^a-z0-9])r1([^0-9]|$)|reasoner/i.test(model) ? 'loop' : 'all'
+}
+
+const ROUTER_ONLY = ['reasoning', 'reasoning_content', 'reasoning_details', 'images', 'annotations', 'model'] as const
+
+function adaptMessage(message: Loose, flags: Flags, replay: boolean): Loose {
+  let out = message
+  const role = message['role']
+  if (role === 'developer' && !flags.completionTokens && flags.control !== 'object') out = { ...out, role: 'system' }
+  if (role === 'assistant') out = adaptAssistant(out, flags, replay)
+  if (role === 'tool' && flags.nineIds) out = withNineId(out, 'tool_call_id')
+  if (!flags.cacheControl) out = withoutMarks(out)
+  return out
+}
+
+function adaptAssistant(message: Loose, flags: Flags, replay: boolean): Loose {
+  let out = message
+  if (flags.replay !== 'details' && ROUTER_ONLY.some((key) => key in message)) {
+    const { reasoning, reasoning_content: alias, reasoning_details: details, images: _, annotations: __, model: ___, ...rest } = message
+    out = rest
+    if (replay) {
+      const text = reasoning ?? alias ?? detailText(details)
+      for (const field of flags.reasoningFields) out = { ...out, [field]: text }
+    }
+  } else if (replay) {
+    for (const field of flags.reasoningFields) if (typeof out[field] !== 'string') out = { ...out, [field]: '' }
+  }
+  const calls = out['tool_calls'] as Loose[] | null | undefined
+  if (flags.nineIds && calls?.some((call) => !NINE.test(call['id']))) {
+    out = { ...out, tool_calls: calls.map((call) => withNineId(call, 'id')) }
+  }
+  return out
+}
+
+const detailText = (details: unknown): string =>
+  (Array.isArray(details) ? details : []).map((detail: Loose) => detail['text'] ?? detail['summary'] ?? '').join('')
+
+const NINE = /^[a-zA-Z0-9]{9}$/
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+/** An id of nine letters and digits, always the same for the same id, so that calls and results still meet. */
+export function nineId(id: string): string {
+  if (NINE.test(id)) return id
+  const bytes = createHash('sha256').update(id).digest()
+  let out = ''
+  for (let i = 0; i < 9; i++) out += ALPHABET[bytes.readUInt16BE(i * 2) % ALPHABET.length]
+  return out
+}
+
+const withNineId = (at: Loose, key: string): Loose =>
+  (NINE.test(String(at[key])) ? at : { ...at, [key]: nineId(String(at[key])) })
+
+/** Cache marks that the endpoint would refuse. OpenAI's own breakpoints stay: only its clients write them. */
+function withoutMarks(message: Loose): Loose {
+  let out = message
+  if ('cache_control' in out) {
+    const { cache_control: _, ...rest } = out
+    out = rest
+  }
+  const content = out['content']
+  if (Array.isArray(content) && content.some((part: Loose) => 'cache_control' in part)) {
+    out = { ...out, content: content.map(({ cache_control: _, ...part }: Loose) => part) }
+  }
+  return out
+}
+
+/** Results of tools are text in this format: their media moves to a user message behind the run of results. */
+function toolMediaOut(messages: readonly Loose[]): readonly Loose[] {
+  const hasMedia = (message: Loose) => message['role'] === 'tool' && Array.isArray(message['content'])
+    && message['content'].some((part: Loose) => part['type'] !== 'text')
+  if (!messages.some(hasMedia)) return messages
+  const out: Loose[] = []
+  let media: Loose[] = []
+  for (const message of messages) {
+    if (message['role'] !== 'tool' && media.length > 0) {
+      out.push({ role: 'user', content: media })
+      media = []
+    }
+    if (hasMedia(message)) {
+      const parts = message['content'] as Loose[]
+      media.push(...parts.filter((part) => part['type'] !== 'text'))
+      const texts = parts.filter((part) => part['type'] === 'text')
+      out.push({ ...message, content: texts.length > 0 ? texts : '' })
+    } else out.push(message)
+  }
+  if (media.length > 0) out.push({ role: 'user', content: media })
+  return out
+}
+
+/** Calls and results as plain text, for search models that take no tools but continue such conversations. */
+function withoutTools(messages: readonly Loose[]): readonly Loose[] {
+  if (!messages.some((message) => message['role'] === 'tool' || message['tool_calls'])) return messages
+  return messages.map((message) => {
+    if (message['role'] === 'tool') return { role: 'user', content: message['content'] }
+    if (!message['tool_calls']) return message
+    const { tool_calls: calls, ...rest } = message
+    const named = (calls as Loose[]).map((call) => call['function']?.name ?? call['custom']?.name).join(', ')
+    return { ...rest, content: rest['content'] || `Called: ${named}` }
+  })
+}
+
+/** Neighbours of one role become one message; a conversation that ends with the assistant gets an empty wish to go on. */
+function alternating(messages: readonly Loose[]): readonly Loose[] {
+  const out: Loose[] = []
+  for (const message of messages) {
+    const before = out.at(-1)
+    if (before && before['role'] === message['role'] && message['role'] !== 'system') {
+      out[out.length - 1] = { ...before, content: joined(before['content'], message['content']) }
+    } else out.push(message)
+  }
+  if (out.at(-1)?.['role'] === 'assistant') out.push({ role: 'user', content: 'Continue.' })
+  return out.length === messages.length && out.every((message, at) => message === messages[at]) ? messages : out
+}
+
+function joined(a: unknown, b: unknown): unknown {
+  if (typeof a === 'string' && typeof b === 'string') return `${a}\n\n${b}`
+  return [...asParts(a), ...asParts(b)]
+}
+
+const asParts = (content: unknown): Loose[] => (Array.isArray(content) ? content : content ? [{ type: 'text', text: content }] : [])
+
+function mentionsJson(messages: readonly Loose[]): boolean {
+  return messages.some(({ content }) => (typeof content === 'string' ? /json/i.test(content)
+    : Array.isArray(content) && content.some((part: Loose) => typeof part['text'] === 'string' && /json/i.test(part['text']))))
+}

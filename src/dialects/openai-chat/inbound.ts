@@ -1,0 +1,17 @@
+import { FAULTS } from '../../core/index.ts'
+import type { Inbound } from '../dialect.ts'
+import { createEncoder } from './encoder.ts'
+import { errorBody, errorChunk } from './faults.ts'
+import { renderReply } from './reply.ts'
+import { decode } from './request.ts'
+
+/** Callers that speak OpenAI's chat completions, with OpenRouter's extensions. */
+export const inbound: Inbound = {
+  dialect: 'openai-chat',
+  decode,
+  reply: renderReply,
+  encoder: createEncoder,
+  fault: (fault, extra) => ({ status: FAULTS[fault.kind].status, body: errorBody(fault, extra) }),
+  faultFrames: (fault, meta) => errorChunk(fault, meta, [0]),
+  heartbeat: ': OPENROUTER PROCESSING\n\n',
+}

@@ -1,0 +1,13 @@
+/** OpenAI's chat completions with OpenRouter's extensions: the format that callers speak most, and most providers. */
+import type { Dialect } from '../dialect.ts'
+import { inbound } from './inbound.ts'
+import { outbound } from './outbound.ts'
+
+export const openaiChat: Dialect = { name: 'openai-chat', inbound, outbound }
+
+/** Mistral's chat and Azure's are the same on the wire but for quirks that their catalogue rows name. */
+export const mistralChat: Dialect = { name: 'mistral-chat', outbound: { ...outbound, dialect: 'mistral-chat' } }
+export const azureOpenai: Dialect = { name: 'azure-openai', outbound: { ...outbound, dialect: 'azure-openai' } }
+
+export { requestSchema } from './wire.ts'
+export { chunkSchema, errorBodySchema, replySchema, usageSchema } from './wire-reply.ts'

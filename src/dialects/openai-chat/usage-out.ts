@@ -1,0 +1,37 @@
+import { usdFromAtto, usdFromNano, type Charge, type JsonObject, type Usage } from '../../core/index.ts'
+
+/**
+ * Usage as callers read it. Details are numbers or absent, never null, and both inference costs are always there:
+ * OpenRouter's SDK throws otherwise.
+ */
+export function writeUsage(usage: Usage, charge: Charge | undefined): JsonObject {
+  const { input, output, services } = usage
+  const searches = services['web_search']
+  return {
+    prompt_tokens: input.total,
+    completion_tokens: output.total,
+    total_tokens: input.total + output.total,
+    cost: charge ? usdFromNano(charge.total) : 0,
+    is_byok: false,
+    prompt_tokens_details: {
+      cached_tokens: input.cacheRead,
+      cache_write_tokens: input.cacheWrite5m + input.cacheWrite1h,
+      audio_tokens: input.audio,
+      video_tokens: input.video,
+    },
+    completion_tokens_details: {
+      reasoning_tokens: output.reasoning,
+      image_tokens: output.image,
+      audio_tokens: output.audio,
+      ...(output.predictionAccepted > 0 && { accepted_prediction_tokens: output.predictionAccepted }),
+      ...(output.predictionRejected > 0 && { rejected_prediction_tokens: output.predictionRejected }),
+    },
+    cost_details: {
+      upstream_inference_cost: null,
+      upstream_inference_prompt_cost: charge ? usdFromAtto(charge.prompt) : 0,
+      upstream_inference_completions_cost: charge ? usdFromAtto(charge.completion) : 0,
+      ...(charge && charge.services > 0n && { server_tool_cost: usdFromAtto(charge.services) }),
+    },
+    ...(searches !== undefined && searches > 0 && { server_tool_use_details: { web_search_requests: searches } }),
+  }
+}

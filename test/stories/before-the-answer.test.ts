@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { after, describe, test } from 'node:test'
+import type { Order } from '../../src/testing/index.ts'
+import { providerAt, saying, startSignalbox, startUpstream, together } from './signalbox.ts'
+import { readStream } from './stream.ts'
+
+/** What fails before the first piece of an answer: the caller sees the next provider's answer, or one honest error. */
+
+const upstream = await startUpstream()
+const TIMEOUTS = { connect_ms: 300, first_token_ms: 200, idle_ms: 200 }
+
+interface Failing {
+  readonly name: string
+  readonly does: string
+  readonly order: Order
+  /** What the caller gets when there is no other provider. */
+  readonly status: number
+  readonly type: string
+  readonly says?: RegExp
+  /** The status on the record of the attempt; null when there was no answer. */
+  readonly recorded: number | null
+  /** Only where an answer that is not streamed differs. */
+  readonly onlyStreamed?: boolean
+}
+
+const html = { 'content-type': 'text/html' }
+const FAILING: readonly Failing[] = [
+  { name: 'resets', does: 'resets the connection', order: { reset: true }, status: 502, type: 'provider_unavailable', recorded: null },
+  { name: 'hangs-up', does: 'closes the connection without an answer', order: { hangUp: true }, status: 502, type: 'provider_unavailable', recorded: null },
+  { name: 'refuses-key', does: 'answers 401 to our key', order: { status: 401 }, status: 502, type: 'provider_unavailable', says: /refused the key that this server holds/, recorded: 401 },
+  { name: 'forbids-key', does: 'answers 403 to our key', order: { status: 403 }, status: 502, type: 'provider_unavailable', recorded: 403 },
+  { name: 'wants-money', does: 'answers 402', order: { status: 402 }, status: 502, type: 'provider_unavailable', says: /out of credit/, recorded: 402 },
+  { name: 'has-no-model', does: 'answers 404', order: { status: 404 }, status: 404, type: 'not_found', recorded: 404 },
+  { name: 'times-out', does: 'answers 408', order: { status: 408 }, status: 504, type: 'timeout', recorded: 408 },
+  { name: 'limits', does: 'answers 429', order: { status: 429 }, status: 429, type: 'rate_limit_exceeded', recorded: 429 },
+  { name: 'fails', does: 'answers 500', order: { status: 500 }, status: 502, type: 'provider_unavailable', recorded: 500 },
+  { name: 'bad-gateway', does: 'answers 502 with an HTML page', order: { status: 502, body: '<html><title>502 Bad Gateway</title></html>', headers: html }, status: 502, type: 'provider_unavailable', says: /502 Bad Gateway/, recorded: 502 },
+  { name: 'unavailable', does: 'answers 503', order: { status: 503 }, status: 503, type: 'provider_overloaded', recorded: 503 },
+  { name: 'gateway-timeout', does: 'answers 504', order: { status: 504 }, status: 504, type: 'timeout', recorded: 504 },
+  { name: 'overloaded', does: 'answers 529', order: { status: 529 }, status: 503, type: 'provider_overloaded', recorded: 529 },
+  { name: 'html', does: 'answers 200 with a web page', order: { status: 200, body: '<html><body>Sign in</body></html>', headers: html }, status: 502, type: 'provider_unavailable', recorded: 200 },
+  { name: 'lies', does: 'answers 200 with an error inside', order: { shapes: ['error-in-200'] }, status: 503, type: 'provider_overloaded', recorded: 200 },
+  { name: 'lies-quota', does: 'answers 200 with a rate limit inside', order: { body: { error: { message: 'Slow down', code: 429 } } }, status: 429, type: 'rate_limit_exceeded', recorded: 200 },
+  { name: 'empty', does: 'answers 200 with nothing', order: { status: 200, body: '' }, status: 502, type: 'provider_unavailable', recorded: 200 },
+  { name: 'no-content', does: 'answers 204', order: { status: 204, body: '' }, status: 502, type: 'provider_unavailable', recorded: 204 },
+  { name: 'redirects', does: 'answers with a redirect', order: { status: 302, body: '', headers: { location: `${upstream.url}/elsewhere/chat/completions` } }, status: 502, type: 'provider_unavailable', recorded: 302 },
+  { name: 'garbles', does: 'answers with broken JSON', order: { garble: 'json', garbleAt: 0 }, status: 502, type: 'provider_unavailable', recorded: 200 },
+  { name: 'first-event-error', does: 'begins its stream with an error', order: { events: [{ error: { message: 'No capacity', code: 503 } }] }, status: 503, type: 'provider_overloaded', recorded: 200, onlyStreamed: true },
+  { name: 'only-role', does: 'ends its stream after the role', order: { cutAfter: 1, cutBy: 'end' }, status: 502, type: 'provider_unavailable', recorded: 200, onlyStreamed: true },
+  { name: 'silent', does: 'takes the request and never answers', order: { stallAfter: 'request' }, status: 504, type: 'timeout', recorded: null },
+  { name: 'headers', does: 'sends its headers and nothing more', order: { stallAfter: 'headers' }, status: 504, type: 'timeout', recorded: 200 },
+  { name: 'comments', does: 'sends only comments', order: { commentsForever: 20 }, status: 504, type: 'timeout', recorded: 200 },
+  { name: 'gzips', does: 'answers in an encoding that was not asked for', order: { gzip: 'honest' }, status: 502, type: 'provider_unavailable', recorded: 200 },
+  { name: 'huge-header', does: 'sends a header of 100 KB', order: { hugeHeader: 100_000 }, status: 502, type: 'provider_unavailable', recorded: null },
+]
+
+/** An address where nobody listens, and one that takes connections and says nothing. */
+const refusing = await freePort()
+const deaf = createServer(() => {})
+await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve))
+after(() => deaf.close())
+
+const sells = (name: string, model: string) => providerAt(name, `${upstream.url}/${name}/v1`, { model, timeouts: TIMEOUTS })
+const box = await startSignalbox({
+  config: together(
+    ...FAILING.flatMap(({ name }) => [sells(name, `acme/${name}`), sells(`after-${name}`, `acme/${name}`)]),
+    providerAt('refuses', `http://127.0.0.1:${refusing}/v1`, { model: 'acme/refuses', timeouts: TIMEOUTS }),
+    sells('after-refuses', 'acme/refuses'),
+    { timeouts: { pre_token_total_ms: 5000 } },
+  ),
+})
+for (const { name, order } of FAILING) upstream.when({ path: `/${name}/` }, order)
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+type Attempts = { readonly provider_name: string; readonly status: number | null }[]
+
+describe('With another provider, the caller does not notice', () => {
+  const all: readonly Pick<Failing, 'name' | 'does' | 'recorded' | 'onlyStreamed'>[] =
+    [...FAILING, { name: 'refuses', does: 'refuses the connection', recorded: null }]
+  for (const { name, does, recorded, onlyStreamed } of all) {
+    test(`A provider ${does}: the next one answers, streamed and whole, for one price, and the record shows both`, async () => {
+      const order = { provider: { order: [name, `after-${name}`] } }
+      const streamed = await readStream(await box.chat(saying(`acme/${name}`, 'Who answers?', { ...order, stream: true })))
+      assert.equal(streamed.text, 'Who answers?')
+      assert.equal(streamed.done, true)
+      assert.equal(streamed.usage!.cost, (2 * 1 + 2 * 2) / 1e6)
+      const record = await box.generation(streamed.id)
+      assert.deepEqual((record['provider_responses'] as Attempts).map((it) => [it.provider_name, it.status]), [[name, recorded], [`after-${name}`, 200]])
+      assert.equal(record['provider_name'], `after-${name}`)
+      assert.equal(record['total_cost'], streamed.usage!.cost)
+      if (onlyStreamed) return
+      const whole = await box.whole(saying(`acme/${name}`, 'Who answers?', order))
+      assert.equal(whole.choices[0]!['message'].content, 'Who answers?')
+      assert.equal(whole.provider, `after-${name}`)
+      assert.equal(whole.usage.cost, streamed.usage!.cost)
+    })
+  }
+
+  test('A provider that refuses connections costs the caller less than 50 ms', async () => {
+    const times: number[] = []
+    for (let i = 0; i < 5; i++) {
+      const begun = performance.now()
+      await box.whole(saying('acme/refuses', 'Quick', { provider: { order: ['refuses', 'after-refuses'] } }))
+      times.push(performance.now() - begun)
+    }
+    assert.ok(Math.min(...times) < 50, `it took ${times.map((ms) => ms.toFixed(0)).join(', ')} ms`)
+  })
+
+  test('No redirect was followed', () => {
+    assert.ok(upstream.requests.some((request) => request.path.startsWith('/redirects/')))
+    assert.equal(upstream.requests.filter((request) => request.path.startsWith('/elsewhere')).length, 0)
+  })
+
+  test('Providers that stalled were let go', async () => {
+    for (const name of ['silent', 'headers', 'comments']) {
+      await upstream.waitFor((request) => request.path.startsWith(`/${name}/`) && request.state === 'aborted')
+    }
+  })
+})
+
+describe('Without another provider, the caller is told once and pays nothing', () => {
+  for (const { name, does, status, type, says, onlyStreamed } of FAILING) {
+    test(`A provider ${does}: ${status}`, async () => {
+      for (const stream of onlyStreamed ? [true] : [true, false]) {
+        const begun = performance.now()
+        const refusal = await box.refused(saying(`acme/${name}`, 'Anybody?', { stream, provider: { only: [name] } }))
+        const took = performance.now() - begun
+        assert.equal(refusal.status, status)
+        assert.equal(refusal.error.metadata['error_type'], type)
+        assert.equal(refusal.error.metadata['provider_name'], name)
+        if (says) assert.match(refusal.error.message, says)
+        assert.ok(took < 700, `it took ${took.toFixed(0)} ms`)
+        for (const header of ['location', 'set-cookie', 'x-huge', 'x-request-id']) assert.equal(refusal.headers.get(header), null)
+        const record = await box.generation(refusal.id)
+        assert.equal(record['total_cost'], 0)
+        assert.equal(record['finish_reason'], 'error')
+        assert.equal((record['provider_responses'] as Attempts).length, 1)
+      }
+    })
+  }
+
+  test('A provider refuses the connection: 502 at once', async () => {
+    const begun = performance.now()
+    const refusal = await box.refused(saying('acme/refuses', 'Anybody?', { provider: { only: ['refuses'] } }))
+    assert.equal(refusal.status, 502)
+    assert.match(refusal.error.message, /refused the connection/)
+    assert.ok(performance.now() - begun < 100)
+    assert.ok(!JSON.stringify(refusal.body).includes(String(refusing)), 'the address of the provider is in the error')
+  })
+})
+
+test('None of the failures of others was a failure of ours', () => {
+  assert.deepEqual(box.complaints, [])
+})

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { after, describe, test } from 'node:test'
+import type { Order, Received } from '../../src/testing/index.ts'
+import { onBothStores, providerAt, saying, startSignalbox, startUpstream, type Given, type Signalbox } from './signalbox.ts'
+import { follow } from './stream.ts'
+
+/** Callers who leave, and callers who do not read: the provider is stopped, and what was delivered is paid for. */
+
+const order = (what: Order, text = 'one two three four') => `#fake ${JSON.stringify(what)}\n${text}`
+
+/** The record of a call whose end nobody waits for. */
+async function recordOf(box: Signalbox, id: string, matches: (record: Record<string, unknown>) => boolean = () => true): Promise<Record<string, unknown>> {
+  for (let tries = 0; ; tries++) {
+    const response = await box.get(`/api/v1/generation?id=${id}`)
+    const body = (await response.json()) as { data: Record<string, unknown> }
+    if (response.status === 200 && matches(body.data)) return body.data
+    if (tries === 100) throw new Error(`no such record: ${JSON.stringify(body)}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** The provider saw the caller go within a second of the moment. */
+async function assertLetGo(upstream: Awaited<ReturnType<typeof startUpstream>>, request: Received, leftAt: number): Promise<void> {
+  await upstream.waitFor(() => request.state === 'aborted')
+  const took = request.endedAt! - leftAt
+  assert.ok(took < 1000, `the provider went on for ${took.toFixed(0)} ms`)
+}
+
+onBothStores((start) => {
+  const given = (url: string): Given => ({ config: providerAt('acme', `${url}/acme/v1`, { prompt: 10, completion: 20 }) })
+
+  test('A caller who leaves before the first piece stops the provider and pays nothing', async () => {
+    const upstream = await startUpstream()
+    const box = await start(given(upstream.url))
+    for (const stream of [true, false]) {
+      const controller = new AbortController()
+      const call = box.chat(saying('acme/one', order({ stallAfter: 'request' }), { stream }), {}, controller.signal)
+      const request = await upstream.waitFor((it) => it.state === 'answering')
+      const leftAt = performance.now()
+      controller.abort()
+      await assert.rejects(call)
+      await assertLetGo(upstream, request, leftAt)
+      upstream.forget()
+    }
+    await box.app.gateway.idle()
+    assert.equal(box.app.gateway.inFlight(), 0)
+  })
+
+  test('A caller who leaves in the middle of a stream stops the provider, and pays for the prompt and for what had come', async () => {
+    const upstream = await startUpstream()
+    const box = await start(given(upstream.url))
+    const text = ['alpha', ' beta', ' gamma', ...Array.from({ length: 500 }, () => ' word')]
+    const following = follow(await box.chat(saying('acme/one', order({ text, paceMs: 30 }, 'one two three four'), { stream: true })))
+    await following.until('gamma')
+    const id = /gen-[\w-]+/.exec(following.raw)![0]
+    const request = upstream.requests.at(-1)!
+    const leftAt = performance.now()
+    await following.leave()
+    await assertLetGo(upstream, request, leftAt)
+    const record = await recordOf(box, id)
+    assert.equal(record['cancelled'], true)
+    const prompt = record['native_tokens_prompt'] as number
+    const completion = record['native_tokens_completion'] as number
+    assert.ok(prompt > 0 && completion >= 3 && completion < 60, `${prompt} and ${completion} tokens`)
+    assert.ok(Math.abs((record['total_cost'] as number) - (prompt * 10 + completion * 20) / 1e6) < 1e-9)
+    assert.deepEqual((record['provider_responses'] as { status: number }[]).map((it) => it.status), [200])
+  })
+
+  test('A caller who waits for a whole answer and leaves stops the provider', async () => {
+    const upstream = await startUpstream()
+    const box = await start(given(upstream.url))
+    const controller = new AbortController()
+    const call = box.chat(saying('acme/one', order({ stallAfter: 1 })), {}, controller.signal)
+    const request = await upstream.waitFor((it) => it.sentBytes > 0)
+    const leftAt = performance.now()
+    controller.abort()
+    await assert.rejects(call)
+    await assertLetGo(upstream, request, leftAt)
+    await box.app.gateway.idle()
+  })
+})
+
+describe('Callers who do not read', () => {
+  test('A reader who stops stops the provider too, and costs little memory; when he reads on, nothing is missing', { timeout: 20_000 }, async () => {
+    const upstream = await startUpstream()
+    const box = await startSignalbox({ config: providerAt('acme', `${upstream.url}/acme/v1`) })
+    const piece = ` ${'x'.repeat(8191)}`
+    const pieces = 6000
+    upstream.always({ text: Array.from({ length: pieces }, () => piece), paceMs: 0 })
+    const body = JSON.stringify(saying('acme/one', 'Everything', { stream: true }))
+    const { hostname, port } = new URL(box.url)
+    const socket = connect(Number(port), hostname)
+    after(() => socket.destroy())
+    socket.pause()
+    socket.write(`POST /api/v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${box.key}\r\n`
+      + `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+    const request = await upstream.waitFor((it) => it.state === 'answering')
+    let sent = -1
+    for (let still = 0; still < 6;) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      still = sent > 0 && request.sentBytes === sent ? still + 1 : 0
+      sent = request.sentBytes
+    }
+    assert.equal(request.state, 'answering', 'all of it was taken in though nobody read it')
+    // The sockets of both connections and what each side buffers; not what is sent.
+    assert.ok(sent < 24 << 20, `${sent} bytes were taken in`)
+    let received = 0
+    let tail = ''
+    socket.on('data', (bytes: Buffer) => {
+      received += bytes.length
+      tail = (tail + bytes.toString('latin1')).slice(-2000)
+      if (tail.includes('[DONE]')) socket.destroy()
+    })
+    socket.resume()
+    await new Promise((resolve) => socket.once('close', resolve))
+    assert.ok(received > pieces * 8192, `${received} bytes came`)
+    assert.match(tail, /"cost":/)
+  })
+})
