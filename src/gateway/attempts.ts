@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Dialect, Target } from '../dialects/index.ts'
 import {
-  commits, fault, FAULTS, faultOf,
-  type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Endpoint, type Fault, type Plan, type Preferences,
+  charge, commits, fault, FAULTS, faultOf,
+  type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Endpoint, type Fault, type Nano, type Plan, type Preferences,
 } from '../core/index.ts'
 import type { Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
@@ -64,6 +64,8 @@ export interface Tried {
   readonly fault: Fault | null
   readonly faults: readonly { readonly fault: Fault; readonly candidate: Candidate }[]
   readonly untried: number
+  /** What providers that failed reported usage for all the same: they bill it, and the caller does not pay it. */
+  readonly absorbed: Nano
 }
 
 /**
@@ -85,6 +87,7 @@ export async function tryCandidates(
   const faults: { fault: Fault; candidate: Candidate }[] = []
   const perModel = new Map<string, number>()
   const closed = new Set<string>()
+  let absorbed = 0n
   let largestTried = 0
   let tooLong = false
 
@@ -100,9 +103,10 @@ export async function tryCandidates(
     perModel.set(endpoint.model, tries + 1)
     const result = await attempt(parts, candidate, request, { ...given, left })
     if ('committed' in result) {
-      return { committed: result.committed, failed, fault: null, faults, untried: plan.candidates.length - at - 1 }
+      return { committed: result.committed, failed, fault: null, faults, untried: plan.candidates.length - at - 1, absorbed }
     }
     failed.push(result.attempt)
+    absorbed += result.absorbed
     faults.push({ fault: result.fault, candidate })
     parts.observe({ candidate, fault: result.fault, latencyMs: null })
     const { next } = FAULTS[result.fault.kind]
@@ -114,7 +118,13 @@ export async function tryCandidates(
     }
   }
   const last = faults.at(-1)?.fault ?? fault('internal', 'The plan had no candidates')
-  return { committed: null, failed, fault: last, faults, untried: plan.candidates.length - failed.length }
+  return { committed: null, failed, fault: last, faults, untried: plan.candidates.length - failed.length, absorbed }
+}
+
+interface Failed {
+  readonly fault: Fault
+  readonly attempt: Attempt
+  readonly absorbed: Nano
 }
 
 async function attempt(
@@ -123,7 +133,7 @@ async function attempt(
     readonly stream: boolean; readonly preferences: Preferences; readonly signal: AbortSignal
     readonly left: number; readonly workspace: string
   },
-): Promise<{ readonly committed: Committed } | { readonly fault: Fault; readonly attempt: Attempt }> {
+): Promise<{ readonly committed: Committed } | Failed> {
   const { endpoint, credential } = candidate
   const { ambient } = parts
   const timeouts = parts.timeouts(endpoint.provider)
@@ -156,11 +166,16 @@ async function attempt(
       ...end,
     }
   }
-  const failure = (of: Fault, source: Source | null): { fault: Fault; attempt: Attempt } => {
+  const failure = (of: Fault, source: Source | null, said: readonly ChatEvent[] = []): Failed => {
     source?.abort()
-    const said = withProvider(stopped() ?? of, candidate)
-    const outcome = said.kind === 'cancelled' ? 'cancelled' : 'failed'
-    return { fault: said, attempt: record({ outcome, fault: said.kind, message: said.message, upstreamId: null }) }
+    const why = withProvider(stopped() ?? of, candidate)
+    const outcome = why.kind === 'cancelled' ? 'cancelled' : 'failed'
+    const usage = said.findLast((event) => event.type === 'usage')
+    return {
+      fault: why,
+      attempt: record({ outcome, fault: why.kind, message: why.message, upstreamId: null }),
+      absorbed: usage?.type === 'usage' && endpoint.price ? charge(endpoint.price, usage.usage).total : 0n,
+    }
   }
 
   const opened = await open(parts, candidate, clamped(request, endpoint.maxOutputTokens), given, (way) => {
@@ -189,7 +204,7 @@ async function attempt(
     if (batch === null) return failure(fault('invalid-response', 'The provider sent an empty answer'), source)
     const bad = batch.find((event) => event.type === 'fault')
     const committing = commits(batch)
-    if (bad?.type === 'fault' && !committing) return failure(bad.fault, source)
+    if (bad?.type === 'fault' && !committing) return failure(bad.fault, source, batch)
     if (batch.length > 0) first = first.length > 0 ? [...first, ...batch] : batch
     if (!committing) continue
     return {

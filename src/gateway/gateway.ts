@@ -327,7 +327,7 @@ function generationOf(
     durationMs: parts.ambient.monotonic() - call.startedAt,
     usage: end?.metered.usage ?? NO_USAGE,
     cost: end?.metered.charge.total ?? 0n,
-    absorbed: end?.metered.absorbed ?? 0n,
+    absorbed: (end?.metered.absorbed ?? 0n) + tried.absorbed,
     price: endpoint?.price ?? null,
     tier: end?.meter.tier ?? null,
     attempts,

@@ -180,7 +180,7 @@ describe('Tools', () => {
     const first = await box.whole(saying('acme/one', 'Please call get_weather', { tools: [WEATHER], tool_choice: 'auto', parallel_tool_calls: true }))
     assert.deepEqual(arrived().tools, [WEATHER])
     assert.equal(arrived().parallel_tool_calls, true)
-    const { message, finish_reason: finish } = first.choices[0]! as { message: Record<string, never>; finish_reason: string }
+    const { message, finish_reason: finish } = first.choices[0]! as { message: Record<string, unknown>; finish_reason: string }
     assert.equal(finish, 'tool_calls')
     assert.equal(message['content'], null)
     const [call] = message['tool_calls'] as { id: string; type: string; function: { name: string; arguments: string } }[]

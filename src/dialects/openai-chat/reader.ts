@@ -372,7 +372,8 @@ export function createReader(given: { readonly flags: Flags; readonly endpoint: 
     },
     finish(done) {
       if (over) return
-      if (choices.length === 0) {
+      // A choice without a word and without a reason is no answer, though the stream or the body ended as it should.
+      if (choices.every((choice) => choice.said === undefined && !choice.spoke)) {
         fail(broken('invalid-response', 'answered with nothing'))
         return
       }
