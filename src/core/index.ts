@@ -1,6 +1,7 @@
 /** The vocabulary: types and pure functions that every other room speaks in. Imports nothing. */
 export * from './ambient.ts'
 export * from './chat.ts'
+export * from './departure.ts'
 export * from './endpoint.ts'
 export * from './event.ts'
 export * from './fault.ts'

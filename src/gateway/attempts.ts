@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto'
 import type { Dialect, Target } from '../dialects/index.ts'
 import {
   charge, commits, fault, FAULTS, faultOf,
-  type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Endpoint, type Fault, type Nano, type Plan, type Preferences,
+  type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault, type Nano,
+  type Plan, type Preferences,
 } from '../core/index.ts'
 import type { Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
+import type { RoutingPolicy } from '../routing/index.ts'
 import type { Deadline, Deadlines } from './deadline.ts'
 import { openLocal, openUpstream, type Opened, type Source } from './source.ts'
 
@@ -28,33 +30,19 @@ export interface AttemptParts {
   readonly locals: ReadonlyMap<string, LocalProvider>
   readonly providers: () => Providers
   readonly timeouts: (provider: string) => Timeouts
-  readonly limits: { readonly perModel: number; readonly inAll: number }
+  readonly limits: () => Pick<RoutingPolicy, 'attemptsPerModel' | 'attemptsInAll'>
   readonly ambient: Ambient
   readonly deadlines: Deadlines
-  readonly observe: (observation: AttemptObservation) => void
-}
-
-/** What health learns from an attempt that failed before it committed. */
-export interface AttemptObservation {
-  readonly candidate: Candidate
-  readonly fault: Fault | null
-  readonly latencyMs: number | null
+  /** Hears of attempts that failed before they committed. */
+  readonly observe: (candidate: Candidate, failure: Fault) => void
 }
 
 /** An attempt that has begun to answer: nothing may be tried after it. */
 export interface Committed {
-  readonly candidate: Candidate
+  readonly attempt: RunningAttempt
   readonly source: Source
   /** Everything up to and including the read that opened the first block. */
   readonly first: readonly ChatEvent[]
-  readonly deadline: Deadline
-  readonly timeouts: Timeouts
-  readonly startedAt: number
-  readonly headersMs: number
-  readonly dropped: readonly string[]
-  /** Why the source was ended, when its reads fail: the caller left, or a deadline passed. */
-  stopped(): Fault | null
-  record(end: Pick<Attempt, 'outcome' | 'fault' | 'message' | 'upstreamId'>): Attempt
 }
 
 export interface Tried {
@@ -68,57 +56,80 @@ export interface Tried {
   readonly absorbed: Nano
 }
 
+/** What failed so far, and what may still be tried after it. */
+class Failures {
+  readonly attempts: Attempt[] = []
+  readonly faults: { fault: Fault; candidate: Candidate }[] = []
+  absorbed = 0n
+  readonly #limits: ReturnType<AttemptParts['limits']>
+  readonly #tries = new Map<string, number>()
+  readonly #closed = new Set<string>()
+  #largestTried: number | null = null
+
+  constructor(limits: ReturnType<AttemptParts['limits']>) {
+    this.#limits = limits
+  }
+
+  get full(): boolean {
+    return this.attempts.length >= this.#limits.attemptsInAll
+  }
+
+  get last(): Fault | null {
+    return this.faults.at(-1)?.fault ?? null
+  }
+
+  /** A caller's fault closes its model; a prompt that was too long goes on only to a larger context. */
+  allows({ endpoint }: Candidate): boolean {
+    if (this.#closed.has(endpoint.model) || (this.#tries.get(endpoint.model) ?? 0) >= this.#limits.attemptsPerModel) return false
+    return this.#largestTried === null || (endpoint.contextLength ?? Infinity) > this.#largestTried
+  }
+
+  add(candidate: Candidate, { fault, attempt, absorbed }: Failed): void {
+    const { model, contextLength } = candidate.endpoint
+    this.attempts.push(attempt)
+    this.faults.push({ fault, candidate })
+    this.absorbed += absorbed
+    this.#tries.set(model, (this.#tries.get(model) ?? 0) + 1)
+    if (FAULTS[fault.kind].next === 'model') this.#closed.add(model)
+    if (fault.kind === 'context-length') this.#largestTried = Math.max(this.#largestTried ?? 0, contextLength ?? Infinity)
+  }
+}
+
+/** An attempt that could not get anywhere in less is not begun. */
+const WORTH_TRYING_MS = 2000
+
 /**
  * Tries candidates in the order of the plan until one commits. Falling over is legal until the first block opens:
  * a 200, headers or comments commit to nothing. A caller's fault ends the attempts for its model (a `models` list
- * goes on); a prompt that is too long goes on only to a larger context.
+ * goes on).
  */
-export async function tryCandidates(
-  parts: AttemptParts, plan: Plan, request: ChatRequest,
-  given: {
-    readonly stream: boolean
-    readonly preferences: Preferences
-    readonly signal: AbortSignal
-    readonly startedAt: number
-    readonly workspace: string
-  },
-): Promise<Tried> {
-  const failed: Attempt[] = []
-  const faults: { fault: Fault; candidate: Candidate }[] = []
-  const perModel = new Map<string, number>()
-  const closed = new Set<string>()
-  let absorbed = 0n
-  let largestTried = 0
-  let tooLong = false
-
-  for (const [at, candidate] of plan.candidates.entries()) {
-    const { endpoint } = candidate
-    const tries = perModel.get(endpoint.model) ?? 0
-    if (closed.has(endpoint.model) || tries >= parts.limits.perModel) continue
-    if (tooLong && (endpoint.contextLength ?? Infinity) <= largestTried) continue
-    if (failed.length >= parts.limits.inAll) break
-    const left = given.startedAt + parts.timeouts(endpoint.provider).preTokenTotalMs - parts.ambient.monotonic()
-    if (failed.length > 0 && left < 2000) break
-
-    perModel.set(endpoint.model, tries + 1)
-    const result = await attempt(parts, candidate, request, { ...given, left })
-    if ('committed' in result) {
-      return { committed: result.committed, failed, fault: null, faults, untried: plan.candidates.length - at - 1, absorbed }
-    }
-    failed.push(result.attempt)
-    absorbed += result.absorbed
-    faults.push({ fault: result.fault, candidate })
-    parts.observe({ candidate, fault: result.fault, latencyMs: null })
-    const { next } = FAULTS[result.fault.kind]
-    if (result.fault.kind === 'cancelled' || next === 'nothing') break
-    if (next === 'model') closed.add(endpoint.model)
-    if (result.fault.kind === 'context-length') {
-      tooLong = true
-      largestTried = Math.max(largestTried, endpoint.contextLength ?? Infinity)
-    }
+export async function tryCandidates(parts: AttemptParts, plan: Plan, request: ChatRequest, trying: Trying): Promise<Tried> {
+  const { candidates } = plan
+  let failures: Failures | null = null
+  for (let at = 0; at < candidates.length && !failures?.full; at++) {
+    const candidate = candidates[at]!
+    if (failures && !failures.allows(candidate)) continue
+    const left = trying.startedAt + parts.timeouts(candidate.endpoint.provider).preTokenTotalMs - parts.ambient.monotonic()
+    if (failures && left < WORTH_TRYING_MS) break
+    const result = await attempt(parts, candidate, request, trying, left)
+    if ('source' in result) return tried(result, failures, candidates.length - at - 1)
+    failures ??= new Failures(parts.limits())
+    failures.add(candidate, result)
+    parts.observe(candidate, result.fault)
+    if (FAULTS[result.fault.kind].next === 'nothing') break
   }
-  const last = faults.at(-1)?.fault ?? fault('internal', 'The plan had no candidates')
-  return { committed: null, failed, fault: last, faults, untried: plan.candidates.length - failed.length, absorbed }
+  return tried(null, failures, candidates.length - (failures?.attempts.length ?? 0))
+}
+
+function tried(committed: Committed | null, failures: Failures | null, untried: number): Tried {
+  return {
+    committed,
+    failed: failures?.attempts ?? [],
+    fault: committed ? null : failures?.last ?? fault('internal', 'The plan had no candidates'),
+    faults: failures?.faults ?? [],
+    untried,
+    absorbed: failures?.absorbed ?? 0n,
+  }
 }
 
 interface Failed {
@@ -127,71 +138,85 @@ interface Failed {
   readonly absorbed: Nano
 }
 
-async function attempt(
-  parts: AttemptParts, candidate: Candidate, request: ChatRequest,
-  given: {
-    readonly stream: boolean; readonly preferences: Preferences; readonly signal: AbortSignal
-    readonly left: number; readonly workspace: string
-  },
-): Promise<{ readonly committed: Committed } | Failed> {
-  const { endpoint, credential } = candidate
-  const { ambient } = parts
-  const timeouts = parts.timeouts(endpoint.provider)
-  const startedAt = ambient.now()
-  const start = ambient.monotonic()
-  let abort: () => void = () => {}
-  let headersMs: number | null = null
-  let status: number | null = null
-  let dropped: readonly string[] = []
+/** What all attempts of a call have in common. */
+interface Trying {
+  readonly stream: boolean
+  readonly preferences: Preferences
+  readonly departure: Departure
+  /** The monotonic clock at the last byte of the caller's body. */
+  readonly startedAt: number
+  readonly workspace: string
+}
 
-  const deadline = parts.deadlines(() => abort())
-  const firstToken = endpoint.reasoning.supported ? timeouts.firstTokenReasoningMs : timeouts.firstTokenMs
-  deadline.set(Math.max(1, Math.min(firstToken, given.left)))
-  const onCallerLeft = (): void => abort()
-  given.signal.addEventListener('abort', onCallerLeft, { once: true })
-  const finish = (): void => {
-    deadline.clear()
-    given.signal.removeEventListener('abort', onCallerLeft)
+/** One attempt under way: its clock, its deadline, and the way to end it when that passes or the caller leaves. */
+export class RunningAttempt {
+  readonly candidate: Candidate
+  readonly timeouts: Timeouts
+  readonly deadline: Deadline
+  headersMs: number | null = null
+  status: number | null = null
+  dropped: readonly string[] = []
+  /** Ends what is under way; set by whoever is. */
+  abort: () => void = () => {}
+  readonly #ambient: Ambient
+  readonly #departure: Departure
+  readonly #startedAt: number
+  readonly #start: number
+  readonly #end = (): void => this.abort()
+
+  constructor(parts: AttemptParts, candidate: Candidate, departure: Departure) {
+    this.candidate = candidate
+    this.timeouts = parts.timeouts(candidate.endpoint.provider)
+    this.#ambient = parts.ambient
+    this.#departure = departure
+    this.#startedAt = parts.ambient.now()
+    this.#start = parts.ambient.monotonic()
+    this.deadline = parts.deadlines(this.#end)
+    departure.listen(this.#end)
   }
 
-  const stopped = (): Fault | null => {
-    if (given.signal.aborted) return fault('cancelled', 'The caller left')
-    return deadline.expired ? fault('timeout', 'The provider did not answer in time') : null
+  elapsedMs(): number {
+    return this.#ambient.monotonic() - this.#start
   }
-  const record: Committed['record'] = (end) => {
-    finish()
+
+  /** Why it was ended, when its reads fail: the caller left, or the deadline passed. */
+  stopped(): Fault | null {
+    if (this.#departure.gone) return fault('cancelled', 'The caller left')
+    return this.deadline.expired ? fault('timeout', 'The provider did not answer in time') : null
+  }
+
+  /** Its record; it is over. */
+  record(end: Pick<Attempt, 'outcome' | 'fault' | 'message' | 'upstreamId'>): Attempt {
+    this.deadline.clear()
+    this.#departure.ignore(this.#end)
+    const { endpoint, credential } = this.candidate
     return {
       endpoint: endpoint.id, provider: endpoint.provider, providerName: endpoint.providerName, model: endpoint.model,
-      credential: credential.id, startedAt, headersMs, durationMs: ambient.monotonic() - start, status,
-      ...end,
+      credential: credential.id, startedAt: this.#startedAt, headersMs: this.headersMs, durationMs: this.elapsedMs(),
+      status: this.status, outcome: end.outcome, fault: end.fault, message: end.message, upstreamId: end.upstreamId,
     }
   }
-  const failure = (of: Fault, source: Source | null, said: readonly ChatEvent[] = []): Failed => {
-    source?.abort()
-    const why = withProvider(stopped() ?? of, candidate)
-    const outcome = why.kind === 'cancelled' ? 'cancelled' : 'failed'
-    const usage = said.findLast((event) => event.type === 'usage')
-    return {
-      fault: why,
-      attempt: record({ outcome, fault: why.kind, message: why.message, upstreamId: null }),
-      absorbed: usage?.type === 'usage' && endpoint.price ? charge(endpoint.price, usage.usage).total : 0n,
-    }
-  }
+}
 
-  const opened = await open(parts, candidate, clamped(request, endpoint.maxOutputTokens), given, (way) => {
-    abort = way
-    if (given.signal.aborted) way()
-  })
-  headersMs = ambient.monotonic() - start
+async function attempt(
+  parts: AttemptParts, candidate: Candidate, request: ChatRequest, trying: Trying, leftMs: number,
+): Promise<Committed | Failed> {
+  const { endpoint } = candidate
+  const running = new RunningAttempt(parts, candidate, trying.departure)
+  const { timeouts } = running
+  running.deadline.set(Math.max(1, Math.min(endpoint.reasoning.supported ? timeouts.firstTokenReasoningMs : timeouts.firstTokenMs, leftMs)))
+
+  const opened = await open(parts, running, request, trying)
+  running.headersMs = running.elapsedMs()
   if ('fault' in opened) {
-    status = opened.status
-    if (status === null) headersMs = null
-    return failure(opened.fault, null)
+    running.status = opened.status
+    if (opened.status === null) running.headersMs = null
+    return failed(running, opened.fault)
   }
   const { source } = opened
-  abort = source.abort
-  status = source.status
-  dropped = opened.dropped
+  running.abort = () => source.abort()
+  running.status = source.status
+  running.dropped = opened.dropped
 
   let first: readonly ChatEvent[] = []
   for (;;) {
@@ -199,44 +224,60 @@ async function attempt(
     try {
       batch = await source.next()
     } catch (error) {
-      return failure(faultOf(error), source)
+      source.abort()
+      return failed(running, faultOf(error))
     }
-    if (batch === null) return failure(fault('invalid-response', 'The provider sent an empty answer'), source)
+    if (batch === null) {
+      source.abort()
+      return failed(running, fault('invalid-response', 'The provider sent an empty answer'))
+    }
+    if (commits(batch)) return { attempt: running, source, first: first.length > 0 ? [...first, ...batch] : batch }
     const bad = batch.find((event) => event.type === 'fault')
-    const committing = commits(batch)
-    if (bad?.type === 'fault' && !committing) return failure(bad.fault, source, batch)
-    if (batch.length > 0) first = first.length > 0 ? [...first, ...batch] : batch
-    if (!committing) continue
-    return {
-      committed: {
-        candidate, source, first, deadline, timeouts, startedAt, headersMs, dropped, stopped, record,
-      },
+    if (bad) {
+      source.abort()
+      return failed(running, bad.fault, batch)
     }
+    if (batch.length > 0) first = first.length > 0 ? [...first, ...batch] : batch
   }
 }
 
-async function open(
-  parts: AttemptParts, candidate: Candidate, request: ChatRequest,
-  given: { readonly stream: boolean; readonly preferences: Preferences; readonly signal: AbortSignal; readonly workspace: string },
-  control: (abort: () => void) => void,
-): Promise<Opened> {
-  const { endpoint } = candidate
+/** Closes an attempt that came to nothing. What its provider counted all the same is a cost that nobody pays for. */
+function failed(running: RunningAttempt, of: Fault, said: readonly ChatEvent[] = []): Failed {
+  const why = withProvider(running.stopped() ?? of, running.candidate)
+  const usage = said.findLast((event) => event.type === 'usage')
+  const { price } = running.candidate.endpoint
+  return {
+    fault: why,
+    attempt: running.record({
+      outcome: why.kind === 'cancelled' ? 'cancelled' : 'failed', fault: why.kind, message: why.message, upstreamId: null,
+    }),
+    absorbed: usage && price ? charge(price, usage.usage).total : 0n,
+  }
+}
+
+async function open(parts: AttemptParts, running: RunningAttempt, request: ChatRequest, trying: Trying): Promise<Opened> {
+  const { endpoint, credential } = running.candidate
+  const options = trying.preferences.options?.[endpoint.provider]
   const target: Target = {
     endpoint,
-    stream: given.stream,
-    ...(given.preferences.options?.[endpoint.provider] && { options: given.preferences.options[endpoint.provider] }),
-    ...(endpoint.dataPolicy.requiresUserIds && { userId: userIdOf(given.workspace, request.user) }),
+    stream: trying.stream,
+    ...(options && { options }),
+    ...(endpoint.dataPolicy.requiresUserIds && { userId: userIdOf(trying.workspace, request.user) }),
   }
-  const asked = withDefaultEffort(request, endpoint)
-  const local = parts.locals.get(endpoint.dialect ?? '')
-  if (local) return { source: openLocal(local, asked, target, given.signal), dropped: [] }
-  const outbound = parts.dialects.get(endpoint.dialect ?? '')?.outbound
+  const asked = withDefaultEffort(clamped(request, endpoint.maxOutputTokens), endpoint)
+  const dialect = endpoint.dialect ?? ''
+  const local = parts.locals.get(dialect)
+  if (local) return { source: openLocal(local, asked, target, trying.departure), dropped: [] }
+  const outbound = parts.dialects.get(dialect)?.outbound
   if (!outbound) return { fault: fault('internal', 'No dialect for the endpoint'), status: null }
   return openUpstream({
     net: parts.net, outbound, target, request: asked,
-    headers: parts.providers().headers(candidate.credential),
-    connectMs: parts.timeouts(endpoint.provider).connectMs,
-    control,
+    headers: parts.providers().headers(credential),
+    connectMs: running.timeouts.connectMs,
+    control: (abort) => {
+      running.abort = abort
+      if (trying.departure.gone) abort()
+    },
   })
 }
 

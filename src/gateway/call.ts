@@ -1,5 +1,5 @@
 import type { ReplyMeta } from '../dialects/index.ts'
-import type { Asked, EventStream, Fault, JsonObject } from '../core/index.ts'
+import type { Asked, Departure, EventStream, Fault, JsonObject } from '../core/index.ts'
 import type { PlanExplanation } from '../routing/index.ts'
 
 /** One call of a caller, admitted: who asks, through which surface, for what. */
@@ -19,8 +19,7 @@ export interface Call {
     readonly categories: readonly string[]
     readonly userAgent: string | null
   }
-  /** Aborted when the caller leaves. */
-  readonly signal: AbortSignal
+  readonly departure: Departure
 }
 
 /**

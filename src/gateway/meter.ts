@@ -16,24 +16,12 @@ export interface Metered {
 /** How a reply ended: by itself, by a fault, or because the caller left. */
 export type Ending = 'complete' | 'cancelled' | 'failed'
 
-/** Watches the events of one reply pass: withholds the provider's usage, and knows at the end what it all cost. */
-export interface Meter {
-  /** The batch without its usage events. */
-  take(batch: readonly ChatEvent[]): readonly ChatEvent[]
-  /** Whether every choice that was opened has finished. */
-  finished(): boolean
-  readonly reason: FinishReason | null
-  readonly native: string | null
-  readonly upstreamId: string | null
-  readonly tier: string | null
-  readonly fault: Fault | null
-  settle(ending: Ending): Promise<Metered>
-}
-
 /** Delivered text is kept for counting up to here; beyond it the count is scaled. */
 const MAX_COUNTED = 1_000_000
 
 /**
+ * Watches the events of one reply pass: withholds the provider's usage, and knows at the end what it all cost.
+ *
  * Usage is the provider's last word, made safe at the dialect's edge; where a provider reports none, or the stream
  * ended before it did, prompt and delivered text are counted by us and marked so.
  *
@@ -41,86 +29,94 @@ const MAX_COUNTED = 1_000_000
  * neither a completion token nor a finish reason (the zero-completion rule, openrouter-api §3.5); what the provider
  * bills all the same is absorbed. A caller who leaves pays for the prompt and for what was delivered.
  */
-export function createMeter(request: ChatRequest, sheet: PriceSheet, tokens: TokenCounter): Meter {
-  let reported: Usage | null = null
-  let text = ''
-  let length = 0
-  let opened = 0
-  let choices = 0
-  let finishes = 0
-  const state = {
-    reason: null as FinishReason | null,
-    native: null as string | null,
-    upstreamId: null as string | null,
-    tier: null as string | null,
-    fault: null as Fault | null,
+export class Meter {
+  reason: FinishReason | null = null
+  native: string | null = null
+  upstreamId: string | null = null
+  tier: string | null = null
+  fault: Fault | null = null
+  readonly #request: ChatRequest
+  readonly #sheet: PriceSheet
+  readonly #tokens: TokenCounter
+  #reported: Usage | null = null
+  #text = ''
+  #length = 0
+  #opened = 0
+  #choices = 0
+  #finishes = 0
+
+  constructor(request: ChatRequest, sheet: PriceSheet, tokens: TokenCounter) {
+    this.#request = request
+    this.#sheet = sheet
+    this.#tokens = tokens
   }
 
-  const observe = (event: ChatEvent): void => {
+  /** Whether every choice that was opened has finished. */
+  get finished(): boolean {
+    return this.#finishes > 0 && this.#finishes >= this.#choices
+  }
+
+  /** The batch without its usage events. */
+  take(batch: readonly ChatEvent[]): readonly ChatEvent[] {
+    let withheld = false
+    for (const event of batch) {
+      this.#observe(event)
+      if (event.type === 'usage') withheld = true
+    }
+    return withheld ? batch.filter((event) => event.type !== 'usage') : batch
+  }
+
+  /** What it all came to; at once, unless tokens have to be counted. */
+  settle(ending: Ending): Metered | Promise<Metered> {
+    if (this.#reported) return this.#metered(this.#reported, ending)
+    if (this.#opened === 0 && ending !== 'complete') return { usage: NO_USAGE, charge: NO_CHARGE, absorbed: 0n }
+    if (ending === 'failed') return this.#metered(this.#estimated(), ending)
+    return this.#counted().then((counted) => this.#metered(counted, ending))
+  }
+
+  #observe(event: ChatEvent): void {
     switch (event.type) {
       case 'block-delta':
-        length += event.text.length
-        if (length <= MAX_COUNTED) text += event.text
+        this.#length += event.text.length
+        if (this.#length <= MAX_COUNTED) this.#text += event.text
         return
       case 'block-open':
-        opened++
-        if (event.choice >= choices) choices = event.choice + 1
-        if (event.block.type === 'tool-call') text += event.block.name
+        this.#opened++
+        if (event.choice >= this.#choices) this.#choices = event.choice + 1
+        if (event.block.type === 'tool-call') this.#text += event.block.name
         return
       case 'start':
-        state.upstreamId = event.upstreamId ?? state.upstreamId
-        state.tier = event.tier ?? state.tier
+        this.upstreamId = event.upstreamId ?? this.upstreamId
+        this.tier = event.tier ?? this.tier
         return
       case 'finish':
-        finishes++
-        state.reason ??= event.reason
-        state.native ??= event.native ?? null
+        this.#finishes++
+        this.reason ??= event.reason
+        this.native ??= event.native ?? null
         return
-      case 'usage': reported = event.usage; return
-      case 'fault': state.fault = event.fault; return
+      case 'usage': this.#reported = event.usage; return
+      case 'fault': this.fault = event.fault; return
       default:
     }
   }
 
-  const counted = async (): Promise<Usage> => {
-    const [prompt = 0, completion = 0] = await tokens.count([promptText(request), text])
-    const scale = length > MAX_COUNTED ? length / MAX_COUNTED : 1
+  #metered(used: Usage, ending: Ending): Metered {
+    const cost = charge(this.#sheet, used)
+    const empty = used.output.total === 0 && this.reason === null
+    if (ending === 'failed' || this.reason === 'error' || empty) return { usage: used, charge: NO_CHARGE, absorbed: cost.total }
+    return { usage: used, charge: cost, absorbed: 0n }
+  }
+
+  async #counted(): Promise<Usage> {
+    const [prompt = 0, completion = 0] = await this.#tokens.count([promptText(this.#request), this.#text])
+    const scale = this.#length > MAX_COUNTED ? this.#length / MAX_COUNTED : 1
     return usage({ total: prompt }, { total: completion * scale }, { counted: 'by-us' })
   }
 
   /** The caller of a reply that broke is told within 100 ms, and starting the tokenizer takes longer than that. */
-  const estimated = (): Usage => {
+  #estimated(): Usage {
     const tokensIn = (bytes: number): number => Math.ceil(bytes / 4)
-    return usage({ total: tokensIn(Buffer.byteLength(promptText(request))) }, { total: tokensIn(length) }, { counted: 'by-us' })
-  }
-
-  return {
-    take(batch) {
-      let withheld = false
-      for (const event of batch) {
-        observe(event)
-        if (event.type === 'usage') withheld = true
-      }
-      return withheld ? batch.filter((event) => event.type !== 'usage') : batch
-    },
-    finished: () => finishes > 0 && finishes >= choices,
-    get reason() { return state.reason },
-    get native() { return state.native },
-    get upstreamId() { return state.upstreamId },
-    get tier() { return state.tier },
-    get fault() { return state.fault },
-    async settle(ending) {
-      if (opened === 0 && reported === null && ending !== 'complete') {
-        return { usage: NO_USAGE, charge: NO_CHARGE, absorbed: 0n }
-      }
-      const used = reported ?? (ending === 'failed' ? estimated() : await counted())
-      const cost = charge(sheet, used)
-      const empty = used.output.total === 0 && state.reason === null
-      if (ending === 'failed' || state.reason === 'error' || empty) {
-        return { usage: used, charge: NO_CHARGE, absorbed: cost.total }
-      }
-      return { usage: used, charge: cost, absorbed: 0n }
-    },
+    return usage({ total: tokensIn(Buffer.byteLength(promptText(this.#request))) }, { total: tokensIn(this.#length) }, { counted: 'by-us' })
   }
 }
 

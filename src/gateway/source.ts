@@ -1,5 +1,5 @@
-import type { Outbound, Target } from '../dialects/index.ts'
-import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Fault } from '../core/index.ts'
+import type { Decoder, Outbound, Target } from '../dialects/index.ts'
+import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Departure, type Fault } from '../core/index.ts'
 import type { Net, OutboundResponse } from '../net/index.ts'
 import type { LocalProvider } from '../providers/index.ts'
 
@@ -9,6 +9,8 @@ export interface Source {
   next(): Promise<readonly ChatEvent[] | null>
   /** Ends it at once. Safe at any time and more than once. */
   abort(): void
+  /** Nothing will come any more: the next read is the end. */
+  readonly ended: boolean
   readonly status: number | null
 }
 
@@ -55,11 +57,11 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
   const { status } = response
   try {
     if (status === 200 && !response.headers['content-encoding'] && target.stream && !isWhole(response)) {
-      return { source: streamSource(response, outbound, target), dropped: outgoing.dropped }
+      return { source: new StreamSource(response, outbound.decoder(target)), dropped: outgoing.dropped }
     }
     if (status === 200 && !response.headers['content-encoding']) {
       const body = await readAll(response, MAX_WHOLE_BYTES)
-      return { source: wholeSource(outbound.decodeReply(body, target), response), dropped: outgoing.dropped }
+      return { source: new WholeSource(outbound.decodeReply(body, target), response), dropped: outgoing.dropped }
     }
     const body = await readAll(response, MAX_ERROR_BYTES, 'cut')
     return { fault: outbound.decodeFault(status, response.headers, body, target), status }
@@ -70,10 +72,11 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
 }
 
 /** The source of a provider that answers in this process. */
-export function openLocal(local: LocalProvider, request: ChatRequest, target: Target, signal: AbortSignal): Source {
-  const iterator = local.stream(request, target.endpoint, signal)[Symbol.asyncIterator]()
+export function openLocal(local: LocalProvider, request: ChatRequest, target: Target, departure: Departure): Source {
+  const iterator = local.stream(request, target.endpoint, departure)[Symbol.asyncIterator]()
   return {
     status: 200,
+    ended: false,
     abort() {},
     async next() {
       const result = await iterator.next()
@@ -88,39 +91,60 @@ function isWhole(response: OutboundResponse): boolean {
   return typeof type === 'string' && /^(application\/json|text\/html)/i.test(type)
 }
 
-function streamSource(response: OutboundResponse, outbound: Outbound, target: Target): Source {
-  const decoder = outbound.decoder(target)
-  let ended = false
-  return {
-    status: response.status,
-    abort: response.abort,
-    async next() {
-      if (ended) return null
-      const bytes = await response.read()
-      if (bytes === null) {
-        ended = true
-        return decoder.end()
-      }
-      const events = decoder.push(bytes)
-      if (!decoder.done) return events
-      ended = true
-      drain(response)
-      const last = decoder.end()
-      return last.length > 0 ? [...events, ...last] : events
-    },
+class StreamSource implements Source {
+  ended = false
+  readonly #response: OutboundResponse
+  readonly #decoder: Decoder
+  constructor(response: OutboundResponse, decoder: Decoder) {
+    this.#response = response
+    this.#decoder = decoder
+  }
+
+  get status(): number {
+    return this.#response.status
+  }
+
+  abort(): void {
+    this.#response.abort()
+  }
+
+  async next(): Promise<readonly ChatEvent[] | null> {
+    if (this.ended) return null
+    const bytes = await this.#response.read()
+    if (bytes === null) {
+      this.ended = true
+      return this.#decoder.end()
+    }
+    const events = this.#decoder.push(bytes)
+    if (!this.#decoder.done) return events
+    this.ended = true
+    drain(this.#response)
+    const last = this.#decoder.end()
+    return last.length > 0 ? [...events, ...last] : events
   }
 }
 
-function wholeSource(events: readonly ChatEvent[], response: OutboundResponse): Source {
-  let given = false
-  return {
-    status: response.status,
-    abort: response.abort,
-    next() {
-      if (given) return Promise.resolve(null)
-      given = true
-      return Promise.resolve(events)
-    },
+class WholeSource implements Source {
+  ended = false
+  readonly #events: readonly ChatEvent[]
+  readonly #response: OutboundResponse
+  constructor(events: readonly ChatEvent[], response: OutboundResponse) {
+    this.#events = events
+    this.#response = response
+  }
+
+  get status(): number {
+    return this.#response.status
+  }
+
+  abort(): void {
+    this.#response.abort()
+  }
+
+  next(): Promise<readonly ChatEvent[] | null> {
+    if (this.ended) return Promise.resolve(null)
+    this.ended = true
+    return Promise.resolve(this.#events)
   }
 }
 

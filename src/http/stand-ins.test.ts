@@ -55,8 +55,8 @@ export function answering(call: Call, steps: readonly (readonly ChatEvent[] | ((
 /** Resolves when a call is aborted; for fakes that wait as a provider would. */
 export function aborted(call: Call): Promise<void> {
   return new Promise((resolve) => {
-    if (call.signal.aborted) resolve()
-    call.signal.addEventListener('abort', () => resolve())
+    if (call.departure.gone) resolve()
+    call.departure.listen(() => resolve())
   })
 }
 

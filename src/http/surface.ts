@@ -1,4 +1,4 @@
-import { collect, FaultError, type Asked, type Fault } from '../core/index.ts'
+import { collect, Departure, FaultError, type Asked, type Fault } from '../core/index.ts'
 import { parseBody, type Inbound } from '../dialects/index.ts'
 import type { Call, Outcome } from '../gateway/index.ts'
 import { attributionOf, wantsMetadata } from './attribution.ts'
@@ -30,7 +30,7 @@ export function createSurface(
 ): (x: Keyed) => Promise<void> {
   return (x) => {
     const asked = readAsked(x, face, keyPreferences)
-    const controller = new AbortController()
+    const departure = new Departure()
     const call: Call = {
       id: x.id!,
       createdAt: x.createdAt,
@@ -39,9 +39,9 @@ export function createSurface(
       surface: face.dialect,
       key: { id: x.key.id, workspace: x.key.workspace },
       app: attributionOf(x.req.headers),
-      signal: controller.signal,
+      departure,
     }
-    const abort = () => controller.abort()
+    const abort = () => departure.leave()
     const withMetadata = wantsMetadata(x.req.headers)
     const calling = services.gateway.generate(call)
     if (asked.stream) {

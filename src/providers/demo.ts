@@ -1,9 +1,9 @@
-import type { ChatEvent, ChatRequest, Endpoint, EventStream, Part } from '../core/index.ts'
+import type { ChatEvent, ChatRequest, Departure, Endpoint, EventStream, Part } from '../core/index.ts'
 import { fault, usage } from '../core/index.ts'
 
 /** A provider without a wire: it answers in events, in this process. */
 export interface LocalProvider {
-  stream(request: ChatRequest, endpoint: Endpoint, signal: AbortSignal): EventStream
+  stream(request: ChatRequest, endpoint: Endpoint, departure: Departure): EventStream
 }
 
 const FIRST_TOKEN_MS = 200
@@ -17,9 +17,9 @@ export const DEMO_PREFIX = 'Simulated by Signalbox:'
  */
 export function createDemo(given: { readonly pace: number }): LocalProvider {
   return {
-    async *stream(request, endpoint, signal) {
+    async *stream(request, endpoint, departure) {
       const slow = endpoint.upstreamModel === 'slow' ? 10 : 1
-      const wait = (ms: number): Promise<boolean> => sleep(ms * given.pace * slow, signal)
+      const wait = (ms: number): Promise<boolean> => sleep(ms * given.pace * slow, departure)
       const tool = endpoint.upstreamModel === 'tools' || request.toolChoice === 'required' || typeof request.toolChoice === 'object'
         ? request.tools?.find((t) => t.type === 'function') : undefined
       const asked = lastUserText(request)
@@ -63,18 +63,18 @@ function cancelled(): readonly ChatEvent[] {
 }
 
 /** Waits, unless there is nothing to wait for; false when the caller left meanwhile. */
-function sleep(ms: number, signal: AbortSignal): Promise<boolean> {
-  if (signal.aborted) return Promise.resolve(false)
+function sleep(ms: number, departure: Departure): Promise<boolean> {
+  if (departure.gone) return Promise.resolve(false)
   if (ms <= 0) return Promise.resolve(true)
   return new Promise((resolve) => {
     const done = (finished: boolean) => {
       clearTimeout(timer)
-      signal.removeEventListener('abort', left)
+      departure.ignore(left)
       resolve(finished)
     }
     const left = () => done(false)
     const timer = setTimeout(() => done(true), ms)
-    signal.addEventListener('abort', left, { once: true })
+    departure.listen(left)
   })
 }
 

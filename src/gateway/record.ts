@@ -1,0 +1,85 @@
+import { NO_USAGE, type Attempt, type Fault, type Generation, type Need } from '../core/index.ts'
+import type { Committed, Tried } from './attempts.ts'
+import type { Call } from './call.ts'
+import type { Meter, Metered } from './meter.ts'
+
+/** How a committed call ended. */
+export interface End {
+  readonly committed: Committed
+  readonly attempt: Attempt
+  readonly meter: Meter
+  readonly metered: Metered
+  readonly failure: Fault | null
+  /** The monotonic clock when the first block was there. */
+  readonly firstBlockAt: number
+}
+
+/** The record of a call: of one that was answered, or, without an end, of one that nobody could answer. */
+export function recordOf(call: Call, need: Need, tried: Tried, end: End | null, now: number): Generation {
+  const { request } = call.asked.operation
+  const endpoint = end?.committed.attempt.candidate.endpoint ?? null
+  const failure = end ? end.failure : tried.fault
+  const cancelled = failure?.kind === 'cancelled'
+  return {
+    id: call.id,
+    createdAt: call.createdAt,
+    keyId: call.key.id,
+    workspace: call.key.workspace,
+    surface: call.surface,
+    requested: call.asked.preferences.models[0] ?? '',
+    model: endpoint?.model ?? null,
+    endpoint: endpoint?.id ?? null,
+    provider: endpoint?.provider ?? null,
+    providerName: end ? providerOf(end.committed) : null,
+    upstreamId: end?.meter.upstreamId ?? null,
+    streamed: call.asked.stream,
+    cancelled,
+    simulated: endpoint?.simulated ?? false,
+    finish: failure && !cancelled ? 'error' : end?.meter.reason ?? null,
+    nativeFinish: end?.meter.native ?? null,
+    fault: failure?.kind ?? null,
+    latencyMs: end ? end.firstBlockAt - call.startedAt : null,
+    durationMs: now - call.startedAt,
+    usage: end?.metered.usage ?? NO_USAGE,
+    cost: end?.metered.charge.total ?? 0n,
+    absorbed: (end?.metered.absorbed ?? 0n) + tried.absorbed,
+    price: endpoint?.price ?? null,
+    tier: end?.meter.tier ?? null,
+    attempts: end ? [...tried.failed, end.attempt] : tried.failed,
+    untried: tried.untried,
+    referer: call.app.referer,
+    title: call.app.title,
+    categories: call.app.categories,
+    userAgent: call.app.userAgent,
+    user: request.user ?? null,
+    session: request.session ?? null,
+    inputMedia: need.media,
+    inputAudio: need.audios,
+  }
+}
+
+/** The provider that answered: where the upstream is itself a router, the name that it gives. */
+export function providerOf({ first, attempt }: Committed): string {
+  for (const event of first) if (event.type === 'start' && event.provider) return event.provider
+  return attempt.candidate.endpoint.providerName
+}
+
+/** The last failure, with what came before it: the error that a caller sees when every attempt failed. */
+export function summed(tried: Tried): Fault {
+  const last = tried.fault!
+  const hints = tried.faults.map(({ fault }) => fault.retryAfterMs).filter((ms) => ms !== undefined)
+  const previous = tried.faults.slice(0, -1).map(({ fault, candidate }) => ({
+    provider: candidate.endpoint.providerName,
+    code: fault.kind,
+    status: fault.upstream?.status ?? null,
+  }))
+  return {
+    ...last,
+    ...(hints.length > 0 && { retryAfterMs: Math.min(...hints) }),
+    metadata: {
+      ...last.metadata,
+      ...(previous.length > 0 && { previous_errors: previous }),
+      ...(tried.untried > 0 && { not_tried: tried.untried }),
+    },
+  }
+}

@@ -1,0 +1,162 @@
+import { fault, type Ambient, type Candidate, type ChatEvent, type Fault, type Generation, type Need } from '../core/index.ts'
+import type { Committed, Tried } from './attempts.ts'
+import type { Call } from './call.ts'
+import type { Ending, Meter, Metered } from './meter.ts'
+import { recordOf } from './record.ts'
+
+type Batch = readonly ChatEvent[]
+export type Transform = (batch: Batch) => Batch
+
+export interface RelayParts {
+  readonly ambient: Ambient
+  readonly record: (generation: Generation) => void
+  readonly observe: (candidate: Candidate, failure: Fault | null, latencyMs: number | null, throughput: number | null) => void
+  /** The call is over. */
+  readonly ended: () => void
+}
+
+export interface RelayOf {
+  readonly call: Call
+  readonly need: Need
+  readonly tried: Tried
+  readonly committed: Committed
+  readonly transforms: readonly Transform[]
+}
+
+/** After the last choice has finished, usage may follow for this long before the answer ends without it. */
+const USAGE_GRACE_MS = 3000
+/** A reply that came within this was not streamed: it has no speed. */
+const LEAST_STREAM_MS = 50
+const DONE = { done: true, value: undefined } as const
+
+/**
+ * Passes on what a committed attempt says, read by read, and closes the books when it ends, however it ends: by
+ * itself, by a fault, or because the reader left. The last batch carries the charge, and by then the call is on
+ * record. An iterator by hand, because it runs for every read of every stream: a generator's queue costs as much again.
+ */
+export class Relay implements AsyncIterableIterator<Batch> {
+  readonly #parts: RelayParts
+  readonly #of: RelayOf
+  readonly #meter: Meter
+  readonly #firstBlockAt: number
+  #begun = false
+  #finishing = false
+  #closed = false
+  #failure: Fault | null = null
+
+  constructor(parts: RelayParts, of: RelayOf, meter: Meter) {
+    this.#parts = parts
+    this.#of = of
+    this.#meter = meter
+    this.#firstBlockAt = parts.ambient.monotonic()
+    const { deadline, timeouts } = of.committed.attempt
+    deadline.set(timeouts.idleMs)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Batch>> {
+    if (this.#closed) return DONE
+    for (let batch = this.#begun ? await this.#read() : this.#begin(); batch !== null; batch = await this.#read()) {
+      if (batch.length === 0) continue
+      const out = this.#pass(batch)
+      this.#failure = this.#meter.fault
+      if (this.#failure || this.#of.committed.source.ended) return this.#end(out)
+      this.#move()
+      if (this.#failure) return this.#end(out)
+      if (out.length > 0) return { done: false, value: out }
+    }
+    return this.#end([])
+  }
+
+  /** The reader left: what was delivered is charged, the rest is never read. */
+  async return(): Promise<IteratorResult<Batch>> {
+    if (!this.#closed) {
+      this.#failure = fault('cancelled', 'The caller left')
+      await this.#close('cancelled')
+    }
+    return DONE
+  }
+
+  #begin(): Batch {
+    this.#begun = true
+    return this.#of.committed.first
+  }
+
+  async #read(): Promise<Batch | null> {
+    try {
+      return await this.#of.committed.source.next()
+    } catch {
+      // A provider that never sends usage, or closes after the last finish, has still answered.
+      if (this.#meter.finished && !this.#of.call.departure.gone) return null
+      this.#failure = this.#of.committed.attempt.stopped()
+        ?? fault('stream-cut', 'The connection to the provider broke in the middle of the answer')
+      return null
+    }
+  }
+
+  #pass(batch: Batch): Batch {
+    let out = this.#meter.take(batch)
+    for (const transform of this.#of.transforms) out = transform(out)
+    return out
+  }
+
+  /** Gives the provider its time until the next read. */
+  #move(): void {
+    const { deadline, timeouts } = this.#of.committed.attempt
+    if (this.#meter.finished && !this.#finishing) {
+      this.#finishing = true
+      deadline.set(USAGE_GRACE_MS)
+    } else deadline.touch()
+    if (this.#parts.ambient.monotonic() > this.#firstBlockAt + timeouts.totalMs) {
+      this.#failure = fault('timeout', 'The answer took longer than an answer may take')
+    }
+  }
+
+  /** The last batch: what was still to be said, the charge, and the fault if there is one. */
+  async #end(rest: Batch): Promise<IteratorResult<Batch>> {
+    if (!this.#failure && !this.#meter.finished) {
+      this.#failure = fault('stream-cut', 'The provider ended the answer before it was finished')
+    }
+    const failure = this.#failure
+    if (!failure) {
+      const { usage, charge } = await this.#close('complete')
+      return { done: false, value: [...rest, { type: 'usage', usage, charge }] }
+    }
+    const { usage, charge } = await this.#close(failure.kind === 'cancelled' ? 'cancelled' : 'failed')
+    const said: Fault = {
+      ...failure, upstream: { ...failure.upstream, provider: this.#of.committed.attempt.candidate.endpoint.providerName },
+    }
+    const before = rest.filter((event) => event.type !== 'fault')
+    return { done: false, value: [...before, { type: 'usage', usage, charge }, { type: 'fault', fault: said }] }
+  }
+
+  async #close(ending: Ending): Promise<Metered> {
+    this.#closed = true
+    const { call, need, tried, committed } = this.#of
+    const { ambient, observe, record, ended } = this.#parts
+    if (ending !== 'complete') committed.source.abort()
+    try {
+      const settling = this.#meter.settle(ending)
+      const metered = settling instanceof Promise ? await settling : settling
+      const failure = this.#failure
+      const attempt = committed.attempt.record({
+        outcome: ending === 'complete' ? 'answered' : ending,
+        fault: failure?.kind ?? null,
+        message: failure?.message ?? null,
+        upstreamId: this.#meter.upstreamId,
+      })
+      const now = ambient.monotonic()
+      const streamedMs = now - this.#firstBlockAt
+      const tokens = metered.usage.output.total
+      observe(committed.attempt.candidate, failure, this.#firstBlockAt - call.startedAt,
+        streamedMs > LEAST_STREAM_MS && tokens > 0 ? tokens / streamedMs * 1000 : null)
+      record(recordOf(call, need, tried, { committed, attempt, meter: this.#meter, metered, failure, firstBlockAt: this.#firstBlockAt }, now))
+      return metered
+    } finally {
+      ended()
+    }
+  }
+}
