@@ -59,12 +59,13 @@ export interface Need {
 }
 
 const MEDIA_TOKENS: Readonly<Record<string, number>> = { image: 1000, file: 2000, audio: 1000, video: 4000 }
+const TEXT: ReadonlySet<string> = new Set(['text'])
 const PER_MESSAGE_TOKENS = 4
 const BYTES_PER_TOKEN = 4
 
 /** What a chat request demands. Linear in the number of parts; text is measured, never tokenised. */
 export function needOf(request: ChatRequest, stream: boolean): Need {
-  const inputModalities = new Set<string>(['text'])
+  let inputModalities: Set<string> | null = null
   let bytes = 0
   let tokens = 0
   let images = 0
@@ -74,6 +75,7 @@ export function needOf(request: ChatRequest, stream: boolean): Need {
     for (const part of parts) {
       switch (part.type) {
         case 'media':
+          inputModalities ??= new Set(TEXT)
           inputModalities.add(part.kind)
           tokens += MEDIA_TOKENS[part.kind] ?? 1000
           if (part.kind === 'image') images++
@@ -97,8 +99,8 @@ export function needOf(request: ChatRequest, stream: boolean): Need {
     inputBytes: bytes,
     inputTokens: tokens + Math.ceil(bytes / BYTES_PER_TOKEN),
     outputBound: request.maxOutputTokens ?? null,
-    inputModalities,
-    outputModalities: new Set(request.modalities ?? ['text']),
+    inputModalities: inputModalities ?? TEXT,
+    outputModalities: request.modalities ? new Set(request.modalities) : TEXT,
     images,
     media,
     audios,

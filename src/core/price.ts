@@ -95,51 +95,54 @@ export function charge(sheet: PriceSheet, usage: Usage): Charge {
  * at the dearest output rate, over all overrides that the prompt may reach.
  */
 export function worstCharge(sheet: PriceSheet, bound: { inputTokens: number; outputTokens: number; images: number }): Nano {
-  let worst = 0n
-  const sheets = [sheet.rates, ...sheet.overrides.filter((o) => bound.inputTokens > o.minPromptTokens)
-    .map((o) => ({ ...sheet.rates, ...o.rates }))]
-  for (const rates of sheets) {
-    const input = dearest(rates, ['prompt', 'input_cache_write', 'input_cache_write_1h', 'audio', 'image_token'])
-    const output = dearest(rates, ['completion', 'internal_reasoning', 'audio_output', 'image_output'])
-    const cost = input * BigInt(bound.inputTokens) + output * BigInt(bound.outputTokens)
-      + (rates.request ?? 0n) + (rates.image ?? 0n) * BigInt(bound.images)
+  let worst = worstAt(sheet.rates, bound)
+  for (const override of sheet.overrides) {
+    if (bound.inputTokens <= override.minPromptTokens) continue
+    const cost = worstAt({ ...sheet.rates, ...override.rates }, bound)
     if (cost > worst) worst = cost
   }
   return ceilToNano(worst)
 }
 
+const INPUT_RATES = ['prompt', 'input_cache_write', 'input_cache_write_1h', 'audio', 'image_token'] as const
+const OUTPUT_RATES = ['completion', 'internal_reasoning', 'audio_output', 'image_output'] as const
+
+function worstAt(rates: Rates, bound: { inputTokens: number; outputTokens: number; images: number }): Atto {
+  let cost = dearest(rates, INPUT_RATES) * BigInt(bound.inputTokens) + dearest(rates, OUTPUT_RATES) * BigInt(bound.outputTokens)
+  if (rates.request !== undefined) cost += rates.request
+  if (rates.image !== undefined && bound.images > 0) cost += rates.image * BigInt(bound.images)
+  return cost
+}
+
 function promptCost(rates: Rates, input: Usage['input']): Atto {
-  const base = rates.prompt ?? 0n
-  let plain = input.total
-  let cost = 0n
-  const take = (tokens: number, rate: Atto | undefined) => {
-    if (rate === undefined || tokens <= 0 || plain <= 0) return
-    const taken = Math.min(tokens, plain)
-    plain -= taken
-    cost += rate * BigInt(taken)
-  }
-  take(input.cacheRead, rates.input_cache_read)
-  take(input.cacheWrite5m, rates.input_cache_write)
-  take(input.cacheWrite1h, rates.input_cache_write_1h ?? rates.input_cache_write)
-  take(input.audio, rates.audio)
-  take(input.image, rates.image_token)
-  return cost + base * BigInt(plain)
+  return split(rates.prompt, input.total, [
+    [input.cacheRead, rates.input_cache_read],
+    [input.cacheWrite5m, rates.input_cache_write],
+    [input.cacheWrite1h, rates.input_cache_write_1h ?? rates.input_cache_write],
+    [input.audio, rates.audio],
+    [input.image, rates.image_token],
+  ])
 }
 
 function completionCost(rates: Rates, output: Usage['output']): Atto {
-  const base = rates.completion ?? 0n
-  let plain = output.total
+  return split(rates.completion, output.total, [
+    [output.reasoning, rates.internal_reasoning],
+    [output.audio, rates.audio_output],
+    [output.image, rates.image_output],
+  ])
+}
+
+/** Parts at their own rates, where they have one, and the rest of the total at the plain rate. */
+function split(plain: Atto | undefined, total: number, parts: readonly (readonly [tokens: number, rate: Atto | undefined])[]): Atto {
+  let left = total
   let cost = 0n
-  const take = (tokens: number, rate: Atto | undefined) => {
-    if (rate === undefined || tokens <= 0 || plain <= 0) return
-    const taken = Math.min(tokens, plain)
-    plain -= taken
+  for (const [tokens, rate] of parts) {
+    if (rate === undefined || tokens <= 0 || left <= 0) continue
+    const taken = Math.min(tokens, left)
+    left -= taken
     cost += rate * BigInt(taken)
   }
-  take(output.reasoning, rates.internal_reasoning)
-  take(output.audio, rates.audio_output)
-  take(output.image, rates.image_output)
-  return cost + base * BigInt(plain)
+  return plain === undefined ? cost : cost + plain * BigInt(left)
 }
 
 function dearest(rates: Rates, keys: readonly PriceKey[]): Atto {

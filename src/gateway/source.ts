@@ -1,5 +1,5 @@
 import type { Decoder, Outbound, Target } from '../dialects/index.ts'
-import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Departure, type Fault } from '../core/index.ts'
+import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault } from '../core/index.ts'
 import type { Net, OutboundResponse } from '../net/index.ts'
 import type { LocalProvider } from '../providers/index.ts'
 
@@ -178,11 +178,17 @@ async function readAll(response: OutboundResponse, max: number, beyond: 'cut' | 
 
 const EMPTY = new Uint8Array(0)
 
-/** What the face asks for, under what the catalogue forces, under what the provider's row and the operator set. */
+/**
+ * What the face asks for, under what the catalogue forces, under what the provider's row and the operator set. They
+ * are the same for almost every call of an endpoint, so the last are kept with it.
+ */
 function headersFor(
   target: Target, outbound: Outbound, own: Readonly<Record<string, string>>, credential: readonly string[],
 ): readonly string[] {
-  const headers = ['content-type', 'application/json', 'accept', target.stream ? 'text/event-stream' : 'application/json']
+  const { endpoint, stream } = target
+  const known = LAST_HEADERS.get(endpoint)
+  if (known && known.credential === credential && known.stream === stream && sameHeaders(known.own, own)) return known.headers
+  const headers = ['content-type', 'application/json', 'accept', stream ? 'text/event-stream' : 'application/json']
   const put = (name: string, value: string): void => {
     const at = headers.indexOf(name)
     if (at < 0 || at % 2 === 1) headers.push(name, value)
@@ -190,8 +196,23 @@ function headersFor(
     else headers[at + 1] = value
   }
   for (const name in own) put(name, own[name]!)
-  const forced = target.endpoint.forcedHeaders
+  const forced = endpoint.forcedHeaders
   if (forced) for (const name in forced) put(name.toLowerCase(), forced[name]!)
   for (let i = 0; i < credential.length; i += 2) put(credential[i]!, credential[i + 1]!)
+  LAST_HEADERS.set(endpoint, { own, credential, stream, headers })
   return headers
+}
+
+/** A memo by immutable values: it can be forgotten at any time and nothing changes. */
+const LAST_HEADERS = new WeakMap<Endpoint, {
+  readonly own: Readonly<Record<string, string>>
+  readonly credential: readonly string[]
+  readonly stream: boolean
+  readonly headers: readonly string[]
+}>()
+
+function sameHeaders(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  for (const name in a) if (a[name] !== b[name]) return false
+  for (const name in b) if (a[name] === undefined) return false
+  return true
 }

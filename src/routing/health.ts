@@ -1,6 +1,7 @@
 import { FAULTS } from '../core/index.ts'
 import type { EndpointId, FaultKind, Percentiles } from '../core/index.ts'
 import type { Figures, HealthView } from './given.ts'
+import { Recent } from './recent.ts'
 
 /** What became of one attempt, as health sees it. A simulated endpoint's are not reported. */
 export interface Observation {
@@ -72,15 +73,15 @@ export interface Sample {
 
 /** What is remembered of one endpoint. A value: the reducer makes a new one. Lists are oldest first. */
 export interface EndpointHealth {
-  readonly outcomes: readonly { readonly at: number; readonly ok: boolean }[]
-  readonly samples: readonly Sample[]
+  readonly outcomes: Recent<{ readonly at: number; readonly ok: boolean }>
+  readonly samples: Recent<Sample>
   /** Keys that the provider told to wait here. */
   readonly cooling: readonly { readonly credential: string; readonly until: number }[]
   readonly lastFailureAt: number
 }
 
 export const UNKNOWN_HEALTH: EndpointHealth = Object.freeze({
-  outcomes: [], samples: [], cooling: [], lastFailureAt: -Infinity,
+  outcomes: Recent.none<{ readonly at: number; readonly ok: boolean }>(), samples: Recent.none<Sample>(), cooling: [], lastFailureAt: -Infinity,
 })
 
 /** The health of an endpoint after an attempt at it. Pure; the lists stay within `rules.kept`. */
@@ -90,10 +91,10 @@ export function afterAttempt(
   if (seen.fault === null) {
     const sample = { at: seen.at, latencyMs: measure(seen.latencyMs), throughput: measure(seen.throughput) }
     return {
-      ...health,
-      outcomes: appended(health.outcomes, { at: seen.at, ok: true }, rules.kept, rules.outageWindowMs),
+      outcomes: health.outcomes.with({ at: seen.at, ok: true }, rules.kept, seen.at - rules.outageWindowMs),
       samples: sample.latencyMs === null && sample.throughput === null
-        ? health.samples : appended(health.samples, sample, rules.kept, rules.figuresWindowMs),
+        ? health.samples : health.samples.with(sample, rules.kept, seen.at - rules.figuresWindowMs),
+      lastFailureAt: health.lastFailureAt,
       cooling: health.cooling.length === 0 ? health.cooling : health.cooling.filter((it) => it.credential !== seen.credential),
     }
   }
@@ -101,7 +102,7 @@ export function afterAttempt(
     case 'endpoint':
       return {
         ...health,
-        outcomes: appended(health.outcomes, { at: seen.at, ok: false }, rules.kept, rules.outageWindowMs),
+        outcomes: health.outcomes.with({ at: seen.at, ok: false }, rules.kept, seen.at - rules.outageWindowMs),
         lastFailureAt: Math.max(health.lastFailureAt, seen.at),
       }
     case 'key-at-endpoint': {
@@ -125,7 +126,7 @@ export function hadOutage(health: EndpointHealth, now: number, rules: HealthRule
   let count = 0
   let lastOk = true
   for (let i = health.outcomes.length - 1; i >= 0; i--) {
-    const { at, ok } = health.outcomes[i]!
+    const { at, ok } = health.outcomes.at(i)
     if (at <= since) break
     if (count === 0) lastOk = ok
     count++
@@ -137,7 +138,7 @@ export function hadOutage(health: EndpointHealth, now: number, rules: HealthRule
 /** The percentiles of what was measured within the window, or null when nothing was. */
 export function figuresOf(health: EndpointHealth, now: number, rules: HealthRules = HEALTH_RULES): Figures | null {
   const since = now - rules.figuresWindowMs
-  const recent = health.samples.filter((sample) => sample.at > since)
+  const recent = health.samples.since(since)
   if (recent.length === 0) return null
   const latency = recent.map((sample) => sample.latencyMs).filter((it) => it !== null).toSorted((a, b) => a - b)
   // Fastest first: the p90 of a throughput is what 90 % of requests reached, as thresholds are stated.
@@ -195,7 +196,7 @@ export function createHealth(given: Partial<HealthRules> = {}): Health {
       const known = measured.get(endpoint)
       if (known !== undefined && known.of.samples === of.samples && now < known.until) return known.figures
       const figures = figuresOf(of, now, rules)
-      const oldest = of.samples.find((sample) => sample.at > now - rules.figuresWindowMs)
+      const [oldest] = of.samples.since(now - rules.figuresWindowMs)
       const until = oldest === undefined ? Infinity : oldest.at + rules.figuresWindowMs
       measured.set(endpoint, { of, figures, until })
       return figures
@@ -207,15 +208,6 @@ export function createHealth(given: Partial<HealthRules> = {}): Health {
       return until > now ? until : 0
     },
   }
-}
-
-/** The list with an item more, without what has left the window and at most `kept` long. */
-function appended<T extends { readonly at: number }>(
-  list: readonly T[], item: T, kept: number, windowMs: number,
-): readonly T[] {
-  let from = Math.max(0, list.length - kept + 1)
-  while (from < list.length && list[from]!.at <= item.at - windowMs) from++
-  return [...(from === 0 ? list : list.slice(from)), item]
 }
 
 /** A figure as it may be reported, or null where it is none. */

@@ -91,8 +91,7 @@ export const foundation: Migration = {
       .addColumn('input_audio', types.count, column => column.notNull())
       .modifyEnd(types.tableEnd)
       .execute()
-    // One for the log of a workspace, newest first; one for rollups and purges, which go through time.
+    // For the log of a workspace, newest first. Each further index costs a tenth of what a record costs.
     await trx.schema.createIndex('generations_by_workspace').on('generations').columns(['workspace', 'created_at', 'id']).execute()
-    await trx.schema.createIndex('generations_by_time').on('generations').column('created_at').execute()
   },
 }
