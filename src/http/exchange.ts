@@ -75,10 +75,13 @@ export function send(x: Exchange, status: number, type: string, body: string | U
   if (res.headersSent || res.destroyed) return
   const headers = headersOf(x, type)
   if (extra !== undefined) for (const each of extra) headers.push(each)
-  headers.push('Content-Length', String(typeof body === 'string' ? Buffer.byteLength(body) : body.length))
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+  headers.push('Content-Length', String(length))
   if (!x.closing && !restIsCostly(x)) {
     res.writeHead(status, headers)
-    res.end(body)
+    // Plain ASCII, as most answers are, is copied to the socket in half the time that its encoding takes.
+    if (typeof body === 'string') res.end(body, length === body.length ? 'latin1' : 'utf8')
+    else res.end(body)
     guardStall(x)
     return
   }

@@ -75,15 +75,27 @@ function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writ
   let busy = true
   let quietSince = x.startedAt
   let release: (() => void) | null = null
+  // HTTP/1.0 knows no chunks: there the end of the connection is the end of the stream.
+  const chunked = x.req.httpVersionMinor > 0
 
   const commit = () => {
     if (res.headersSent) return
-    res.writeHead(200, [...headersOf(x, 'text/event-stream'), 'Cache-Control', 'no-store', 'X-Accel-Buffering', 'no'])
+    const headers = headersOf(x, 'text/event-stream')
+    headers.push('Cache-Control', 'no-store', 'X-Accel-Buffering', 'no')
+    if (chunked) headers.push('Transfer-Encoding', 'chunked')
+    res.writeHead(200, headers)
+    // The chunks are framed here: Node writes size, text and line end as three pieces, which costs a stream of single
+    // events half as much again.
+    res.chunkedEncoding = false
     x.nudge = beat
+  }
+  const send = (text: string): boolean => {
+    const length = Buffer.byteLength(text)
+    return res.write(chunked ? chunkOf(text, length) : text, length === text.length ? 'latin1' : 'utf8')
   }
   const beat = () => {
     if (over || res.writableNeedDrain) return
-    res.write(face.heartbeat)
+    send(face.heartbeat)
     busy = true
   }
   const stop = () => {
@@ -112,7 +124,7 @@ function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writ
     write(text) {
       commit()
       busy = true
-      return res.write(text)
+      return send(text)
     },
     drained() {
       x.req.socket.setTimeout(limits.writeStallMs)
@@ -133,7 +145,8 @@ function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writ
     end(text) {
       commit()
       stop()
-      res.end(text)
+      const length = Buffer.byteLength(text)
+      res.end(chunked ? chunkOf(text, length) + LAST_CHUNK : text, length === text.length ? 'latin1' : 'utf8')
       guardStall(x)
     },
     failed(what, metadata) {
@@ -158,4 +171,11 @@ function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writ
   }
   sender.sweeper.add(silence)
   return writer
+}
+
+const LAST_CHUNK = '0\r\n\r\n'
+
+/** One chunk of HTTP/1.1; a text of no bytes is none, because an empty chunk would be the last. */
+function chunkOf(text: string, length: number): string {
+  return length === 0 ? '' : `${length.toString(16)}\r\n${text}\r\n`
 }
