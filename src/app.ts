@@ -5,7 +5,7 @@ import type { Ambient, Generation } from './core/index.ts'
 import { DIALECTS, parseUpstream } from './dialects/index.ts'
 import { createGateway, createTokenCounter, type Gateway, type Timeouts } from './gateway/index.ts'
 import { createHttp, type Http, type Log } from './http/index.ts'
-import { createNet, type Net } from './net/index.ts'
+import { createGuardedFetch, createNet, type Net } from './net/index.ts'
 import { createDemo, createProviders, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
 import { createHealth, DEFAULT_POLICY, HEALTH_RULES, type RoutingPolicy } from './routing/index.ts'
 import { contextCompression, reasoningExclude } from './stages/index.ts'
@@ -126,7 +126,7 @@ export async function createCallPath(given: {
       const own = config.providers[provider]?.timeouts
       return own ? { ...config.timeouts, ...own } : config.timeouts
     },
-    net, tokens, record: given.record, ambient,
+    net, download: createGuardedFetch({ allow: [] }), tokens, record: given.record, ambient,
   })
   return {
     catalog, gateway,

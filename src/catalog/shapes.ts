@@ -236,8 +236,10 @@ function providerShape(row: ProviderRow): Record<string, unknown> {
 
 /** OpenAI's `GET /v1/models`, for clients that know no other. */
 export function openAiModelsShape(entries: readonly ModelEntry[]): { object: 'list'; data: Record<string, unknown>[] } {
-  return {
-    object: 'list',
-    data: entries.map(({ row }) => ({ id: row.id, object: 'model', created: createdOf(row), owned_by: row.author })),
-  }
+  return { object: 'list', data: entries.map(openAiModelShape) }
+}
+
+/** OpenAI's model object. */
+export function openAiModelShape({ row }: ModelEntry): Record<string, unknown> {
+  return { id: row.id, object: 'model', created: createdOf(row), owned_by: row.author }
 }

@@ -83,6 +83,8 @@ export interface Decoder {
 
 export interface Outbound {
   readonly dialect: string
+  /** Whether the provider fetches media at this address itself; without the method it fetches all. Others are sent as bytes. */
+  fetches?(url: string, target: Target): boolean
   /** Headers (lower-case) whose values add up as a comma list where several parties set them; of others the last stands. */
   readonly listHeaders?: readonly string[]
   /** Parts and fields that this wire format cannot carry; the laws except exactly these. */

@@ -5,10 +5,11 @@ import {
   type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault, type Nano,
   type Plan, type Preferences,
 } from '../core/index.ts'
-import type { Net } from '../net/index.ts'
+import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
 import type { RoutingPolicy } from '../routing/index.ts'
 import type { Deadline, Deadlines } from './deadline.ts'
+import type { Downloads } from './inline.ts'
 import { openLocal, openUpstream, type Opened, type Source } from './source.ts'
 
 /** Milliseconds that each stretch of an attempt may take. */
@@ -26,6 +27,7 @@ export interface Timeouts {
 
 export interface AttemptParts {
   readonly net: Net
+  readonly download: GuardedFetch
   readonly dialects: ReadonlyMap<string, Dialect>
   readonly locals: ReadonlyMap<string, LocalProvider>
   readonly providers: () => Providers
@@ -146,6 +148,8 @@ interface Trying {
   /** The monotonic clock at the last byte of the caller's body. */
   readonly startedAt: number
   readonly workspace: string
+  /** Made by the first attempt that has to fetch something. */
+  downloads: Downloads | null
 }
 
 /** One attempt under way: its clock, its deadline, and the way to end it when that passes or the caller leaves. */
@@ -274,6 +278,8 @@ async function open(parts: AttemptParts, running: RunningAttempt, request: ChatR
     net: parts.net, outbound, target, request: asked,
     headers: parts.providers().headers(credential),
     connectMs: running.timeouts.connectMs,
+    download: parts.download,
+    downloads: () => trying.downloads ??= new Map(),
     control: (abort) => {
       running.abort = abort
       if (trying.departure.gone) abort()

@@ -4,7 +4,7 @@ import {
   type Ambient, type Asked, type ChatEvent, type Fault, type Generation, type Need, type Offer, type Plan, type Stage, type StageCall,
   type StageNote,
 } from '../core/index.ts'
-import type { Net } from '../net/index.ts'
+import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
 import { explain, plan as makePlan, planFault, type Health, type RoutingPolicy } from '../routing/index.ts'
 import { tryCandidates, type AttemptParts, type Timeouts } from './attempts.ts'
@@ -28,6 +28,8 @@ export interface GatewayParts {
   readonly policy: () => RoutingPolicy
   readonly timeouts: (provider: string) => Timeouts
   readonly net: Net
+  /** Fetches what callers name. */
+  readonly download: GuardedFetch
   readonly tokens: TokenCounter
   readonly record: (generation: Generation) => void
   readonly ambient: Ambient
@@ -61,7 +63,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
   const relayParts: RelayParts = { ambient, record: parts.record, observe, ended }
   const attemptParts: AttemptParts = {
-    net: parts.net, dialects: parts.dialects, locals: parts.locals, providers: parts.providers, timeouts: parts.timeouts, ambient,
+    net: parts.net, download: parts.download, dialects: parts.dialects, locals: parts.locals, providers: parts.providers, timeouts: parts.timeouts, ambient,
     deadlines: createDeadlines(ambient),
     limits: parts.policy,
     observe: (candidate, failure) => observe(candidate, failure, null, null),
@@ -98,6 +100,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       departure: call.departure,
       startedAt: call.startedAt,
       workspace: call.key.workspace,
+      downloads: null,
     })
     const { committed } = tried
     if (!committed) {

@@ -1,7 +1,8 @@
 import type { Decoder, Outbound, Target } from '../dialects/index.ts'
 import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault } from '../core/index.ts'
-import type { Net, OutboundResponse } from '../net/index.ts'
+import type { GuardedFetch, Net, OutboundResponse } from '../net/index.ts'
 import type { LocalProvider } from '../providers/index.ts'
+import { inlined, type Downloads } from './inline.ts'
 
 /** Where the events of one attempt come from, read by read. */
 export interface Source {
@@ -27,6 +28,8 @@ export interface Exchange {
   readonly request: ChatRequest
   readonly headers: readonly string[]
   readonly connectMs: number
+  readonly download: GuardedFetch
+  readonly downloads: () => Downloads
   readonly control: (abort: () => void) => void
 }
 
@@ -37,8 +40,16 @@ export type Opened =
 
 /** Sends a request and reads the answer's head. Resolves; what goes wrong is a fault in the result. */
 export async function openUpstream(exchange: Exchange): Promise<Opened> {
-  const { outbound, target, request } = exchange
+  const { outbound, target } = exchange
   const { endpoint } = target
+  let { request } = exchange
+  if (outbound.fetches) {
+    try {
+      request = await inlined(request, outbound, target, exchange.download, exchange.downloads())
+    } catch (error) {
+      return { fault: faultOf(error), status: null }
+    }
+  }
   const outgoing = outbound.encode(request, target)
   if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
   let response: OutboundResponse

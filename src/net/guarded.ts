@@ -37,7 +37,7 @@ export function createGuardedFetch(given: { readonly allow: readonly string[] })
   })
 
   return async (url, bounds) => {
-    const refuse = (message: string) => new FaultError(fault('invalid-request', message, { field: bounds.field }))
+    const refuse = (message: string) => new FaultError(fault('invalid-request', bounds.field ? `${bounds.field} ${message}` : message, { field: bounds.field }))
     const signal = AbortSignal.timeout(bounds.timeoutMs)
     let target = parse(url)
     for (let hop = 0; ; hop++) {

@@ -240,6 +240,14 @@ describe('Leaving before the first word', () => {
 })
 
 describe('The list of models', () => {
+  test('One model is retrieved by its bare name and by its id, and an unknown one is said to be none', async () => {
+    for (const base of ['/v1', '/api/v1']) for (const name of ['gpt-4o-mini', 'openai/gpt-4o-mini']) {
+      const model = await clientAt(base).models.retrieve(name)
+      assert.deepEqual([model.id, model.object, model.owned_by], ['openai/gpt-4o-mini', 'model', 'openai'])
+    }
+    await assert.rejects(clientAt('/v1').models.retrieve('gpt-nonsense'), (error: unknown) => error instanceof BadRequestError && /gpt-nonsense/.test(error.message))
+  })
+
   test("At /v1 it is OpenAI's, and holds what this key can call now and nothing else", async () => {
     const models = await Array.fromAsync(clientAt('/v1').models.list())
     const ids = new Set(models.map((model) => model.id))

@@ -21,10 +21,15 @@ export function writeMedia(part: MediaPart, traits: Traits, field: string): { re
     return refused(field, 'names a file by an id of another provider; send the file itself as a data URL, or an id like "files/…"')
   }
   if (YOUTUBE.test(source.url)) return { part: { fileData: { mimeType: 'video/mp4', fileUri: source.url } } }
-  if (OWN.test(source.url) || traits.fetches) {
+  if (isFetched(source.url, traits)) {
     return { part: { fileData: { mimeType: mimeOf(part.name ?? source.url, kind, source.url), fileUri: source.url } } }
   }
   return refused(field, 'is an address that this model does not fetch; send the bytes as a data URL ("data:image/png;base64,…")')
+}
+
+/** Whether a model fetches an address itself. */
+export function isFetched(url: string, traits: Traits): boolean {
+  return YOUTUBE.test(url) || OWN.test(url) || traits.fetches
 }
 
 const TYPES: Readonly<Record<string, string>> = {

@@ -2,6 +2,8 @@ import type { Outbound } from '../dialect.ts'
 import { createDecoder, decodeReply } from './decoder.ts'
 import { encode } from './encode.ts'
 import { readFault } from './faults.ts'
+import { isFetched } from './media.ts'
+import { traitsOf } from './traits.ts'
 import { DIALECT } from './wire.ts'
 
 /** Gemini, at the Gemini API and at Vertex. */
@@ -14,6 +16,7 @@ export const outbound: Outbound = {
     'call.numbers: beyond a double', 'tools.strict', 'parallel_tool_calls', 'response_format: grammar, python, names', 'sampling: repetition_penalty, min_p, top_a',
     'logit_bias', 'prediction', 'verbosity', 'audio.format', 'reasoning.summary', 'stop: beyond five', 'router-fields: user, session, metadata, service tier',
   ],
+  fetches: (url, { endpoint }) => isFetched(url, traitsOf(endpoint)),
   encode,
   decodeReply,
   decoder: createDecoder,

@@ -1,5 +1,5 @@
 import {
-  endpointsShape, modelShape, openAiModelsShape, providersShape, queryModels, zdrShape, type ModelEntry, type Snapshot,
+  endpointsShape, modelShape, openAiModelShape, openAiModelsShape, providersShape, queryModels, zdrShape, type ModelEntry, type Snapshot,
 } from '../../catalog/index.ts'
 import { fault, FaultError, keepsNothing, type Endpoint } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
@@ -10,7 +10,7 @@ import type { Services } from '../services.ts'
 import { mapInSlices } from '../slices.ts'
 import { createStore } from '../stored.ts'
 import { CountQuery, ModelQuery, PageQuery, UserQuery } from './model-query.ts'
-import { EndpointShape, ModelEndpoints, ModelList, ModelShape, OpenAiModelList, ProviderShape } from './shapes.ts'
+import { EndpointShape, ModelEndpoints, ModelList, ModelShape, OpenAiModel, OpenAiModelList, ProviderShape } from './shapes.ts'
 
 const Slug = z.object({ author: z.string(), slug: z.string() })
 const DAY_MS = 86_400_000
@@ -89,6 +89,19 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
         if ('fault' in list) throw new FaultError(list.fault)
         return { json: openAiModelsShape(list.entries) }
       },
+    },
+    {
+      name: 'retrieveModelAsOpenAI', methods: ['GET'], paths: api('/models/{model}'), tag: 'Models', policy: 'key',
+      summary: "One model in OpenAI's shape, by any name that a request may use; a slash in it is written %2F or as it is",
+      params: z.object({ model: z.string() }),
+      replies: { 200: { description: 'The model', schema: OpenAiModel } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
+      handle: (x) => ({ json: retrieved(snapshot(), x.params['model'] ?? '') }),
+    },
+    {
+      name: 'retrieveModelOfAuthorAsOpenAI', methods: ['GET'], paths: api('/models/{author}/{slug}'), tag: 'Models', policy: 'key',
+      summary: "One model in OpenAI's shape, by its id as it is", params: Slug,
+      replies: { 200: { description: 'The model', schema: OpenAiModel } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
+      handle: (x) => ({ json: retrieved(snapshot(), `${x.params['author']}/${x.params['slug']}`) }),
     },
     {
       name: 'countModels', methods: ['GET'], paths: api('/models/count'), tag: 'Models', policy: 'none',
@@ -189,4 +202,13 @@ function permits(preferences: KeyPreferences | undefined, endpoint: Endpoint): b
   if (preferences.zdr && !keepsNothing(endpoint.dataPolicy)) return false
   if (preferences.dataCollection === 'deny' && !(endpoint.dataPolicy.training === false && keepsNothing(endpoint.dataPolicy))) return false
   return !preferences.quantizations || preferences.quantizations.includes(endpoint.quantization ?? 'unknown')
+}
+
+/** The model that a name means, in OpenAI's shape: `models.retrieve` of its clients. */
+function retrieved(at: Snapshot, name: string): Record<string, unknown> {
+  const found = at.offer(name)
+  if ('fault' in found) throw new FaultError(found.fault)
+  const entry = at.model(found.offer.model.id)
+  if (!entry) throw new FaultError(fault('not-found', `There is no model ${name.slice(0, 200)}`))
+  return openAiModelShape(entry)
 }

@@ -88,9 +88,13 @@ export const ModelList = z.object({
   links: z.object({ next: z.string().nullable() }),
 }).meta({ id: 'ModelList' })
 
+export const OpenAiModel = z.object({
+  id: z.string(), object: z.literal('model'), created: z.int(), owned_by: z.string(),
+}).meta({ id: 'OpenAIModel' })
+
 export const OpenAiModelList = z.object({
   object: z.literal('list'),
-  data: z.array(z.object({ id: z.string(), object: z.literal('model'), created: z.int(), owned_by: z.string() })),
+  data: z.array(OpenAiModel),
 }).meta({ id: 'OpenAIModelList' })
 
 const Percentiles = z.object({ p50: z.number(), p75: z.number(), p90: z.number(), p99: z.number() })

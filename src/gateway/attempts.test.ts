@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import {
+  Departure, fault, usage,
+  type Candidate, type ChatEvent, type ChatRequest, type Endpoint, type FaultKind, type Plan, type PriceSheet,
+} from '../core/index.ts'
+import type { Net } from '../net/index.ts'
+import type { Providers } from '../providers/index.ts'
+import { createFakeAmbient } from '../testing/index.ts'
+import { tryCandidates, type Timeouts } from './attempts.ts'
+import { createDeadlines } from './deadline.ts'
+
+/** What a provider does in these tests: events to say, batch by batch, or a way to hang. */
+type Does = readonly (readonly ChatEvent[])[] | 'hang'
+
+const START: ChatEvent = { type: 'start' }
+const OPEN: ChatEvent = { type: 'block-open', index: 0, choice: 0, block: { type: 'text' } }
+const answers: Does = [[START], [OPEN, { type: 'block-delta', index: 0, text: 'Hi' }]]
+const fails = (kind: FaultKind): Does => [[START, { type: 'fault', fault: fault(kind, `${kind}!`) }]]
+
+const SHEET: PriceSheet = { rates: { prompt: 10n ** 15n }, overrides: [], source: 'operator' }
+const REQUEST: ChatRequest = { messages: [], sampling: {}, extras: {} }
+const TIMEOUTS: Timeouts = { connectMs: 100, firstTokenMs: 60, firstTokenReasoningMs: 60, idleMs: 60, totalMs: 1000, preTokenTotalMs: 90_000 }
+
+function candidate(provider: string, given: Partial<Endpoint> = {}): Candidate {
+  const model = given.model ?? 'acme/one'
+  const endpoint = {
+    id: `${model}@${provider}`, model, provider, providerName: provider.toUpperCase(), dialect: provider, price: SHEET, contextLength: null,
+    maxOutputTokens: null, reasoning: { supported: false }, dataPolicy: {}, ...given,
+  } as Endpoint
+  return { endpoint, credential: { id: `operator:${provider}`, provider, owner: 'operator', label: '…' }, worst: 0n, weight: null }
+}
+
+async function trying(candidates: readonly Candidate[], does: Readonly<Record<string, Does>>, given: {
+  readonly limits?: { attemptsPerModel: number; attemptsInAll: number }
+  readonly timeouts?: Partial<Timeouts>
+  readonly departure?: Departure
+  readonly request?: ChatRequest
+} = {}) {
+  const asked: { provider: string; request: ChatRequest }[] = []
+  const observed: { provider: string; kind: FaultKind }[] = []
+  const ambient = createFakeAmbient()
+  // The fake clock stands still; deadlines are those of real time.
+  const deadlines = createDeadlines({ monotonic: () => performance.now() })
+  const departure = given.departure ?? new Departure()
+  const locals = new Map(Object.entries(does).map(([provider, what]) => [provider, {
+    async *stream(request: ChatRequest) {
+      asked.push({ provider, request })
+      if (what !== 'hang') return yield* what
+      await new Promise<void>((resolve) => departure.listen(resolve))
+      yield [{ type: 'fault', fault: fault('cancelled', 'left') } as const]
+    },
+  }]))
+  const plan: Plan = { candidates, rejected: [], strategy: 'order', models: ['acme/one'] }
+  const tried = await tryCandidates({
+    net: {} as Net, download: () => Promise.reject(new Error('nothing is fetched here')), dialects: new Map(), locals, providers: () => ({}) as Providers, timeouts: () => ({ ...TIMEOUTS, ...given.timeouts }),
+    deadlines, ambient, limits: () => given.limits ?? { attemptsPerModel: 3, attemptsInAll: 6 },
+    observe: ({ endpoint }, { kind }) => void observed.push({ provider: endpoint.provider, kind }),
+  }, plan, given.request ?? REQUEST, { stream: true, preferences: { models: ['acme/one'] }, departure, startedAt: ambient.monotonic(), workspace: 'default', downloads: null })
+  return { tried, observed, asked, providers: asked.map((it) => it.provider) }
+}
+
+describe('Going on', () => {
+  test('the first that opens a block has it: nobody behind it is asked, and what it said so far is kept', async () => {
+    const { tried, providers } = await trying(['a', 'b', 'c'].map((name) => candidate(name)), { a: fails('upstream-error'), b: answers, c: answers })
+    assert.deepEqual(providers, ['a', 'b'])
+    assert.deepEqual(tried.committed!.first, [START, OPEN, { type: 'block-delta', index: 0, text: 'Hi' }])
+    assert.deepEqual(tried.failed.map((it) => [it.provider, it.outcome, it.fault]), [['a', 'failed', 'upstream-error']])
+    assert.equal(tried.fault, null)
+    assert.equal(tried.untried, 1)
+  })
+
+  test('a start, usage or nothing at all commits to nobody', async () => {
+    for (const silence of [[[START], []], [[]], [], [[START, { type: 'usage', usage: usage({ total: 5 }, {}) }]]] as Does[]) {
+      const { tried, providers } = await trying([candidate('a'), candidate('b')], { a: silence, b: answers })
+      assert.deepEqual(providers, ['a', 'b'])
+      assert.equal(tried.failed[0]!.fault, 'invalid-response')
+    }
+  })
+
+  test('a fault behind the first block of the same read is no reason to go on: the caller may have seen it', async () => {
+    const { tried, providers } = await trying([candidate('a'), candidate('b')], {
+      a: [[START, OPEN, { type: 'fault', fault: fault('stream-cut', 'cut') }]], b: answers,
+    })
+    assert.deepEqual(providers, ['a'])
+    assert.equal(tried.committed!.attempt.candidate.endpoint.provider, 'a')
+  })
+
+  test('three of a model, six in all, and the others are counted as untried', async () => {
+    const models = ['acme/one', 'acme/two', 'acme/three']
+    const candidates = models.flatMap((model) => [1, 2, 3, 4].map((n) => candidate(`${model.slice(5)}${n}`, { model })))
+    const does = Object.fromEntries(candidates.map((it) => [it.endpoint.provider, fails('overloaded')]))
+    const { tried, providers } = await trying(candidates, does)
+    assert.deepEqual(providers, ['one1', 'one2', 'one3', 'two1', 'two2', 'two3'])
+    assert.equal(tried.untried, 6)
+    const narrow = await trying(candidates, does, { limits: { attemptsPerModel: 1, attemptsInAll: 2 } })
+    assert.deepEqual(narrow.providers, ['one1', 'two1'])
+  })
+
+  test("a caller's fault ends its model and not the list", async () => {
+    const { providers, tried } = await trying(
+      [candidate('a'), candidate('b'), candidate('other', { model: 'acme/two' })], { a: fails('invalid-request'), b: answers, other: answers },
+    )
+    assert.deepEqual(providers, ['a', 'other'])
+    assert.equal(tried.committed!.attempt.candidate.endpoint.model, 'acme/two')
+  })
+
+  test('a prompt that was too long goes on only where there is more room; unknown room is room', async () => {
+    const candidates = [
+      candidate('small', { contextLength: 1000 }), candidate('twin', { contextLength: 1000 }), candidate('smaller', { contextLength: 10 }),
+      candidate('large', { contextLength: 2000 }), candidate('unknown'),
+    ]
+    const does = Object.fromEntries(candidates.map((it) => [it.endpoint.provider, fails('context-length')]))
+    assert.deepEqual((await trying(candidates, does)).providers, ['small', 'large', 'unknown'])
+  })
+
+  test('nothing more is begun when too little of the time before the first piece is left', async () => {
+    const { providers, tried } = await trying([candidate('a'), candidate('b')], { a: fails('timeout'), b: answers }, { timeouts: { preTokenTotalMs: 1900 } })
+    assert.deepEqual(providers, ['a'])
+    assert.equal(tried.fault!.kind, 'timeout')
+    assert.equal(tried.untried, 1)
+  })
+})
+
+describe('When the caller leaves', () => {
+  test('it ends there: nobody else is asked, and no provider looks worse for it', async () => {
+    const departure = new Departure()
+    setTimeout(() => departure.leave(), 10)
+    const { providers, tried, observed } = await trying([candidate('a'), candidate('b')], { a: 'hang', b: answers }, { departure })
+    assert.deepEqual(providers, ['a'])
+    assert.equal(tried.fault!.kind, 'cancelled')
+    assert.equal(tried.failed[0]!.outcome, 'cancelled')
+    assert.deepEqual(observed, [{ provider: 'a', kind: 'cancelled' }])
+  })
+})
+
+describe('What is told of the failures', () => {
+  test('health hears of each once, the last one is the fault, and each names its provider', async () => {
+    const { tried, observed } = await trying([candidate('a'), candidate('b')], { a: fails('upstream-auth'), b: fails('upstream-rate-limited') })
+    assert.deepEqual(observed, [{ provider: 'a', kind: 'upstream-auth' }, { provider: 'b', kind: 'upstream-rate-limited' }])
+    assert.equal(tried.fault!.kind, 'upstream-rate-limited')
+    assert.deepEqual(tried.faults.map((it) => it.fault.upstream?.provider), ['A', 'B'])
+  })
+
+  test('what a provider counted before it failed is a cost of ours', async () => {
+    const { tried } = await trying([candidate('a'), candidate('b')], {
+      a: [[START, { type: 'usage', usage: usage({ total: 7 }, {}) }, { type: 'fault', fault: fault('invalid-response', 'empty') }]], b: answers,
+    })
+    assert.equal(tried.absorbed, 7_000_000n)
+  })
+})
+
+describe('The request, as each endpoint gets it', () => {
+  test('the effort that a model is known for stands in where the caller says nothing, and nowhere else', async () => {
+    const thinker = candidate('a', { reasoning: { supported: true, defaultEffort: 'medium' } })
+    const silent = await trying([thinker], { a: answers })
+    assert.deepEqual(silent.asked[0]!.request.reasoning, { effort: 'medium' })
+    const said = await trying([thinker], { a: answers }, { request: { ...REQUEST, reasoning: { effort: 'low' } } })
+    assert.deepEqual(said.asked[0]!.request.reasoning, { effort: 'low' })
+    assert.equal((await trying([candidate('b')], { b: answers })).asked[0]!.request.reasoning, undefined)
+  })
+
+  test('a limit above what the endpoint gives is lowered to it', async () => {
+    const request = { ...REQUEST, maxOutputTokens: 5000 }
+    const { asked } = await trying([candidate('a', { maxOutputTokens: 1000 }), candidate('b', { maxOutputTokens: 9000 })], { a: fails('upstream-error'), b: answers }, { request })
+    assert.deepEqual(asked.map((it) => it.request.maxOutputTokens), [1000, 5000])
+  })
+})

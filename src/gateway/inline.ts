@@ -1,0 +1,45 @@
+import type { Outbound, Target } from '../dialects/index.ts'
+import { rewrite, type ChatRequest, type MediaKind, type MediaPart, type Part } from '../core/index.ts'
+import type { GuardedFetch } from '../net/index.ts'
+
+/** What has been downloaded for a call: an address is fetched once, whatever is tried after. */
+export type Downloads = Map<string, Promise<{ readonly mime: string; readonly bytes: Uint8Array }>>
+
+const MAX_BYTES = 20 * 1024 * 1024
+const TIMEOUT_MS = 10_000
+const TYPES: Readonly<Record<MediaKind, RegExp>> = {
+  image: /^image\//, audio: /^audio\//, video: /^video\//, file: /^(application\/|text\/)/,
+}
+
+/**
+ * The request with the media that its provider will not fetch put in as bytes. The addresses are the caller's, so
+ * they are fetched under guard. Rejects with a FaultError that names the part.
+ */
+export async function inlined(
+  request: ChatRequest, outbound: Outbound, target: Target, fetch: GuardedFetch, downloads: Downloads,
+): Promise<ChatRequest> {
+  if (!outbound.fetches || !someUnfetched(request, outbound, target)) return request
+  const messages = await Promise.all(request.messages.map(async (message, m) => ({
+    ...message,
+    parts: await Promise.all(message.parts.map(async (part, p): Promise<Part> => {
+      const url = unfetched(part, outbound, target)
+      if (url === null) return part
+      const media = part as MediaPart
+      const field = `messages[${m}].content[${p}]`
+      let download = downloads.get(url)
+      if (!download) downloads.set(url, download = fetch(url, { maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, types: TYPES[media.kind], field }))
+      const { mime, bytes } = await download
+      return { ...media, source: { from: 'data', mime, base64: Buffer.from(bytes).toString('base64') } }
+    })),
+  })))
+  return rewrite(request, { messages })
+}
+
+function someUnfetched(request: ChatRequest, outbound: Outbound, target: Target): boolean {
+  return request.messages.some(({ parts }) => parts.some((part) => unfetched(part, outbound, target) !== null))
+}
+
+function unfetched(part: Part, outbound: Outbound, target: Target): string | null {
+  if (part.type !== 'media' || part.source.from !== 'url') return null
+  return outbound.fetches!(part.source.url, target) ? null : part.source.url
+}
