@@ -102,7 +102,7 @@ describe('attribution', () => {
 })
 
 describe('ids', () => {
-  it('hold the second and twenty letters, none of them likelier than another', () => {
+  it('hold the second, the millisecond and eighteen letters, none of them likelier than another', () => {
     let next = 0
     const ambient: Ambient = { now: () => 1_795_160_000_999, monotonic: () => 0, random: () => 0, bytes: (n) => Uint8Array.from({ length: n }, () => next++ % 256) }
     const id = createIds(ambient)
@@ -110,10 +110,17 @@ describe('ids', () => {
     for (let i = 0; i < 6200; i++) {
       const made = id()
       assert.match(made, /^gen-1795160000-[0-9A-Za-z]{20}$/)
-      for (const letter of made.slice(15)) counts.set(letter, (counts.get(letter) ?? 0) + 1)
+      for (const letter of made.slice(17)) counts.set(letter, (counts.get(letter) ?? 0) + 1)
     }
     assert.equal(counts.size, 62)
-    assert.ok([...counts.values()].every((count) => Math.abs(count - 2000) < 8))
+    assert.ok([...counts.values()].every((count) => Math.abs(count - 1800) < 8))
+  })
+
+  it('grow with time, so that the index of the record is written at its end', () => {
+    let now = 1_795_160_000_000
+    const id = createIds({ now: () => now, monotonic: () => 0, random: () => 0, bytes: (n) => new Uint8Array(n).fill(247) })
+    const made = Array.from({ length: 1500 }, () => (now++, id()))
+    assert.deepEqual(made.toSorted(), made)
   })
 })
 

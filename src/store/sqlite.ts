@@ -14,9 +14,9 @@ import { isMoney, storable } from './text.ts'
 const BUSY_TIMEOUT_MS = 5000
 /**
  * Pages in the WAL before a commit copies them back, which includes an fsync and stops the event loop. At SQLite's own
- * 1000 a commit in ten took 13 ms and some 21 ms under load; at 200 the longest took 6 ms.
+ * 1000 a commit in ten took 13 ms and some 21 ms under load; at 200 the longest took 6 ms, and a record a fifth more CPU.
  */
-const CHECKPOINT_PAGES = 200
+const CHECKPOINT_PAGES = 400
 /** How many rows of a batch go in before others may run: about two milliseconds' worth. */
 const SLICE = 100
 const SQLITE_BUSY = 5
