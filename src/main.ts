@@ -1,5 +1,7 @@
 import { flushCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { pino } from 'pino'
 import manifest from '../package.json' with { type: 'json' }
 import { ambient } from './ambient.ts'
@@ -12,6 +14,8 @@ import { welcome } from './welcome.ts'
 const PROJECT = fileURLToPath(new URL('..', import.meta.url))
 /** A terminal and npm both pass Ctrl-C on, so the same press arrives twice; a second press comes later. */
 const SAME_PRESS_MS = 1000
+/** Soon after the start, and not so soon that the first request waits for it. */
+const GIVE_BACK_AFTER_MS = 500
 
 try {
   await serve(readConfig(process.env, PROJECT))
@@ -32,6 +36,7 @@ async function serve(config: Config): Promise<void> {
   const app = await createApp({ config, ambient, log, version: manifest.version })
   await app.http.listen({ host: config.host, port: config.port, adminPort: config.adminPort })
   flushCompileCache()
+  setTimeout(giveBackMemory, GIVE_BACK_AFTER_MS).unref()
 
   const first = (await app.accounts.listKeys()).length === 0
     ? (await app.accounts.createKey({ name: 'First key' })).key : null
@@ -52,6 +57,16 @@ async function serve(config: Config): Promise<void> {
     },
   })
   stopOnSignals(app, unwatch, () => live.current().limits.drainGraceMs, (message) => log.info({}, message))
+}
+
+/**
+ * A start reads megabytes of JSON and compiles schemas; what that took stays with the process until V8 has a reason to
+ * look, which on an idle server is never: 205 MB in the place of 117. One thorough collection gives it back.
+ */
+function giveBackMemory(): void {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as (how: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void
+  gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 }
 
 /** SIGTERM and SIGINT end the process in good order; a second one ends it now. */
