@@ -51,3 +51,15 @@ test('When the last one is over nothing keeps the process awake', async () => {
   await sleep(80)
   assert.equal(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length, 0)
 })
+
+test('Time in which this process was blocked itself is not held against a provider', async () => {
+  let passed = false
+  const deadline = deadlines(() => { passed = true })
+  deadline.set(250)
+  await sleep(40)
+  for (const until = performance.now() + 400; performance.now() < until;) { /* blocked */ }
+  await sleep(60)
+  assert.equal(passed, false)
+  await sleep(400)
+  assert.equal(passed, true)
+})

@@ -15,13 +15,20 @@ export type Deadlines = (onExpiry: () => void) => Deadline
 
 /** How late a deadline may be noticed. */
 const TICK_MS = 25
+/** A tick that comes this late was held up by our own work. */
+const HELD_UP_MS = 100
 
 export function createDeadlines(ambient: Pick<Ambient, 'monotonic'>): Deadlines {
   const running = new Set<Running>()
   let timer: NodeJS.Timeout | null = null
 
+  let tickedAt = 0
   const sweep = (): void => {
     const now = ambient.monotonic()
+    const late = now - tickedAt - TICK_MS
+    tickedAt = now
+    // While the loop was blocked nobody's answer could be read: that time is not the providers'.
+    if (late > HELD_UP_MS) for (const deadline of running) deadline.at += late
     for (const deadline of running) if (deadline.at <= now) deadline.expire()
     if (running.size > 0 || timer === null) return
     clearInterval(timer)
@@ -40,7 +47,9 @@ export function createDeadlines(ambient: Pick<Ambient, 'monotonic'>): Deadlines 
       this.#ms = ms
       this.touch()
       running.add(this)
-      timer ??= setInterval(sweep, TICK_MS)
+      if (timer !== null) return
+      tickedAt = ambient.monotonic()
+      timer = setInterval(sweep, TICK_MS)
     }
     touch(): void {
       this.at = ambient.monotonic() + this.#ms

@@ -6,7 +6,7 @@ import type { GuardedFetch } from '../net/index.ts'
 import { inlined } from './inline.ts'
 
 const target = { endpoint: {} as Endpoint, stream: false }
-const outbound = { fetches: (url: string) => url.startsWith('https://own.example/') } as Outbound
+const outbound = { fetches: (url: string) => url.startsWith('https://own.example/') } as unknown as Outbound
 const image = (url: string) => ({ type: 'media' as const, kind: 'image' as const, source: { from: 'url' as const, url } })
 const asking = (...urls: readonly string[]): ChatRequest => ({
   messages: [{ role: 'user', parts: [{ type: 'text', text: 'look' }, ...urls.map(image)] }],

@@ -29,6 +29,7 @@ const FAILING: readonly Failing[] = [
   { name: 'resets', does: 'resets the connection', order: { reset: true }, status: 502, type: 'provider_unavailable', recorded: null },
   { name: 'hangs-up', does: 'closes the connection without an answer', order: { hangUp: true }, status: 502, type: 'provider_unavailable', recorded: null },
   { name: 'refuses-key', does: 'answers 401 to our key', order: { status: 401 }, status: 502, type: 'provider_unavailable', says: /refused the key that this server holds/, recorded: 401 },
+  { name: 'refuses-key-silently', does: 'answers 401 without a word', order: { status: 401, body: '' }, status: 502, type: 'provider_unavailable', recorded: 401 },
   { name: 'forbids-key', does: 'answers 403 to our key', order: { status: 403 }, status: 502, type: 'provider_unavailable', recorded: 403 },
   { name: 'wants-money', does: 'answers 402', order: { status: 402 }, status: 502, type: 'provider_unavailable', says: /out of credit/, recorded: 402 },
   { name: 'has-no-model', does: 'answers 404', order: { status: 404 }, status: 404, type: 'not_found', recorded: 404 },
@@ -55,10 +56,11 @@ const FAILING: readonly Failing[] = [
   { name: 'huge-header', does: 'sends a header of 100 KB', order: { hugeHeader: 100_000 }, status: 502, type: 'provider_unavailable', recorded: null },
 ]
 
-/** An address where nobody listens, and one that takes connections and says nothing. */
+/** An address where nobody listens, and one that takes connections and never says a word: a TLS handshake without end. */
 const refusing = await freePort()
-const deaf = createServer(() => {})
+const deaf = createServer((socket) => void socket.on('error', () => {}))
 await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve))
+const { port: deafPort } = deaf.address() as { port: number }
 after(() => deaf.close())
 
 const sells = (name: string, model: string) => providerAt(name, `${upstream.url}/${name}/v1`, { model, timeouts: TIMEOUTS })
@@ -67,6 +69,8 @@ const box = await startSignalbox({
     ...FAILING.flatMap(({ name }) => [sells(name, `acme/${name}`), sells(`after-${name}`, `acme/${name}`)]),
     providerAt('refuses', `http://127.0.0.1:${refusing}/v1`, { model: 'acme/refuses', timeouts: TIMEOUTS }),
     sells('after-refuses', 'acme/refuses'),
+    providerAt('deaf', `https://127.0.0.1:${deafPort}/v1`, { model: 'acme/deaf', timeouts: TIMEOUTS }), sells('after-deaf', 'acme/deaf'),
+    providerAt('plain', `https://127.0.0.1:${upstream.port}/v1`, { model: 'acme/plain', timeouts: TIMEOUTS }), sells('after-plain', 'acme/plain'),
     { timeouts: { pre_token_total_ms: 5000 } },
   ),
 })
@@ -84,7 +88,11 @@ type Attempts = { readonly provider_name: string; readonly status: number | null
 
 describe('With another provider, the caller does not notice', () => {
   const all: readonly Pick<Failing, 'name' | 'does' | 'recorded' | 'onlyStreamed'>[] =
-    [...FAILING, { name: 'refuses', does: 'refuses the connection', recorded: null }]
+    [
+      ...FAILING, { name: 'refuses', does: 'refuses the connection', recorded: null },
+      { name: 'deaf', does: 'takes the connection and never shakes hands', recorded: null },
+      { name: 'plain', does: 'speaks no TLS where it should', recorded: null },
+    ]
   for (const { name, does, recorded, onlyStreamed } of all) {
     test(`A provider ${does}: the next one answers, streamed and whole, for one price, and the record shows both`, async () => {
       const order = { provider: { order: [name, `after-${name}`] } }
@@ -154,6 +162,22 @@ describe('Without another provider, the caller is told once and pays nothing', (
     assert.match(refusal.error.message, /refused the connection/)
     assert.ok(performance.now() - begun < 100)
     assert.ok(!JSON.stringify(refusal.body).includes(String(refusing)), 'the address of the provider is in the error')
+  })
+})
+
+describe('Without a connection', () => {
+  test('A handshake without end is given up at the connect timeout: 504', async () => {
+    const begun = performance.now()
+    const refusal = await box.refused(saying('acme/deaf', 'Anybody?', { provider: { only: ['deaf'] } }))
+    assert.equal(refusal.status, 504)
+    const took = performance.now() - begun
+    assert.ok(took > 150 && took < 900, `it took ${took.toFixed(0)} ms`)
+  })
+
+  test('A certificate that is none is a 502 that says so', async () => {
+    const refusal = await box.refused(saying('acme/plain', 'Anybody?', { provider: { only: ['plain'] } }))
+    assert.equal(refusal.status, 502)
+    assert.match(refusal.error.message, /TLS/)
   })
 })
 

@@ -22,6 +22,10 @@ const box = await startSignalbox({
       providers: { lmstudio: { base_url: `${upstream.url}/lmstudio/v1` } },
       models: [{ id: 'acme/local' }], endpoints: [{ model: 'acme/local', provider: 'lmstudio', pricing: 'free' }],
     },
+    {
+      ...providerAt('strict', `${upstream.url}/strict/v1`, { model: 'acme/strict' }),
+      providers: { strict: { base_url: `${upstream.url}/strict/v1`, api_key: 'key-of-strict', data_policy: { requires_user_ids: true } } },
+    },
     { providers: { openai: { base_url: `${upstream.url}/openai/v1`, api_key: 'key-of-openai' } } },
   ),
 })
@@ -432,9 +436,31 @@ describe('Who asked', () => {
     const record = await box.generation(reply.id)
     assert.equal(record['http_referer'], 'https://app.example/chat')
     assert.equal(record['user_agent'], 'my-client/1.0')
+    assert.equal((await box.app.stats.find(reply.id, 'default'))!.title, 'My App')
     assert.equal(record['external_user'], 'user-7')
     assert.equal(record['session_id'], 'session-9')
     assert.equal(record['upstream_id'], upstream.requests.at(-1) && `chatcmpl-fake${upstream.requests.at(-1)!.serial}`)
+  })
+})
+
+describe('What is passed on by wish', () => {
+  test('Options for one provider reach that one, over what the request says, and never change what is billed', async () => {
+    await box.whole(saying('acme/one', 'Hello', { temperature: 0.1, provider: { options: { acme: { temperature: 0.9, raw_mode: true, model: 'dearer', n: 9 }, other: { x: 1 } } } }))
+    assert.equal(arrived().temperature, 0.9)
+    assert.equal(arrived().raw_mode, true)
+    assert.equal(arrived().model, 'one')
+    assert.ok(!('n' in arrived()) && !('x' in arrived()))
+  })
+
+  test('A provider that wants to tell end users apart gets a name that means nothing elsewhere, the same each time', async () => {
+    const names = new Set<string>()
+    for (const user of ['anna@example.com', 'anna@example.com', 'bert@example.com']) {
+      await box.whole(saying('acme/strict', 'Hello', { user }))
+      assert.match(arrived().user, /^[0-9a-f]{32}$/)
+      assert.ok(!JSON.stringify(arrived()).includes('example.com'))
+      names.add(arrived().user)
+    }
+    assert.equal(names.size, 2)
   })
 })
 

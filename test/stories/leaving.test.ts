@@ -117,4 +117,18 @@ describe('Callers who do not read', () => {
     assert.ok(received > pieces * 8192, `${received} bytes came`)
     assert.match(tail, /"cost":/)
   })
+
+  test('A server that is told to stop does not wait for a reader who has stopped', { timeout: 15_000 }, async () => {
+    const upstream = await startUpstream()
+    const box = await startSignalbox({ config: providerAt('acme', `${upstream.url}/acme/v1`) })
+    upstream.always({ text: ` ${'x'.repeat(8191)}`, endless: true })
+    const response = await box.chat(saying('acme/one', 'Everything', { stream: true }))
+    await upstream.waitFor((it) => it.state === 'answering')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const begun = performance.now()
+    await box.close()
+    assert.ok(performance.now() - begun < 5000, `it took ${(performance.now() - begun).toFixed(0)} ms`)
+    await upstream.waitFor((it) => it.state === 'aborted')
+    await response.body!.cancel().catch(() => {})
+  })
 })

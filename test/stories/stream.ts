@@ -1,5 +1,10 @@
 /** Reading a chat stream as a client does, and holding it to the grammar that every stream has to keep. */
 import assert from 'node:assert/strict'
+import { chatChunkSchema } from '../../src/dialects/index.ts'
+import { checker } from '../../src/schema/index.ts'
+
+/** The shape of a chunk as it is published. */
+const published = checker(chatChunkSchema)
 
 export interface Chunk {
   readonly id: string
@@ -99,6 +104,7 @@ export function parseStream(raw: string): Streamed {
 /** What makes OpenRouter's official SDK throw, or lose what it was sent, on a chunk. */
 function checkChunk(chunk: Chunk): void {
   const shown = JSON.stringify(chunk)
+  assert.deepEqual(published(chunk), null, `the published shape of a chunk says otherwise: ${shown.slice(0, 500)}`)
   assert.equal(chunk.object, 'chat.completion.chunk')
   assert.ok(Number.isInteger(chunk.created) && typeof chunk.model === 'string' && chunk.id.startsWith('gen-'), shown)
   for (const name of ['system_fingerprint', 'usage', 'error', 'provider', 'openrouter_metadata'] as const) {
