@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { attoFromDecimal, ceilToNano, decimalFromAtto, nanoFromUsd, usdFromNano } from './index.ts'
+import { attoFromDecimal, ceilToNano, decimalFromAtto, nanoFromUsd, usdFromAtto, usdFromNano } from './index.ts'
 
 test('a price keeps every decimal that the catalogue writes', () => {
   assert.equal(attoFromDecimal('0.00000175'), 1_750_000_000_000n)
@@ -32,6 +32,12 @@ test('a charge is rounded up once, so that a fraction of a nano-dollar is never 
 test('dollars read as a person would write them', () => {
   assert.equal(usdFromNano(140_000n), 0.00014)
   assert.equal(usdFromNano(1n), 1e-9)
+})
+
+test('a share of a cost is the number that its decimal reads as, small or large', () => {
+  fc.assert(fc.property(fc.bigInt({ min: 0n, max: 2n ** 60n }), (atto) => {
+    assert.equal(usdFromAtto(atto), Number(decimalFromAtto(atto)))
+  }))
 })
 
 test("a provider's stated cost becomes exact money, and nonsense becomes none", () => {

@@ -45,8 +45,12 @@ export function usdFromNano(nano: Nano): number {
   return Number(nano) / 1e9
 }
 
+const EXACT = 2n ** 53n
+
 /** Dollars as a number from atto-dollars, for shares of a cost that are shown and never summed. */
 export function usdFromAtto(atto: Atto): number {
+  // Both are exact doubles, so the division rounds once, as reading the decimal would.
+  if (atto >= 0n && atto < EXACT) return Number(atto) / 1e18
   return Number(decimalFromAtto(atto))
 }
 

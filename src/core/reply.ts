@@ -28,110 +28,128 @@ export interface ChatReply {
 
 /** Reads a stream to its end into a whole reply: the JSON answers are made from this, with no second decoder. */
 export async function collect(stream: EventStream): Promise<ChatReply> {
-  const collector = createCollector()
+  const collector = new Collector()
   for await (const batch of stream) collector.push(batch)
   return collector.reply()
 }
 
 /** The same for events that are at hand. */
 export function collectNow(events: readonly ChatEvent[]): ChatReply {
-  const collector = createCollector()
+  const collector = new Collector()
   collector.push(events)
   return collector.reply()
 }
 
+type EventOf<T extends ChatEvent['type']> = Extract<ChatEvent, { type: T }>
+
 interface OpenBlock {
-  readonly event: Extract<ChatEvent, { type: 'block-open' }>
+  readonly event: EventOf<'block-open'>
   text: string
   transcript: string
-  seal?: Extract<ChatEvent, { type: 'block-close' }>['seal']
+  seal: EventOf<'block-close'>['seal']
 }
 
 interface OpenChoice {
-  readonly blocks: OpenBlock[]
-  readonly annotations: Annotation[]
+  blocks: OpenBlock[] | null
+  annotations: Annotation[] | null
   content: TokenLogprob[] | null
-  refusal: TokenLogprob[]
-  finish: Extract<ChatEvent, { type: 'finish' }> | null
+  refusal: TokenLogprob[] | null
+  finish: EventOf<'finish'> | null
 }
 
-function createCollector(): { push(batch: readonly ChatEvent[]): void; reply(): ChatReply } {
-  const choices: OpenChoice[] = []
-  const blocks: OpenBlock[] = []
-  let start: ChatReply['start'] = { type: 'start' }
-  let usage: Usage | undefined
-  let charge: Charge | undefined
-  let fault: Fault | undefined
+const NONE: readonly never[] = Object.freeze([])
+const START: ChatReply['start'] = Object.freeze({ type: 'start' })
 
-  const choiceAt = (index: number): OpenChoice => {
-    while (choices.length <= index) choices.push({ blocks: [], annotations: [], content: null, refusal: [], finish: null })
-    return choices[index]!
+/** A class, and lists made when they are needed: every JSON answer goes through one, and most are a single text. */
+class Collector {
+  private start = START
+  private choices: OpenChoice[] | null = null
+  private readonly blocks: OpenBlock[] = []
+  private usage: EventOf<'usage'> | null = null
+  private fault: Fault | null = null
+
+  push(batch: readonly ChatEvent[]): void {
+    for (const event of batch) this.apply(event)
   }
 
-  const apply = (event: ChatEvent): void => {
+  reply(): ChatReply {
+    const reply: { -readonly [K in keyof ChatReply]: ChatReply[K] } = { start: this.start, choices: this.choices?.map(choiceOf) ?? NONE }
+    if (this.usage) reply.usage = this.usage.usage
+    if (this.usage?.charge) reply.charge = this.usage.charge
+    if (this.fault) reply.fault = this.fault
+    return reply
+  }
+
+  private apply(event: ChatEvent): void {
     switch (event.type) {
-      case 'start': start = event; return
+      case 'start': this.start = event; return
       case 'block-open': {
-        const block: OpenBlock = { event, text: '', transcript: '' }
-        blocks[event.index] = block
-        choiceAt(event.choice).blocks.push(block)
+        const block: OpenBlock = { event, text: '', transcript: '', seal: undefined }
+        this.blocks[event.index] = block
+        const choice = this.choiceAt(event.choice)
+        choice.blocks = added(choice.blocks, block)
         return
       }
       case 'block-delta': {
-        const block = blocks[event.index]
+        const block = this.blocks[event.index]
         if (block) block.text += event.text
         return
       }
       case 'block-close': {
-        const block = blocks[event.index]
+        const block = this.blocks[event.index]
         if (block && event.seal) block.seal = event.seal
         return
       }
-      case 'note': {
-        const choice = choiceAt(event.choice)
-        const { note } = event
-        if (note.type === 'annotation') choice.annotations.push(note.annotation)
-        else if (note.type === 'logprobs') {
-          choice.content = [...(choice.content ?? []), ...(note.content ?? [])]
-          choice.refusal.push(...(note.refusal ?? []))
-        } else if (event.index !== undefined && blocks[event.index]) blocks[event.index]!.transcript += note.text
-        return
-      }
-      case 'usage': usage = event.usage; charge = event.charge; return
-      case 'finish': choiceAt(event.choice).finish = event; return
-      case 'fault': fault = event.fault
+      case 'note': this.note(event); return
+      case 'usage': this.usage = event; return
+      case 'finish': this.choiceAt(event.choice).finish = event; return
+      case 'fault': this.fault = event.fault
     }
   }
 
-  return {
-    push(batch) {
-      for (const event of batch) apply(event)
-    },
-    reply() {
-      return {
-        start,
-        choices: choices.map((choice, index) => ({
-          index,
-          parts: choice.blocks.map(partOf),
-          annotations: choice.annotations,
-          ...(choice.content && { logprobs: { content: choice.content, refusal: choice.refusal } }),
-          reason: choice.finish?.reason ?? null,
-          ...(choice.finish?.native !== undefined && { native: choice.finish.native }),
-          ...(choice.finish?.stop !== undefined && { stop: choice.finish.stop }),
-        })),
-        ...(usage && { usage }),
-        ...(charge && { charge }),
-        ...(fault && { fault }),
-      }
-    },
+  private note({ choice: at, index, note }: EventOf<'note'>): void {
+    const choice = this.choiceAt(at)
+    if (note.type === 'annotation') (choice.annotations ??= []).push(note.annotation)
+    else if (note.type === 'logprobs') {
+      choice.content ??= []
+      choice.refusal ??= []
+      for (const token of note.content ?? NONE) choice.content.push(token)
+      for (const token of note.refusal ?? NONE) choice.refusal.push(token)
+    } else if (index !== undefined && this.blocks[index]) this.blocks[index].transcript += note.text
   }
+
+  private choiceAt(index: number): OpenChoice {
+    let choices = this.choices
+    while (!choices || choices.length <= index) {
+      choices = added(choices, { blocks: null, annotations: null, content: null, refusal: null, finish: null })
+    }
+    this.choices = choices
+    return choices[index]!
+  }
+}
+
+/** Adds to a list that mostly stays one of one: a literal has room for one, a list that is pushed to for seventeen. */
+function added<T>(list: T[] | null, item: T): T[] {
+  if (list === null) return [item]
+  list.push(item)
+  return list
+}
+
+function choiceOf({ blocks, annotations, content, refusal, finish }: OpenChoice, index: number): Choice {
+  const choice: { -readonly [K in keyof Choice]: Choice[K] } = {
+    index, parts: blocks?.map(partOf) ?? NONE, annotations: annotations ?? NONE, reason: finish?.reason ?? null,
+  }
+  if (content) choice.logprobs = { content, refusal: refusal ?? NONE }
+  if (finish?.native !== undefined) choice.native = finish.native
+  if (finish?.stop !== undefined) choice.stop = finish.stop
+  return choice
 }
 
 function partOf(open: OpenBlock): ReplyPart {
   const { block } = open.event
   const seal = open.seal && { seal: open.seal }
   switch (block.type) {
-    case 'text': return { type: 'text', text: open.text, ...seal }
+    case 'text': return open.seal ? { type: 'text', text: open.text, seal: open.seal } : { type: 'text', text: open.text }
     case 'refusal': return { type: 'refusal', text: open.text, ...seal }
     case 'reasoning':
       return {

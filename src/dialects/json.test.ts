@@ -69,10 +69,35 @@ test('a megabyte of keys, quotes or backslashes is read in linear time', () => {
 test('what a provider sends is read leniently, and still cannot poison a prototype', () => {
   assert.deepEqual(parseUpstream('{"a":1,"a":2}'), { value: { a: 2 } })
   assert.deepEqual(parseUpstream('{"__proto__":{"x":1},"b":1}'), { value: { b: 1 } })
+  assert.deepEqual(parseUpstream('{"\\u005f_proto__":{"x":1},"__p\\u0072oto__":2,"b":"\\u00e9"}'), { value: { b: 'é' } })
   const deep = parseUpstream('['.repeat(5000) + ']'.repeat(5000))
   assert.ok('fault' in deep && deep.fault.kind === 'invalid-response')
   const broken = parseUpstream('<html>secret')
   assert.ok('fault' in broken && !broken.fault.message.includes('secret'))
+})
+
+test('a body is judged the same whether its keys are compared as bytes or, once a key is escaped, as strings', () => {
+  const key = fc.constantFrom('a', 'b', 'ab', 'abc', '_', '', 'é', '__proto', '__proto__')
+  const { value } = fc.letrec<{ value: string }>((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small' },
+      fc.constantFrom('1', '"a"', '"{\\""', '" :,"'),
+      fc.array(tie('value'), { maxLength: 4 }).map((items) => `[${items.join(' , ')}]`),
+      fc.array(fc.tuple(key, tie('value')), { maxLength: 5 }).map((pairs) => `{${pairs.map(([name, it]) => `"${name}" :${it}`).join(',')}}`),
+    ),
+  }))
+  fc.assert(fc.property(value, (text) => {
+    assert.deepEqual(parseBody(`[{"x":0},${text}]`), parseBody(`[{"\\u0078":0},${text}]`))
+  }), { numRuns: 500 })
+})
+
+test('a reply is too deep by its levels alone, however many brackets it has and wherever they stand', () => {
+  fc.assert(fc.property(fc.integer({ min: 1, max: 70 }), fc.nat(40), fc.nat(100), (depth, siblings, quoted) => {
+    const wide = `[${Array.from({ length: siblings }, () => '{}').join(',')}]`
+    const text = `${'[{"a":'.repeat(depth >> 1)}[${JSON.stringify('[{"'.repeat(quoted))},${wide}]${'}]'.repeat(depth >> 1)}`
+    const levels = (depth >> 1) * 2 + (siblings > 0 ? 3 : 2)
+    assert.equal('fault' in parseUpstream(text), levels > 64, `${levels} levels`)
+  }))
 })
 
 test('the spans of a body are the bytes of its values', () => {

@@ -8,7 +8,7 @@ export type Parsed = { readonly value: unknown } | { readonly fault: Fault }
 const MAX_DEPTH = 64
 /** A JSON object of a tool's schema has tens of keys; a million keys cost more than the rest of a request. */
 const MAX_KEYS = 200_000
-/** Objects with more keys are looked through with a set; below, comparing hashes is faster. */
+/** Objects with more keys are looked through with a set; below, comparing each with each is faster. */
 const MANY_KEYS = 32
 
 /**
@@ -20,14 +20,14 @@ export function parseBody(input: Uint8Array | string): Parsed {
   const bytes = typeof input === 'string' ? Buffer.from(input) : input
   const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
   if (bytes.length === start) return refused('The body is empty: send a JSON object.')
-  if (!isUtf8(bytes)) return refused('The body is not valid UTF-8.')
-  const problem = scan(bytes, start, false) ?? null
-  if (problem === 'again') {
-    const found = scan(bytes, start, true)
-    if (typeof found === 'object' && found) return refused(found.message)
-  } else if (problem) return refused(problem.message)
+  const text = viewOf(bytes).toString('utf8', start)
+  // What cannot be decoded becomes U+FFFD, so that only a text which has one raises the question.
+  if (text.includes('\ufffd') && !isUtf8(bytes)) return refused('The body is not valid UTF-8.')
+  let problem = scan(bytes, start, null)
+  if (problem === 'again') problem = scan(bytes, start, [])
+  if (problem !== null && problem !== 'again') return refused(problem.message)
   try {
-    return { value: JSON.parse(viewOf(bytes).toString('utf8', start)) }
+    return { value: JSON.parse(text) }
   } catch (error) {
     return refused(`The body is not valid JSON${placeOf(error)}.`)
   }
@@ -42,14 +42,19 @@ export const parseJson = parseBody
  */
 export function parseUpstream(input: Uint8Array | string): Parsed {
   const text = typeof input === 'string' ? input : viewOf(input).toString('utf8')
-  if (text.length > MAX_DEPTH && tooDeep(text)) return { fault: fault('invalid-response', 'The provider sent JSON that is nested too deeply.') }
+  if (hasManyBrackets(text) && tooDeep(text)) return { fault: fault('invalid-response', 'The provider sent JSON that is nested too deeply.') }
   try {
-    const guarded = text.includes('__proto__') || text.includes('\\u005f') || text.includes('\\u005F')
-    return { value: guarded ? JSON.parse(text, withoutProto) : JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text) }
+    if (mayNameProto(text)) return { value: JSON.parse(text, withoutProto) }
+    return { value: JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text) }
   } catch {
     return { fault: fault('invalid-response', 'The provider sent what is not JSON.') }
   }
 }
+
+/** Whether a key may be `__proto__`, also with some of its letters as escapes. */
+const mayNameProto = (text: string): boolean => text.includes('__proto__') || (text.includes('\\u00') && ESCAPED_LETTER.test(text))
+
+const ESCAPED_LETTER = /\\u00[567]/
 
 /** Whether a text is one whole JSON value; what is nested too deeply is not. */
 export const isJson = (text: string): boolean => 'value' in parseUpstream(text)
@@ -114,119 +119,104 @@ export function viewOf(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+/** What is wrong with a body's structure. */
+interface Problem {
+  readonly message: string
+}
+
 /**
  * Walks the structure once. Syntax is left to `JSON.parse`; this looks at what it does not: depth, duplicate keys,
- * `__proto__`. Answers "again" when keys have to be compared as strings (escapes in a key, or very many keys).
+ * `__proto__`. Keys are compared as bytes where they stand. Answers "again" when that does not do (escapes in a key,
+ * very many keys in an object): then it wants `names`, a stack of sets, to compare them as strings.
  */
-function scan(bytes: Uint8Array, start: number, thorough: boolean): { message: string } | 'again' | undefined {
-  const isObject: boolean[] = []
-  const base: number[] = []
-  const names: Set<string>[] = []
-  const hashes: number[] = []
-  const froms: number[] = []
-  const tos: number[] = []
-  /** How many keys of open objects are on these stacks. */
-  let top = 0
+function scan(bytes: Uint8Array, start: number, names: Set<string>[] | null): Problem | 'again' | null {
+  /** For each open bracket, where the keys of its object begin in `keys`; -1 for a list. */
+  const levels: number[] = []
+  /** Where each key of the open objects begins, behind its quote. */
+  const keys: number[] = []
   let depth = 0
-  let keys = 0
+  let top = 0
+  let count = 0
   let expectKey = false
   for (let at = start; at < bytes.length; at++) {
     switch (bytes[at]) {
       case OPEN_OBJECT:
       case OPEN_ARRAY: {
         if (depth === MAX_DEPTH) return { message: `The body is nested deeper than ${MAX_DEPTH} levels.` }
-        const object = bytes[at] === OPEN_OBJECT
-        isObject[depth] = object
-        base[depth] = top
-        if (thorough) names[depth] = new Set()
-        depth++
-        expectKey = object
+        expectKey = bytes[at] === OPEN_OBJECT
+        if (names) names[depth] = new Set()
+        levels[depth++] = expectKey ? top : -1
         break
       }
       case CLOSE_OBJECT:
       case CLOSE_ARRAY:
-        if (depth > 0) top = base[--depth]!
+        if (depth > 0 && levels[--depth]! >= 0) top = levels[depth]!
         expectKey = false
         break
       case COMMA:
-        expectKey = depth > 0 && isObject[depth - 1]!
+        expectKey = depth > 0 && levels[depth - 1]! >= 0
         break
       case QUOTE: {
-        const end = stringEnd(bytes, at)
-        if (end < 0) return undefined
-        if (expectKey) {
-          expectKey = false
-          if (++keys > MAX_KEYS) return { message: `The body has more than ${MAX_KEYS} keys.` }
-          if (thorough) {
-            const found = addName(bytes, at, end, names[depth - 1]!)
-            if (found) return found
-          } else {
-            const hash = hashOf(bytes, at + 1, end)
-            if (hash < 0) return 'again'
-            if (isProto(bytes, at + 1, end)) return PROTO
-            const first = base[depth - 1]!
-            if (top - first >= MANY_KEYS) return 'again'
-            for (let i = first; i < top; i++) {
-              if (hashes[i] === hash && sameBytes(bytes, froms[i]!, tos[i]!, at + 1, end)) {
-                return duplicate(viewOf(bytes).toString('utf8', at + 1, end))
-              }
-            }
-            hashes[top] = hash
-            froms[top] = at + 1
-            tos[top++] = end
-          }
+        const from = at + 1
+        if (!expectKey) {
+          at = stringEnd(bytes, at)
+          if (at < 0) return null
+          break
         }
-        at = end
-        break
+        expectKey = false
+        if (++count > MAX_KEYS) return { message: `The body has more than ${MAX_KEYS} keys.` }
+        if (names) {
+          at = stringEnd(bytes, at)
+          if (at < 0) return null
+          const found = addName(bytes, from - 1, at, names[depth - 1]!)
+          if (found) return found
+          break
+        }
+        for (at = from; at < bytes.length && bytes[at] !== QUOTE; at++) if (bytes[at] === BACKSLASH) return 'again'
+        if (at === bytes.length) return null
+        if (isProto(bytes, from, at)) return PROTO
+        const first = levels[depth - 1]!
+        if (top - first >= MANY_KEYS) return 'again'
+        for (let i = first; i < top; i++) if (sameKey(bytes, keys[i]!, from)) return duplicate(viewOf(bytes).toString('utf8', from, at))
+        keys[top++] = from
       }
     }
   }
-  return undefined
+  return null
 }
 
-const PROTO = { message: 'The key "__proto__" is not allowed in a body.' }
-const duplicate = (key: string) => ({ message: `The key ${JSON.stringify(key.slice(0, 64))} stands twice in one object of the body.` })
+const PROTO: Problem = { message: 'The key "__proto__" is not allowed in a body.' }
+const duplicate = (key: string): Problem => ({ message: `The key ${JSON.stringify(key.slice(0, 64))} stands twice in one object of the body.` })
 
-function addName(bytes: Uint8Array, from: number, to: number, names: Set<string>): { message: string } | undefined {
+function addName(bytes: Uint8Array, from: number, to: number, names: Set<string>): Problem | null {
   let name: string
   try {
     name = JSON.parse(viewOf(bytes).toString('utf8', from, to + 1)) as string
   } catch {
-    return undefined
+    return null
   }
   if (name === '__proto__') return PROTO
   if (names.has(name)) return duplicate(name)
   names.add(name)
-  return undefined
+  return null
 }
 
-/** FNV-1a of a key; -1 when it holds an escape. */
-function hashOf(bytes: Uint8Array, from: number, to: number): number {
-  let hash = 0x811c9dc5
-  for (let i = from; i < to; i++) {
-    const byte = bytes[i]!
-    if (byte === BACKSLASH) return -1
-    hash = Math.imul(hash ^ byte, 0x01000193)
-  }
-  return hash >>> 0
-}
-
-function sameBytes(bytes: Uint8Array, fromA: number, toA: number, fromB: number, toB: number): boolean {
-  if (toA - fromA !== toB - fromB) return false
-  for (let i = 0; i < toA - fromA; i++) if (bytes[fromA + i] !== bytes[fromB + i]) return false
-  return true
+/** Whether two keys are the same up to their closing quotes; both have one, and neither has an escape. */
+function sameKey(bytes: Uint8Array, a: number, b: number): boolean {
+  for (let i = 0; bytes[a + i] === bytes[b + i]; i++) if (bytes[a + i] === QUOTE) return true
+  return false
 }
 
 const PROTO_BYTES = Buffer.from('__proto__')
 
 function isProto(bytes: Uint8Array, from: number, to: number): boolean {
-  if (to - from !== PROTO_BYTES.length || bytes[from] !== 0x5f) return false
+  if (bytes[from] !== 0x5f || to - from !== PROTO_BYTES.length) return false
   for (let i = 0; i < PROTO_BYTES.length; i++) if (bytes[from + i] !== PROTO_BYTES[i]) return false
   return true
 }
 
 /** Bytes of a string that are looked at one by one before the rest is crossed natively, which long base64 wants. */
-const NEAR = 256
+const NEAR = 64
 
 /** The closing quote of the string that opens at `at`, or -1. */
 function stringEnd(bytes: Uint8Array, at: number): number {
@@ -274,6 +264,14 @@ function valueEnd(bytes: Uint8Array, from: number): number {
 function trimmedEnd(bytes: Uint8Array, from: number, to: number): number {
   while (to > from && (bytes[to - 1] === 0x20 || bytes[to - 1] === 0x0a || bytes[to - 1] === 0x0d || bytes[to - 1] === 0x09)) to--
   return to
+}
+
+/** A text without more brackets than levels cannot be too deep: nearly every reply is told by that, natively. */
+function hasManyBrackets(text: string): boolean {
+  let count = 0
+  for (let at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at + 1)) if (++count > MAX_DEPTH) return true
+  for (let at = text.indexOf('['); at >= 0; at = text.indexOf('[', at + 1)) if (++count > MAX_DEPTH) return true
+  return false
 }
 
 function tooDeep(text: string): boolean {

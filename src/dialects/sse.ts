@@ -20,132 +20,165 @@ export interface SseReader {
   readonly unparsed: string
 }
 
+/** Who is told of events one by one, as they are found. */
+export interface SseSink {
+  sse(event: string, data: string): void
+}
+
 const NONE: readonly SseEvent[] = Object.freeze([])
 const LF = 0x0a
 const CR = 0x0d
+
+/** A reader that gathers the events of each read. */
+export function createSseReader(given: { readonly maxEventBytes: number }): SseReader {
+  let out: SseEvent[] | null = null
+  const parser = new SseParser(given.maxEventBytes, { sse: (event, data) => { (out ??= []).push({ event, data }) } })
+  const take = (): readonly SseEvent[] => {
+    const taken = out ?? NONE
+    out = null
+    return taken
+  }
+  return {
+    push(bytes) {
+      parser.push(bytes)
+      return take()
+    },
+    end() {
+      parser.end()
+      return take()
+    },
+    get comments() { return parser.comments },
+    get overflow() { return parser.overflow },
+    get unparsed() { return parser.unparsed },
+  }
+}
 
 /**
  * Reads server-sent events as providers send them: LF (most), CRLF (Gemini), CR; several `data:` lines; a blank after
  * the colon or none; comments; a BOM; characters cut between reads; no blank line at the end.
  * Bytes are decoded once for each read, up to the last line end, so that no character is ever cut.
+ * A class, because one is made for each stream: methods cost nothing to set up, closures 64 bytes each.
  */
-export function createSseReader(given: { readonly maxEventBytes: number }): SseReader {
-  const { maxEventBytes } = given
-  let kept: Uint8Array[] = []
-  let keptBytes = 0
-  let first = true
-  let skipLf = false
-  let name = ''
-  let data = ''
-  let hasData = false
-  let comments = 0
-  let overflow = false
-  let unparsed: string[] = []
-  let unparsedLength = 0
-  let out: SseEvent[] = []
+export class SseParser {
+  comments = 0
+  overflow = false
+  private readonly maxEventBytes: number
+  private readonly sink: SseSink
+  /** What came behind the last line end, not decoded yet. */
+  private kept: Uint8Array[] | null = null
+  private keptBytes = 0
+  private first = true
+  private skipLf = false
+  private name = ''
+  private data = ''
+  private hasData = false
+  private strange: string[] | null = null
+  private strangeLength = 0
 
-  const line = (text: string): void => {
-    if (text === '') {
-      if (hasData) out.push({ event: name, data })
-      name = ''
-      data = ''
-      hasData = false
-      return
+  constructor(maxEventBytes: number, sink: SseSink) {
+    this.maxEventBytes = maxEventBytes
+    this.sink = sink
+  }
+
+  push(bytes: Uint8Array): void {
+    if (this.overflow) return
+    const cut = afterLastLine(bytes)
+    if (cut > 0) {
+      if (this.kept) {
+        this.kept.push(bytes.subarray(0, cut))
+        const whole = Buffer.concat(this.kept)
+        this.kept = null
+        this.keptBytes = 0
+        this.read(whole.toString('utf8'))
+      } else this.read(viewOf(bytes).toString('utf8', 0, cut))
     }
-    const colon = text.indexOf(':')
-    if (colon === 0) {
-      comments++
-      return
+    if (cut === bytes.length) return
+    // A copy: the caller may reuse its buffer.
+    const rest = Uint8Array.prototype.slice.call(bytes, cut)
+    if (this.kept) this.kept.push(rest)
+    else this.kept = [rest]
+    this.keptBytes += rest.length
+    if (this.keptBytes > this.maxEventBytes) this.overflow = true
+  }
+
+  end(): void {
+    if (this.overflow) return
+    if (this.kept) {
+      const text = Buffer.concat(this.kept).toString('utf8')
+      this.kept = null
+      this.read(text + '\n')
     }
-    const field = colon < 0 ? text : text.slice(0, colon)
-    const value = colon < 0 ? '' : text.slice(text.charCodeAt(colon + 1) === 0x20 ? colon + 2 : colon + 1)
-    if (field === 'data') {
-      data = hasData ? data + '\n' + value : value
-      hasData = true
-      if (data.length > maxEventBytes) overflow = true
-    } else if (field === 'event') name = value
-    else if (field !== 'id' && field !== 'retry') {
-      unparsedLength += text.length + 1
-      if (unparsedLength > maxEventBytes) overflow = true
-      else unparsed.push(text)
-    }
+    this.line('')
+  }
+
+  get unparsed(): string {
+    if (!this.strange) return ''
+    if (this.strange.length > 1) this.strange = [this.strange.join('\n')]
+    return this.strange[0]!
   }
 
   /** Every line of `text` is whole: it ends with a line end. */
-  const read = (text: string): void => {
+  private read(text: string): void {
     let at = 0
-    if (first) {
-      first = false
+    if (this.first) {
+      this.first = false
       if (text.charCodeAt(0) === 0xfeff) at = 1
     }
-    if (skipLf) {
-      skipLf = false
+    if (this.skipLf) {
+      this.skipLf = false
       if (text.charCodeAt(at) === LF) at++
     }
     let cr = text.indexOf('\r')
     let lf = -1
-    while (at < text.length && !overflow) {
+    while (at < text.length && !this.overflow) {
       if (lf < at) lf = text.indexOf('\n', at)
       if (cr >= 0 && cr < at) cr = text.indexOf('\r', at)
       if (cr >= 0 && (lf < at || cr < lf)) {
-        line(text.slice(at, cr))
+        this.line(text.slice(at, cr))
         at = lf === cr + 1 ? cr + 2 : cr + 1
-        skipLf = at === text.length && lf !== cr + 1
-      } else if (!hasData && name === '' && text.charCodeAt(lf + 1) === LF && text.startsWith('data:', at)) {
+        this.skipLf = at === text.length && lf !== cr + 1
+      } else if (!this.hasData && this.name === '' && text.charCodeAt(lf + 1) === LF && text.startsWith('data:', at)) {
         // The common event: one `data:` line and its blank line, in one read.
-        if (lf - at > maxEventBytes) overflow = true
-        else out.push({ event: '', data: text.slice(text.charCodeAt(at + 5) === 0x20 ? at + 6 : at + 5, lf) })
+        if (lf - at > this.maxEventBytes) this.overflow = true
+        else this.sink.sse('', text.slice(text.charCodeAt(at + 5) === 0x20 ? at + 6 : at + 5, lf))
         at = lf + 2
       } else {
-        line(text.slice(at, lf))
+        this.line(text.slice(at, lf))
         at = lf + 1
       }
     }
   }
 
-  const take = (): readonly SseEvent[] => {
-    if (out.length === 0) return NONE
-    const taken = out
-    out = []
-    return taken
+  private line(text: string): void {
+    if (text === '') {
+      const { name, data, hasData } = this
+      this.name = ''
+      this.data = ''
+      this.hasData = false
+      if (hasData) this.sink.sse(name, data)
+      return
+    }
+    const colon = text.indexOf(':')
+    if (colon === 0) {
+      this.comments++
+      return
+    }
+    const field = colon < 0 ? text : text.slice(0, colon)
+    const value = colon < 0 ? '' : text.slice(text.charCodeAt(colon + 1) === 0x20 ? colon + 2 : colon + 1)
+    if (field === 'data') {
+      this.data = this.hasData ? this.data + '\n' + value : value
+      this.hasData = true
+      if (this.data.length > this.maxEventBytes) this.overflow = true
+    } else if (field === 'event') this.name = value
+    else if (field !== 'id' && field !== 'retry') {
+      this.strangeLength += text.length + 1
+      if (this.strangeLength > this.maxEventBytes) this.overflow = true
+      else (this.strange ??= []).push(text)
+    }
   }
+}
 
-  return {
-    push(bytes) {
-      if (overflow) return NONE
-      const cut = Math.max(bytes.lastIndexOf(LF), bytes.lastIndexOf(CR)) + 1
-      if (cut > 0) {
-        const view = viewOf(bytes)
-        if (kept.length > 0) {
-          const whole = Buffer.concat([...kept, view.subarray(0, cut)])
-          kept = []
-          keptBytes = 0
-          read(whole.toString('utf8'))
-        } else read(view.toString('utf8', 0, cut))
-      }
-      if (cut < bytes.length) {
-        // A copy: the caller may reuse its buffer.
-        kept.push(Uint8Array.prototype.slice.call(bytes, cut))
-        keptBytes += bytes.length - cut
-        if (keptBytes > maxEventBytes) overflow = true
-      }
-      return take()
-    },
-    end() {
-      if (overflow) return take()
-      if (kept.length > 0) {
-        const text = Buffer.concat(kept).toString('utf8')
-        kept = []
-        read(text + '\n')
-      }
-      line('')
-      return take()
-    },
-    get comments() { return comments },
-    get overflow() { return overflow },
-    get unparsed() {
-      if (unparsed.length > 1) unparsed = [unparsed.join('\n')]
-      return unparsed[0] ?? ''
-    },
-  }
+/** How many bytes end with a line end; a read mostly does, and then nothing is searched. */
+function afterLastLine(bytes: Uint8Array): number {
+  return bytes[bytes.length - 1] === LF ? bytes.length : Math.max(bytes.lastIndexOf(LF), bytes.lastIndexOf(CR)) + 1
 }

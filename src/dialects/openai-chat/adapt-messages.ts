@@ -18,12 +18,7 @@ export interface MessageRules {
  */
 export function adaptMessages(messages: readonly Loose[], rules: MessageRules): readonly Loose[] {
   const { flags } = rules
-  let list = messages
-  const lastUser = messages.findLastIndex((message) => message['role'] === 'user')
-  const replays = replayRule(flags, rules.upstreamModel)
-  const adapted = messages.map((message, at) => adaptMessage(message, flags, replays === 'all' || (replays === 'loop' && at > lastUser)))
-  if (adapted.some((message, at) => message !== messages[at])) list = adapted
-  list = toolMediaOut(list)
+  let list = toolMediaOut(eachAdapted(messages, flags, replayRule(flags, rules.upstreamModel)))
   if (flags.noTools) list = withoutTools(list)
   if (flags.alternate) list = alternating(list)
   if (flags.prefix && list.at(-1)?.['role'] === 'assistant' && list.at(-1)!['prefix'] !== true) {
@@ -31,6 +26,19 @@ export function adaptMessages(messages: readonly Loose[], rules: MessageRules): 
   }
   if (flags.jsonWord && rules.json && !mentionsJson(list)) list = [{ role: 'system', content: 'Answer with JSON.' }, ...list]
   return list
+}
+
+/** Every message adapted; the list is copied when the first of them changes. */
+function eachAdapted(messages: readonly Loose[], flags: Flags, replays: 'none' | 'loop' | 'all'): readonly Loose[] {
+  const lastUser = replays === 'loop' ? messages.findLastIndex((message) => message['role'] === 'user') : -1
+  let copy: Loose[] | null = null
+  for (let at = 0; at < messages.length; at++) {
+    const adapted = adaptMessage(messages[at]!, flags, replays === 'all' || (replays === 'loop' && at > lastUser))
+    if (adapted === messages[at]) continue
+    copy ??= [...messages]
+    copy[at] = adapted
+  }
+  return copy ?? messages
 }
 
 /**
@@ -107,8 +115,6 @@ function withoutMarks(message: Loose): Loose {
 
 /** Results of tools are text in this format: their media moves to a user message behind the run of results. */
 function toolMediaOut(messages: readonly Loose[]): readonly Loose[] {
-  const hasMedia = (message: Loose) => message['role'] === 'tool' && Array.isArray(message['content'])
-    && message['content'].some((part: Loose) => part['type'] !== 'text')
   if (!messages.some(hasMedia)) return messages
   const out: Loose[] = []
   let media: Loose[] = []
@@ -127,6 +133,9 @@ function toolMediaOut(messages: readonly Loose[]): readonly Loose[] {
   if (media.length > 0) out.push({ role: 'user', content: media })
   return out
 }
+
+const hasMedia = (message: Loose): boolean => message['role'] === 'tool' && Array.isArray(message['content'])
+  && message['content'].some((part: Loose) => part['type'] !== 'text')
 
 /** Calls and results as plain text, for search models that take no tools but continue such conversations. */
 function withoutTools(messages: readonly Loose[]): readonly Loose[] {

@@ -49,8 +49,9 @@ export function adapt(draft: Draft, request: ChatRequest, target: Target, flags:
     body['stream'] = true
     body['stream_options'] = { ...(request.origin?.body['stream_options'] as object | undefined), include_usage: true }
   }
-  for (const [key, value] of Object.entries(endpoint.forcedParams ?? {})) body[key] = merged(body[key], value)
-  for (const [key, value] of Object.entries(target.options ?? {})) {
+  if (endpoint.forcedParams) for (const [key, value] of Object.entries(endpoint.forcedParams)) body[key] = merged(body[key], value)
+  if (!target.options) return
+  for (const [key, value] of Object.entries(target.options)) {
     if (FIXED.has(key)) draft.dropped.push(`provider.options.${key}`)
     else body[key] = value
   }

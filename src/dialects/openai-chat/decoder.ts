@@ -1,12 +1,11 @@
 import { fault, type ChatEvent, type Endpoint, type Fault } from '../../core/index.ts'
 import type { Decoder, Target } from '../dialect.ts'
-import { parseUpstream } from '../json.ts'
-import { createSseReader, type SseEvent } from '../sse.ts'
+import { parseUpstream, viewOf } from '../json.ts'
+import { SseParser, type SseSink } from '../sse.ts'
 import { saidBy, scrub, upstreamFault, type Headers } from '../upstream-fault.ts'
-import { viewOf } from '../json.ts'
 import { learn, match, type Template } from './prefix-cache.ts'
 import { flagsOf } from './quirks.ts'
-import { createReader, type Reader } from './reader.ts'
+import { Reader } from './reader.ts'
 
 /** An image of several megabytes arrives as one event. */
 const MAX_EVENT_BYTES = 64 * 1024 * 1024
@@ -14,35 +13,62 @@ const MAX_EVENT_BYTES = 64 * 1024 * 1024
 const MAX_LESSONS = 8
 
 /** Reads a stream of chunks from anybody who speaks this format. */
-export function createDecoder(target: Target): Decoder {
-  const reader = createReader({ flags: flagsOf(target.endpoint.quirks), endpoint: target.endpoint, whole: false })
-  const sse = createSseReader({ maxEventBytes: MAX_EVENT_BYTES })
-  let textTemplate: Template | null = null
-  let reasoningTemplate: Template | null = null
-  let lessons = 0
+export const createDecoder = (target: Target): Decoder => new ChunkDecoder(target.endpoint)
 
+class ChunkDecoder implements Decoder, SseSink {
+  private readonly endpoint: Endpoint
+  private readonly reader: Reader
+  private readonly parser: SseParser
+  private text: Template | null = null
+  private reasoning: Template | null = null
+  private lessons = 0
   /** The connection closed: an event that is no JSON was cut, not garbled. */
-  let closing = false
+  private closing = false
 
-  const read = ({ event, data }: SseEvent): void => {
-    if (event === '') {
-      const text = textTemplate && match(textTemplate, data)
-      if (text !== null) {
-        reader.plain('text', textTemplate!.choice, text)
-        lessons = 0
-        return
-      }
-      const thought = reasoningTemplate && match(reasoningTemplate, data)
-      if (thought !== null) {
-        reader.plain('reasoning', reasoningTemplate!.choice, thought)
-        lessons = 0
-        return
-      }
-    }
-    slow(event, data)
+  constructor(endpoint: Endpoint) {
+    this.endpoint = endpoint
+    this.reader = new Reader(flagsOf(endpoint.quirks), endpoint, false)
+    this.parser = new SseParser(MAX_EVENT_BYTES, this)
   }
 
-  const slow = (event: string, data: string): void => {
+  get done(): boolean { return this.reader.over }
+
+  push(bytes: Uint8Array): readonly ChatEvent[] {
+    const { reader, parser } = this
+    if (reader.over) return NONE
+    parser.push(bytes)
+    if (parser.overflow) this.tooLarge()
+    return reader.take()
+  }
+
+  end(): readonly ChatEvent[] {
+    const { reader, parser } = this
+    if (reader.over) return NONE
+    this.closing = true
+    parser.end()
+    if (parser.overflow) this.tooLarge()
+    if (!reader.over && !reader.touched && parser.unparsed.trim() !== '') notSse(reader, parser.unparsed, this.endpoint)
+    reader.finish(false)
+    return reader.take()
+  }
+
+  sse(event: string, data: string): void {
+    if (this.reader.over) return
+    if (event !== '' || !(this.like(this.text, data) || this.like(this.reasoning, data))) this.slow(event, data)
+  }
+
+  /** Whether an event is like one before, and then it is read by that. */
+  private like(template: Template | null, data: string): boolean {
+    if (template === null) return false
+    const piece = match(template, data)
+    if (piece === null) return false
+    this.reader.plain(template.kind, template.choice, piece)
+    this.lessons = 0
+    return true
+  }
+
+  private slow(event: string, data: string): void {
+    const { reader } = this
     const trimmed = data.trim()
     if (trimmed === '') return
     if (trimmed === '[DONE]') {
@@ -51,44 +77,22 @@ export function createDecoder(target: Target): Decoder {
     }
     const parsed = parseUpstream(data)
     if ('fault' in parsed) {
-      if (closing) reader.finish(false)
-      else reader.fail(unreadable(target.endpoint, data))
+      if (this.closing) reader.finish(false)
+      else reader.fail(unreadable(this.endpoint, data))
       return
     }
     reader.chunk(parsed.value, event, data)
-    if (event !== '' || lessons >= MAX_LESSONS) return
+    if (event !== '' || this.lessons >= MAX_LESSONS) return
     const lesson = learn(data, parsed.value)
     if (!lesson) return
-    lessons++
-    if (lesson.kind === 'text') textTemplate = lesson
-    else reasoningTemplate = lesson
+    this.lessons++
+    if (lesson.kind === 'text') this.text = lesson
+    else this.reasoning = lesson
   }
 
-  const all = (events: readonly SseEvent[]): void => {
-    for (const event of events) {
-      if (reader.over) return
-      read(event)
-    }
-    if (sse.overflow) {
-      reader.fail(fault('invalid-response', `${target.endpoint.providerName} sent an event that is too large.`, { upstream: { provider: target.endpoint.providerName } }))
-    }
-  }
-
-  return {
-    push(bytes) {
-      if (reader.over) return NONE
-      all(sse.push(bytes))
-      return reader.take()
-    },
-    end() {
-      if (reader.over) return NONE
-      closing = true
-      all(sse.end())
-      if (!reader.over && !reader.touched && sse.unparsed.trim() !== '') notSse(reader, sse.unparsed, target.endpoint)
-      reader.finish(false)
-      return reader.take()
-    },
-    get done() { return reader.over },
+  private tooLarge(): void {
+    const { providerName } = this.endpoint
+    this.reader.fail(fault('invalid-response', `${providerName} sent an event that is too large.`, { upstream: { provider: providerName } }))
   }
 }
 
@@ -109,20 +113,23 @@ function notSse(reader: Reader, body: string, endpoint: Endpoint): void {
 export function decodeReply(body: Uint8Array, target: Target): readonly ChatEvent[] {
   const { endpoint } = target
   const view = viewOf(body)
-  if (view.length >= 5 && view.toString('latin1', 0, 5) === 'data:') {
+  if (view[0] === LETTER_D && view.toString('latin1', 0, 5) === 'data:') {
     // A host that streams whatever it was asked for.
     const decoder = createDecoder(target)
     return [...decoder.push(body), ...decoder.end()]
   }
-  const reader = createReader({ flags: flagsOf(endpoint.quirks), endpoint, whole: true })
-  const parsed = parseUpstream(body)
+  const reader = new Reader(flagsOf(endpoint.quirks), endpoint, true)
+  const parsed = parseUpstream(view)
   if ('fault' in parsed) reader.fail(unreadable(endpoint, view.toString('utf8', 0, 4096)))
   else {
-    reader.chunk(parsed.value, '', view.toString('latin1', 0, 4096))
+    reader.chunk(parsed.value, '', view)
     reader.finish(true)
   }
   return reader.take()
 }
+
+/** What no JSON begins with. */
+const LETTER_D = 0x64
 
 /** Reads an answer of another status as a fault. */
 export function decodeFault(status: number, headers: Headers, body: Uint8Array, target: Target): Fault {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import { ChatResult$inboundSchema, ChatStreamChunk$inboundSchema } from '@openrouter/sdk/models'
 import { collectNow, fault, usage, type ChatEvent, type Charge } from '../../core/index.ts'
 import { checker } from '../../schema/index.ts'
@@ -228,4 +229,19 @@ test('a refused request names its status, type and field; what the plan knows ri
 test('an internal failure tells nothing of the provider', () => {
   const { body } = inbound.fault(fault('internal', 'Internal error', { upstream: { raw: 'secret', code: 'x', provider: 'Host' } }), { openrouter_metadata: {} })
   assert.deepEqual(JSON.parse(body), { error: { code: 500, message: 'Internal error', error_type: 'server', http_status: 500, metadata: { error_type: 'server' } } })
+})
+
+test('a piece of text that needs no escaping goes out in the same bytes as one that is quoted by JSON', () => {
+  const odd = fc.constantFrom('"', '\\', '\n', '\u0000', '\u007f', '\u2028', '\ud800', '😀', 'é')
+  const around = fc.string({ maxLength: 70 })
+  const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.tuple(around, odd, around).map((parts) => parts.join('')))
+  fc.assert(fc.property(text, fc.constantFrom('text', 'refusal', 'reasoning'), (said, type) => {
+    const encoder = createEncoder(META)
+    encoder.push([{ type: 'start' }, { type: 'block-open', index: 0, choice: 0, block: { type } }])
+    const frame = encoder.push([{ type: 'block-delta', index: 0, text: said }])
+    const { delta } = (chunksOf(frame)[0] as Loose)['choices'][0]
+    assert.equal(delta[type === 'text' ? 'content' : type], said)
+    assert.ok(frame.includes(`":${JSON.stringify(said)}`))
+    if (type === 'reasoning') assert.equal(delta.reasoning_details[0].text, delta.reasoning)
+  }), { numRuns: 500 })
 })

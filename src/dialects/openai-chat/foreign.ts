@@ -7,8 +7,7 @@ import type { Loose } from './wire.ts'
 export function errorIn(value: Loose, choices: readonly Loose[], event: string): unknown {
   const { error } = value
   if ((isObject(error) && Object.keys(error).length > 0) || isText(error) || (Array.isArray(error) && error.length > 0)) return value
-  const inChoice = choices.find((choice) => isObject(choice['error']))
-  if (inChoice) return { error: inChoice['error'] }
+  for (const choice of choices) if (isObject(choice['error'])) return { error: choice['error'] }
   const base = value['base_resp']
   if (isObject(base) && typeof base['status_code'] === 'number' && base['status_code'] !== 0) {
     return { error: { message: base['status_msg'], code: String(base['status_code']) } }
@@ -39,4 +38,12 @@ export function createdOf(value: unknown): number | undefined {
 export const textsOf = (list: unknown): string => arrayOf(list).map((item) => (typeof item['text'] === 'string' ? item['text'] : '')).join('')
 export const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 export const isObject = (value: unknown): value is Loose => typeof value === 'object' && value !== null && !Array.isArray(value)
-export const arrayOf = (value: unknown): Loose[] => (Array.isArray(value) ? value.filter(isObject) : [])
+
+/** The objects of a list; the list itself where it has nothing else, as nearly always. */
+export function arrayOf(value: unknown): readonly Loose[] {
+  if (!Array.isArray(value) || value.length === 0) return NONE
+  for (const item of value) if (!isObject(item)) return value.filter(isObject)
+  return value
+}
+
+const NONE: readonly Loose[] = Object.freeze([])

@@ -8,22 +8,31 @@ import { given, type Loose } from './wire.ts'
 /** Reads the messages of a checked body. Faults name the part: `messages[0].content[1].image_url.url`. */
 export function readMessages(list: readonly Loose[]): { messages: Message[] } | { fault: Fault } {
   const messages: Message[] = []
-  for (const [at, message] of list.entries()) {
-    const field = `messages[${at}]`
-    const read = message['role'] === 'assistant' ? readAssistant(message, field)
-      : message['role'] === 'tool' ? readToolResult(message, field)
-        : readContent(message['content'], `${field}.content`)
+  for (let at = 0; at < list.length; at++) {
+    const message = list[at]!
+    const { role, name } = message
+    const read = readParts(message, at)
     if ('fault' in read) return read
     const parts = marked(read.parts, message)
-    messages.push({ role: message['role'], parts, ...(typeof message['name'] === 'string' && message['role'] !== 'tool' && { name: message['name'] }) })
+    messages.push(typeof name === 'string' && role !== 'tool' ? { role, parts, name } : { role, parts })
   }
   return { messages }
 }
 
 type Read = { parts: Part[] } | { fault: Fault }
 
+function readParts(message: Loose, at: number): Read {
+  const { role, content } = message
+  if (role === 'assistant') return readAssistant(message, `messages[${at}]`)
+  if (role === 'tool') return readToolResult(message, `messages[${at}]`)
+  // Plain text, as most messages are, has nothing in it that a fault could name.
+  return typeof content === 'string' ? textOnly(content) : readContent(content, `messages[${at}].content`)
+}
+
+const textOnly = (text: string): { parts: Part[] } => ({ parts: [{ type: 'text', text }] })
+
 function readContent(content: unknown, field: string): Read {
-  if (typeof content === 'string') return { parts: [{ type: 'text', text: content }] }
+  if (typeof content === 'string') return textOnly(content)
   const parts: Part[] = []
   for (const [at, part] of ((content ?? []) as Loose[]).entries()) {
     const read = readPart(part, `${field}[${at}]`)

@@ -5,11 +5,13 @@ type MaxPrice = NonNullable<Preferences['maxPrice']>
 
 /** `model`, `models`, `route` and `provider` of a checked body as preferences. */
 export function readPreferences(body: Loose): { preferences: Preferences } | { fault: Fault } {
-  const provider: Loose = body['provider'] ?? {}
-  const models = [...new Set([...(body['model'] ? [body['model']] : []), ...(body['models'] ?? [])])] as string[]
+  const models = modelsOf(body)
   if (models.length === 0) {
     return { fault: fault('invalid-request', 'No model was named: set "model", or a list in "models".', { field: 'model' }) }
   }
+  // `route` only qualifies what `provider.sort` says.
+  const provider: Loose | null | undefined = body['provider']
+  if (!provider) return { preferences: { models } }
   const maxPrice = provider['max_price'] ? readMaxPrice(provider['max_price']) : null
   if (maxPrice && 'fault' in maxPrice) return maxPrice
   const sort = sortOf(provider['sort'], body['route'])
@@ -32,6 +34,11 @@ export function readPreferences(body: Loose): { preferences: Preferences } | { f
       ...(given(provider['options']) && { options: provider['options'] }),
     },
   }
+}
+
+function modelsOf({ model, models }: Loose): string[] {
+  if (!models) return model ? [model] : []
+  return [...new Set<string>(model ? [model, ...models] : models)]
 }
 
 /** `route: "sort"` is the old spelling of partition none, `"fallback"` of partition model, which is the default. */

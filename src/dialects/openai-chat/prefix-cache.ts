@@ -17,7 +17,6 @@ export interface Template {
 }
 
 const QUOTE = 0x22
-const BACKSLASH = 0x5c
 
 /** The string of an event that fits the template, or null. */
 export function match(template: Template, data: string): string | null {
@@ -25,18 +24,17 @@ export function match(template: Template, data: string): string | null {
   const from = prefix.length
   // Comparing slices costs a fifth of `startsWith`, which goes character by character.
   if (data.slice(0, from) !== prefix) return null
-  let at = from
-  let escaped = false
-  for (; at < data.length; at++) {
-    const code = data.charCodeAt(at)
-    if (code === QUOTE) break
-    if (code === BACKSLASH) {
-      escaped = true
-      at++
-    }
+  // Natively to the first quote; only a text with a backslash has to be looked at for where it really ends.
+  let at = data.indexOf('"', from)
+  if (at < 0) return null
+  const text = data.slice(from, at)
+  const escaped = text.includes('\\')
+  if (escaped) {
+    at = textStringEnd(data, from - 1)
+    if (at < 0) return null
   }
   if (tail === null ? data.slice(at) !== suffix : !padded(data, at, suffix, tail)) return null
-  return escaped ? stringOf(data.slice(from - 1, at + 1)) : data.slice(from, at)
+  return escaped ? stringOf(data.slice(from - 1, at + 1)) : text
 }
 
 function padded(data: string, at: number, suffix: string, tail: string): boolean {
@@ -52,6 +50,11 @@ const QUIET_CHOICE: ReadonlySet<string> = new Set([
   'index', 'delta', 'finish_reason', 'native_finish_reason', 'logprobs', 'content_filter_results', 'token_ids', 'stop_reason', 'matched_stop',
 ])
 const QUIET_DELTA: ReadonlySet<string> = new Set(['role', 'content', 'reasoning', 'reasoning_content', 'channel'])
+/** Of these keys only null means nothing. */
+const EMPTY_IN_CHUNK = ['usage', 'error', 'x_groq'] as const
+const EMPTY_IN_CHOICE = ['finish_reason', 'native_finish_reason', 'logprobs', 'stop_reason', 'matched_stop'] as const
+const EMPTY_IN_DELTA = ['tool_calls', 'function_call', 'refusal', 'audio', 'annotations'] as const
+const SPOKEN = ['content', 'reasoning_content', 'reasoning'] as const
 
 /**
  * Makes a template of an event whose only meaning is one piece of text or reasoning. That the string was found in the
@@ -60,22 +63,34 @@ const QUIET_DELTA: ReadonlySet<string> = new Set(['role', 'content', 'reasoning'
 export function learn(data: string, value: unknown): Template | null {
   const chunk = value as Loose
   const choices = chunk['choices'] as Loose[] | undefined
-  if (!Array.isArray(choices) || choices.length !== 1 || !quiet(chunk, QUIET_CHUNK, ['usage', 'error', 'x_groq'])) return null
+  if (!Array.isArray(choices) || choices.length !== 1 || !quiet(chunk, QUIET_CHUNK, EMPTY_IN_CHUNK)) return null
   const choice = choices[0]!
-  if (!quiet(choice, QUIET_CHOICE, ['finish_reason', 'native_finish_reason', 'logprobs', 'stop_reason', 'matched_stop'])) return null
+  if (!quiet(choice, QUIET_CHOICE, EMPTY_IN_CHOICE)) return null
   const delta = choice['delta'] as Loose
-  if (!quiet(delta, QUIET_DELTA, ['tool_calls', 'function_call', 'refusal', 'audio', 'annotations'])) return null
-  const said = (['content', 'reasoning_content', 'reasoning'] as const).filter((key) => typeof delta[key] === 'string' && delta[key] !== '')
-  const [key] = said
-  if (said.length !== 1 || key === undefined || typeof choice['index'] !== 'number') return null
+  if (!quiet(delta, QUIET_DELTA, EMPTY_IN_DELTA)) return null
+  const key = onlySpoken(delta)
+  if (key === null || typeof choice['index'] !== 'number') return null
   const place = placeOf(data, key)
   if (!place) return null
   const suffix = data.slice(place.end)
-  const pad = /^(.*"obfuscation"\s*:\s*")[^"\\]*(".*)$/s.exec(suffix)
+  const pad = suffix.includes('"obfuscation"') ? PADDING.exec(suffix) : null
   return {
     kind: key === 'content' ? 'text' : 'reasoning', choice: choice['index'], prefix: own(data.slice(0, place.start + 1)),
     suffix: own(pad ? pad[1]! : suffix), tail: pad ? own(pad[2]!) : null,
   }
+}
+
+const PADDING = /^(.*"obfuscation"\s*:\s*")[^"\\]*(".*)$/s
+
+/** The one field of a delta that says something; null when none does, or several. */
+function onlySpoken(delta: Loose): (typeof SPOKEN)[number] | null {
+  let found: (typeof SPOKEN)[number] | null = null
+  for (const key of SPOKEN) {
+    if (typeof delta[key] !== 'string' || delta[key] === '') continue
+    if (found) return null
+    found = key
+  }
+  return found
 }
 
 /** A string of its own, which does not keep the whole read alive that it was cut from. */
@@ -85,7 +100,8 @@ const own = (text: string): string => Buffer.from(text).toString()
 function quiet(at: Loose | null | undefined, known: ReadonlySet<string>, empty: readonly string[]): boolean {
   if (typeof at !== 'object' || at === null) return false
   for (const key in at) if (!known.has(key) && at[key] !== null) return false
-  return empty.every((key) => at[key] === undefined || at[key] === null)
+  for (const key of empty) if (at[key] !== undefined && at[key] !== null) return false
+  return true
 }
 
 const SENTINEL = '\u0001here'

@@ -116,13 +116,19 @@ export const INFORMATION: readonly string[] = [
   'tool-parser-flag', 'jinja-flag-for-tools', 'jit-load-latency', 'zero-listed-trial', 'provider-suffix-routing', 'author-prefixed-ids',
 ]
 
+/** An endpoint's codes never change, so that its flags are worked out once; a new catalogue brings new sets. */
+const KNOWN = new WeakMap<ReadonlySet<string>, Flags>()
+
 /** The flags of an endpoint from its codes; codes that are not known here have no effect here. */
 export function flagsOf(codes: ReadonlySet<string>): Flags {
   if (codes.size === 0) return PLAIN
+  const known = KNOWN.get(codes)
+  if (known) return known
   const flags: { -readonly [K in keyof Flags]: Flags[K] } = { ...PLAIN }
   for (const code of codes) {
     const quirk = QUIRKS[code]
     if (quirk) Object.assign(flags, quirk)
   }
+  KNOWN.set(codes, flags)
   return flags
 }

@@ -1,4 +1,4 @@
-import type { ChatReply, Choice, JsonObject, Part, ReplyPart } from '../../core/index.ts'
+import type { ChatReply, Choice, JsonObject, MediaPart, Part, ReplyPart, ToolCallPart } from '../../core/index.ts'
 import type { Rendered, ReplyMeta } from '../dialect.ts'
 import { writeAnnotation } from './annotations.ts'
 import { errorOf } from './faults.ts'
@@ -7,7 +7,11 @@ import { allDetails, reasoningText } from './reasoning-details.ts'
 import { writeUsage } from './usage-out.ts'
 import { writeCall } from './write.ts'
 
-/** A whole reply as a JSON body. After partial output a fault is a 200 whose unfinished choices carry the error. */
+/**
+ * A whole reply as a JSON body. After partial output a fault is a 200 whose unfinished choices carry the error.
+ * What a reply does not have is written as `undefined`, which JSON leaves out: objects that are put together from
+ * spreads cost several times as much to make, and again to print.
+ */
 export function renderReply(reply: ChatReply, meta: ReplyMeta, metadata?: JsonObject): Rendered {
   const choices = reply.choices.length > 0 ? reply.choices : [EMPTY_CHOICE]
   const body = {
@@ -17,10 +21,10 @@ export function renderReply(reply: ChatReply, meta: ReplyMeta, metadata?: JsonOb
     model: meta.model,
     provider: meta.provider,
     system_fingerprint: reply.start.fingerprint ?? null,
-    ...(meta.tier !== undefined && { service_tier: meta.tier }),
+    service_tier: meta.tier,
     choices: choices.map((choice) => renderChoice(choice, reply)),
-    ...(reply.usage && { usage: writeUsage(reply.usage, reply.charge) }),
-    ...(metadata && { openrouter_metadata: metadata }),
+    usage: reply.usage && writeUsage(reply.usage, reply.charge),
+    openrouter_metadata: metadata,
   }
   return { status: 200, body: JSON.stringify(body) }
 }
@@ -29,38 +33,69 @@ const EMPTY_CHOICE: Choice = { index: 0, parts: [], annotations: [], reason: nul
 
 function renderChoice(choice: Choice, reply: ChatReply): JsonObject {
   const failed = reply.fault !== undefined && choice.reason === null
-  const { content = [], refusal = [] } = choice.logprobs ?? {}
   return {
     index: choice.index,
-    logprobs: choice.logprobs ? { content, refusal: refusal.length > 0 ? refusal : null } : null,
+    logprobs: choice.logprobs ? renderLogprobs(choice.logprobs) : null,
     finish_reason: failed ? 'error' : choice.reason,
     native_finish_reason: choice.native ?? (failed ? reply.fault?.upstream?.code ?? 'error' : choice.reason),
     message: renderMessage(choice),
-    ...(failed && reply.fault && { error: errorOf(reply.fault) }),
+    error: failed && reply.fault ? errorOf(reply.fault) : undefined,
   }
 }
 
-function renderMessage(choice: Choice): JsonObject {
-  const parts = choice.parts.filter((part): part is Part => part.type !== 'audio')
-  const texts = parts.filter((part) => part.type === 'text')
-  const refusal = parts.map((part) => (part.type === 'refusal' ? part.text : '')).join('')
-  const calls = parts.filter((part) => part.type === 'tool-call')
-  const images = parts.filter((part) => part.type === 'media' && part.kind === 'image')
-  const audio = choice.parts.find((part): part is Extract<ReplyPart, { type: 'audio' }> => part.type === 'audio')
-  const reasoning = reasoningText(parts)
-  const details = allDetails(parts)
-  const silent = texts.length === 0 && (calls.length > 0 || refusal !== '' || images.length > 0 || audio !== undefined)
+function renderLogprobs({ content, refusal }: NonNullable<Choice['logprobs']>): JsonObject {
+  return { content, refusal: refusal.length > 0 ? refusal : null }
+}
+
+/** What a message is made of besides its text; each list is there when it has something. */
+interface Rest {
+  refusal: string
+  calls: ToolCallPart[] | null
+  images: MediaPart[] | null
+  audio: Extract<ReplyPart, { type: 'audio' }> | null
+  /** Reasoning, seals, and what only this format knows: they become `reasoning_details`. */
+  detailed: boolean
+}
+
+function renderMessage({ parts, annotations }: Choice): JsonObject {
+  const rest: Rest = { refusal: '', calls: null, images: null, audio: null, detailed: false }
+  let text: string | null = null
+  for (const part of parts) {
+    if (part.type === 'text') {
+      text = text === null ? part.text : text + part.text
+      if (part.seal) rest.detailed = true
+    } else gather(rest, part)
+  }
+  const { refusal, calls, images, audio } = rest
+  const own = rest.detailed ? parts.filter((part): part is Part => part.type !== 'audio') : NONE
+  const reasoning = reasoningText(own)
+  const details = allDetails(own)
   return {
     role: 'assistant',
-    content: silent ? null : texts.map((part) => part.text).join(''),
+    content: text ?? (calls || refusal !== '' || images || audio ? null : ''),
     refusal: refusal === '' ? null : refusal,
     reasoning: reasoning === '' ? null : reasoning,
-    ...(details.length > 0 && { reasoning_details: details }),
-    ...(calls.length > 0 && { tool_calls: calls.map((call, index) => ({ index, ...writeCall(call) })) }),
-    ...(images.length > 0 && {
-      images: images.map((part) => ({ type: 'image_url', image_url: { url: part.type === 'media' ? urlOf(part.source) : '' } })),
-    }),
-    ...(audio && { audio: { id: audio.id ?? '', data: audio.base64, transcript: audio.transcript, expires_at: audio.expiresAt ?? 0 } }),
-    ...(choice.annotations.length > 0 && { annotations: choice.annotations.map(writeAnnotation) }),
+    reasoning_details: details.length > 0 ? details : undefined,
+    tool_calls: calls?.map((call, index) => ({ index, ...writeCall(call) })),
+    images: images?.map((part) => ({ type: 'image_url', image_url: { url: urlOf(part.source) } })),
+    audio: audio ? { id: audio.id ?? '', data: audio.base64, transcript: audio.transcript, expires_at: audio.expiresAt ?? 0 } : undefined,
+    annotations: annotations.length > 0 ? annotations.map(writeAnnotation) : undefined,
+  }
+}
+
+const NONE: readonly never[] = Object.freeze([])
+
+function gather(rest: Rest, part: ReplyPart): void {
+  switch (part.type) {
+    case 'refusal': rest.refusal += part.text; return
+    case 'audio': rest.audio ??= part; return
+    case 'tool-call':
+      (rest.calls ??= []).push(part)
+      if (part.seal) rest.detailed = true
+      return
+    case 'media':
+      if (part.kind === 'image') (rest.images ??= []).push(part)
+      return
+    default: rest.detailed = true
   }
 }

@@ -31,49 +31,59 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
   const choice = given(it['tool_choice']) ? readToolChoice(it['tool_choice']) : undefined
   if (choice && typeof choice === 'object' && 'fault' in choice) return choice
 
-  const request: ChatRequest = {
-    messages: read.messages,
-    ...(tools && tools.length > 0 && { tools }),
-    ...(choice !== undefined && { toolChoice: choice }),
-    ...(given(it['parallel_tool_calls']) && { parallelToolCalls: it['parallel_tool_calls'] }),
-    ...(it['response_format'] && { format: readFormat(it['response_format']) }),
-    ...optional('maxOutputTokens', it['max_completion_tokens'] ?? it['max_tokens']),
-    ...(given(it['stop']) && { stop: typeof it['stop'] === 'string' ? [it['stop']] : it['stop'] }),
-    sampling: readSampling(it),
-    ...optional('seed', it['seed']),
-    ...optional('logitBias', it['logit_bias']),
-    ...optional('logprobs', it['logprobs']),
-    ...optional('topLogprobs', it['top_logprobs']),
-    ...reasoningOf(it),
-    ...optional('choices', it['n']),
-    ...optional('modalities', it['modalities']),
-    ...optional('audio', it['audio']),
-    ...optional('imageConfig', it['image_config']),
-    ...optional('prediction', it['prediction']),
-    ...optional('verbosity', it['verbosity']),
-    ...optional('serviceTier', it['service_tier'] === 'fast' ? 'priority' : it['service_tier']),
-    ...optional('cache', it['cache_control'] ? cacheOf(it) : undefined),
-    ...optional('cacheKey', it['prompt_cache_key']),
-    ...optional('user', it['user'] ?? it['safety_identifier']),
-    ...optional('session', it['session_id']),
-    ...optional('metadata', it['metadata']),
-    extras: extrasOf(it),
-    // A body with `prompt` has no messages that a provider could read, so there is nothing to patch.
-    ...(!fromPrompt && { origin: { dialect: DIALECT, body: it as JsonObject, ...(bytes && { bytes }) } }),
-  }
+  const request: Draft = { messages: read.messages, sampling: readSampling(it), extras: extrasOf(it) }
+  if (tools && tools.length > 0) request.tools = tools
+  if (choice !== undefined) request.toolChoice = choice
+  if (it['response_format']) request.format = readFormat(it['response_format'])
+  if (given(it['stop'])) request.stop = typeof it['stop'] === 'string' ? [it['stop']] : it['stop']
+  if (it['cache_control']) request.cache = cacheOf(it)
+  const reasoning = reasoningOf(it)
+  if (reasoning) request.reasoning = reasoning
+  put(request, 'parallelToolCalls', it['parallel_tool_calls'])
+  put(request, 'maxOutputTokens', it['max_completion_tokens'] ?? it['max_tokens'])
+  put(request, 'seed', it['seed'])
+  put(request, 'logitBias', it['logit_bias'])
+  put(request, 'logprobs', it['logprobs'])
+  put(request, 'topLogprobs', it['top_logprobs'])
+  put(request, 'choices', it['n'])
+  put(request, 'modalities', it['modalities'])
+  put(request, 'audio', it['audio'])
+  put(request, 'imageConfig', it['image_config'])
+  put(request, 'prediction', it['prediction'])
+  put(request, 'verbosity', it['verbosity'])
+  put(request, 'serviceTier', it['service_tier'] === 'fast' ? 'priority' : it['service_tier'])
+  put(request, 'cacheKey', it['prompt_cache_key'])
+  put(request, 'user', it['user'] ?? it['safety_identifier'])
+  put(request, 'session', it['session_id'])
+  put(request, 'metadata', it['metadata'])
+  // A body with `prompt` has no messages that a provider could read, so there is nothing to patch.
+  if (!fromPrompt) request.origin = bytes ? { dialect: DIALECT, body: it, bytes } : { dialect: DIALECT, body: it }
   return {
     asked: {
       operation: { type: 'chat', request },
       preferences: wishes.preferences,
       plugins: readPlugins(it),
       stream: it['stream'] === true,
-      ignored: NO_EFFECT.filter((key) => given(it[key])),
+      ignored: ignoredIn(it),
     },
   }
 }
 
+/** A request under way. Fields are put in one by one: most requests have few of the many that there are. */
+type Draft = { -readonly [K in keyof ChatRequest]: ChatRequest[K] }
+
+/** Sets a field that has a value. */
+function put<K extends keyof Draft>(draft: Draft, key: K, value: Draft[K] | null): void {
+  if (value !== undefined && value !== null) draft[key] = value
+}
+
 /** Understood, and without effect here: said in the answer's metadata. */
 const NO_EFFECT = ['debug', 'trace', 'max_tool_calls', 'stop_server_tools_when'] as const
+
+function ignoredIn(body: Loose): readonly string[] {
+  for (const key of NO_EFFECT) if (given(body[key])) return NO_EFFECT.filter((key) => given(body[key]))
+  return NONE
+}
 
 /** What the caller may set that only this wire format has a word for, and every key that is not known. */
 function extrasOf(body: Loose): JsonObject {
@@ -89,6 +99,7 @@ function extrasOf(body: Loose): JsonObject {
 
 const EXTRA_KEYS: ReadonlySet<string> = new Set(['web_search_options', 'prompt_cache_options'])
 const NOTHING: JsonObject = Object.freeze({})
+const NONE: readonly never[] = Object.freeze([])
 
 function readSampling(body: Loose): ChatRequest['sampling'] {
   const found: Partial<Record<SamplingName, number>> = {}
@@ -100,18 +111,16 @@ function readSampling(body: Loose): ChatRequest['sampling'] {
 }
 
 /** `reasoning_effort` is short for `reasoning.effort`, `include_reasoning` for `reasoning: {}` or `{exclude: true}`. */
-function reasoningOf(body: Loose): { reasoning: Reasoning } | null {
+function reasoningOf(body: Loose): Reasoning | undefined {
   const { reasoning, reasoning_effort: short, include_reasoning: include } = body
-  if (!given(reasoning) && !given(short) && !given(include)) return null
+  if (!given(reasoning) && !given(short) && !given(include)) return undefined
   const { effort, max_tokens: maxTokens, exclude, enabled, summary } = (reasoning ?? {}) as Loose
   return {
-    reasoning: {
-      ...optional('effort', effort ?? short),
-      ...optional('maxTokens', maxTokens),
-      ...optional('exclude', exclude ?? (include === false ? true : undefined)),
-      ...optional('enabled', enabled),
-      ...optional('summary', summary),
-    },
+    ...optional('effort', effort ?? short),
+    ...optional('maxTokens', maxTokens),
+    ...optional('exclude', exclude ?? (include === false ? true : undefined)),
+    ...optional('enabled', enabled),
+    ...optional('summary', summary),
   }
 }
 
@@ -162,7 +171,8 @@ function readFormat(format: Loose): OutputFormat {
 }
 
 /** `transforms: ["middle-out"]` is the old spelling of the context-compression plugin, and `[]` of switching it off. */
-function readPlugins(body: Loose): Plugin[] {
+function readPlugins(body: Loose): readonly Plugin[] {
+  if (!body['plugins'] && !body['transforms']) return NONE
   const plugins = ((body['plugins'] ?? []) as Loose[]).map(({ id, enabled, ...settings }): Plugin => ({ id, enabled: enabled !== false, settings }))
   const transforms = body['transforms'] as string[] | null | undefined
   if (transforms && !plugins.some((plugin) => plugin.id === 'context-compression')) {
@@ -177,7 +187,6 @@ function readPlugins(body: Loose): Plugin[] {
 /** Two settings that cannot both be meant: a 400 that names both. */
 function contradiction(body: Loose): Fault | null {
   const { reasoning, reasoning_effort: short, include_reasoning: include } = body
-  const clash = (a: string, b: string, why: string) => bad(a, `contradicts ${b}: ${why}`)
   if (reasoning) {
     const { effort, max_tokens: budget, enabled, exclude } = reasoning as Loose
     if (given(effort) && given(short) && effort !== short) {
@@ -217,6 +226,8 @@ function unavailable(body: Loose): Fault | null {
   if (!given(body['messages']) && !given(body['prompt'])) return bad('messages', 'is required: a list of at least one message')
   return null
 }
+
+const clash = (a: string, b: string, why: string): Fault => bad(a, `contradicts ${b}: ${why}`)
 
 const MAX_PAIRS = 16
 const MAX_KEY = 64

@@ -42,29 +42,29 @@ export function readUsage(it: Loose, flags: Flags, timings?: unknown): Usage {
       total: completed + (outside ? reasoning : 0), reasoning, audio: count(completion['audio_tokens']), image: count(completion['image_tokens']),
       predictionAccepted: count(completion['accepted_prediction_tokens']), predictionRejected: count(completion['rejected_prediction_tokens']),
     },
-    { services: servicesOf(it), ...statedCost(it) },
+    billedOf(it),
   )
 }
 
-/** Searches, under the names that are in use for them. */
-function servicesOf(it: Loose): Record<string, number> {
+const NOTHING_BILLED = Object.freeze({})
+
+/** What is billed beside tokens, and the cost where the provider states it. */
+function billedOf(it: Loose): { services?: Record<string, number>; stated?: Nano } {
   const searches = count(
     details(it['server_tool_use_details'] ?? it['server_tool_use'])['web_search_requests'] ?? it['num_search_queries'] ?? it['num_sources_used'],
   )
-  return searches > 0 ? { web_search: searches } : {}
+  const stated = statedCost(it)
+  if (searches === 0 && stated === null) return NOTHING_BILLED
+  return { ...(searches > 0 && { services: { web_search: searches } }), ...(stated !== null && { stated }) }
 }
 
 const ATTO_PER_TICK = 100_000_000n
 
 /** The cost that the provider itself states: dollars (OpenRouter), an object (Perplexity), or ticks of 10⁻¹⁰ dollars (xAI). */
-function statedCost(it: Loose): { stated: Nano } | null {
+function statedCost(it: Loose): Nano | null {
   const ticks = it['cost_in_usd_ticks']
-  if (typeof ticks === 'number' && Number.isSafeInteger(ticks) && ticks >= 0) {
-    return { stated: ceilToNano(BigInt(ticks) * ATTO_PER_TICK) }
-  }
-  const cost = isObject(it['cost']) ? it['cost']['total_cost'] : it['cost']
-  const stated = nanoFromUsd(cost)
-  return stated === null ? null : { stated }
+  if (typeof ticks === 'number' && Number.isSafeInteger(ticks) && ticks >= 0) return ceilToNano(BigInt(ticks) * ATTO_PER_TICK)
+  return nanoFromUsd(isObject(it['cost']) ? it['cost']['total_cost'] : it['cost'])
 }
 
 const isObject = (value: unknown): value is Loose => typeof value === 'object' && value !== null && !Array.isArray(value)

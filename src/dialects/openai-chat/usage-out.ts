@@ -6,7 +6,7 @@ import { usdFromAtto, usdFromNano, type Charge, type JsonObject, type Usage } fr
  */
 export function writeUsage(usage: Usage, charge: Charge | undefined): JsonObject {
   const { input, output, services } = usage
-  const searches = services['web_search']
+  const searches = services['web_search'] ?? 0
   return {
     prompt_tokens: input.total,
     completion_tokens: output.total,
@@ -23,15 +23,18 @@ export function writeUsage(usage: Usage, charge: Charge | undefined): JsonObject
       reasoning_tokens: output.reasoning,
       image_tokens: output.image,
       audio_tokens: output.audio,
-      ...(output.predictionAccepted > 0 && { accepted_prediction_tokens: output.predictionAccepted }),
-      ...(output.predictionRejected > 0 && { rejected_prediction_tokens: output.predictionRejected }),
+      accepted_prediction_tokens: someOf(output.predictionAccepted),
+      rejected_prediction_tokens: someOf(output.predictionRejected),
     },
     cost_details: {
       upstream_inference_cost: null,
       upstream_inference_prompt_cost: charge ? usdFromAtto(charge.prompt) : 0,
       upstream_inference_completions_cost: charge ? usdFromAtto(charge.completion) : 0,
-      ...(charge && charge.services > 0n && { server_tool_cost: usdFromAtto(charge.services) }),
+      server_tool_cost: charge && charge.services > 0n ? usdFromAtto(charge.services) : undefined,
     },
-    ...(searches !== undefined && searches > 0 && { server_tool_use_details: { web_search_requests: searches } }),
+    server_tool_use_details: searches > 0 ? { web_search_requests: searches } : undefined,
   }
 }
+
+/** A count that is left out where it is 0: JSON leaves out what is undefined. */
+const someOf = (count: number): number | undefined => (count > 0 ? count : undefined)

@@ -20,7 +20,8 @@ function sampling(name: SamplingName) {
   return (max === null ? base : base.max(max)).nullish()
 }
 
-const byTag = (propertyName: string) => ({ discriminator: { propertyName } })
+/** ajv's discriminator says nothing of what is no object: a text among the messages would pass for one. */
+const byTag = (propertyName: string) => ({ type: 'object', discriminator: { propertyName } })
 
 const textPart = z.looseObject({
   type: z.literal('text'),

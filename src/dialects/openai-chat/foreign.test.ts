@@ -1,0 +1,12 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { arrayOf, isObject } from './foreign.ts'
+
+test('of a list only its objects are read, and a list of objects is not copied', () => {
+  fc.assert(fc.property(fc.jsonValue({ maxDepth: 2 }), (value) => {
+    const read = arrayOf(value)
+    assert.deepEqual(read, Array.isArray(value) ? value.filter(isObject) : [])
+    if (Array.isArray(value) && value.length > 0 && value.every(isObject)) assert.equal(read, value)
+  }))
+})
