@@ -172,7 +172,7 @@ function signalboxConfig(mockPort: number): unknown {
     discover_local: false,
     providers: Object.fromEntries(slugs.map((slug) => [slug,
       { base_url: `http://127.0.0.1:${mockPort}/v1`, api_key: `upstream-${slug}`, dialect: 'openai-chat' }])),
-    models: [{ id: 'bench/model' }],
+    models: [{ id: 'bench/model', input_modalities: ['text', 'image'] }],
     endpoints: slugs.map((slug) => ({
       model: 'bench/model', provider: slug, pricing: { prompt: prices[slug]?.[0], completion: prices[slug]?.[1] },
     })),

@@ -114,35 +114,38 @@ function worstAt(rates: Rates, bound: { inputTokens: number; outputTokens: numbe
   return cost
 }
 
+/** Parts of a count that may have a price of their own, and under which key. */
+const INPUT_PARTS = [
+  ['cacheRead', 'input_cache_read'], ['cacheWrite5m', 'input_cache_write'], ['cacheWrite1h', 'input_cache_write_1h'],
+  ['audio', 'audio'], ['image', 'image_token'],
+] as const
+const OUTPUT_PARTS = [['reasoning', 'internal_reasoning'], ['audio', 'audio_output'], ['image', 'image_output']] as const
+
 function promptCost(rates: Rates, input: Usage['input']): Atto {
-  return split(rates.prompt, input.total, [
-    [input.cacheRead, rates.input_cache_read],
-    [input.cacheWrite5m, rates.input_cache_write],
-    [input.cacheWrite1h, rates.input_cache_write_1h ?? rates.input_cache_write],
-    [input.audio, rates.audio],
-    [input.image, rates.image_token],
-  ])
-}
-
-function completionCost(rates: Rates, output: Usage['output']): Atto {
-  return split(rates.completion, output.total, [
-    [output.reasoning, rates.internal_reasoning],
-    [output.audio, rates.audio_output],
-    [output.image, rates.image_output],
-  ])
-}
-
-/** Parts at their own rates, where they have one, and the rest of the total at the plain rate. */
-function split(plain: Atto | undefined, total: number, parts: readonly (readonly [tokens: number, rate: Atto | undefined])[]): Atto {
-  let left = total
+  let left = input.total
   let cost = 0n
-  for (const [tokens, rate] of parts) {
-    if (rate === undefined || tokens <= 0 || left <= 0) continue
-    const taken = Math.min(tokens, left)
+  for (const [part, key] of INPUT_PARTS) {
+    // A sheet that knows one price of writing to the cache means it for both lifetimes.
+    const rate = rates[key] ?? (key === 'input_cache_write_1h' ? rates.input_cache_write : undefined)
+    if (rate === undefined || input[part] === 0 || left === 0) continue
+    const taken = Math.min(input[part], left)
     left -= taken
     cost += rate * BigInt(taken)
   }
-  return plain === undefined ? cost : cost + plain * BigInt(left)
+  return left === 0 || rates.prompt === undefined ? cost : cost + rates.prompt * BigInt(left)
+}
+
+function completionCost(rates: Rates, output: Usage['output']): Atto {
+  let left = output.total
+  let cost = 0n
+  for (const [part, key] of OUTPUT_PARTS) {
+    const rate = rates[key]
+    if (rate === undefined || output[part] === 0 || left === 0) continue
+    const taken = Math.min(output[part], left)
+    left -= taken
+    cost += rate * BigInt(taken)
+  }
+  return left === 0 || rates.completion === undefined ? cost : cost + rates.completion * BigInt(left)
 }
 
 function dearest(rates: Rates, keys: readonly PriceKey[]): Atto {
