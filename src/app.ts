@@ -7,7 +7,7 @@ import { createGateway, createTokenCounter, type Gateway, type Timeouts } from '
 import { createHttp, type Http, type Log } from './http/index.ts'
 import { createGuardedFetch, createNet, type Net } from './net/index.ts'
 import { createDemo, createProviders, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
-import { createHealth, DEFAULT_POLICY, HEALTH_RULES, type RoutingPolicy } from './routing/index.ts'
+import { createHealth, DEFAULT_POLICY, type RoutingPolicy } from './routing/index.ts'
 import { contextCompression, reasoningExclude } from './stages/index.ts'
 import { createStats, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
@@ -94,7 +94,8 @@ export async function createCallPath(given: {
   let config = given.config
   const net = createNet()
   const tokens = createTokenCounter()
-  const health = createHealth({ ...HEALTH_RULES, outageWindowMs: config.routing.outageWindowMs })
+  const health = createHealth(config.routing, ambient.random)
+  let policy: RoutingPolicy = { ...DEFAULT_POLICY, ...config.routing }
   const catalog = createCatalog(catalogInput(config))
 
   let found: readonly LocalFinding[] = []
@@ -121,7 +122,7 @@ export async function createCallPath(given: {
     locals: new Map([[DEMO, createDemo({ pace: config.demoPace })]]),
     providers: () => providers,
     health,
-    policy: (): RoutingPolicy => ({ ...DEFAULT_POLICY, ...config.routing }),
+    policy: () => policy,
     timeouts: (provider): Timeouts => {
       const own = config.providers[provider]?.timeouts
       return own ? { ...config.timeouts, ...own } : config.timeouts
@@ -135,6 +136,8 @@ export async function createCallPath(given: {
     reload(next) {
       catalog.reload(catalogInput(next))
       config = next
+      policy = { ...DEFAULT_POLICY, ...config.routing }
+      health.adopt(config.routing)
       settle()
       look().catch(given.onError ?? (() => {}))
     },

@@ -37,7 +37,7 @@ export interface Limits {
   readonly refusedKeysPerMinute: number
 }
 
-/** The numbers of the routing policy, in the names of the room that reads them. */
+/** The numbers of the routing policy and of health, in the names of the room that reads them, which says what they mean. */
 export interface Routing {
   readonly attemptsPerModel: number
   readonly attemptsInAll: number
@@ -45,6 +45,30 @@ export interface Routing {
   readonly maxOutput: 'clamp' | 'drop'
   readonly expectedOutputTokens: number
   readonly unboundedOutputTokens: number
+  readonly ejectAfter: number
+  readonly ejectShare: number
+  readonly ejectShareOf: number
+  readonly ejectionMs: number
+  readonly longestEjectionMs: number
+  readonly ejectionJitter: number
+  readonly quickFailureMs: number
+  readonly longestQuickEjectionMs: number
+  readonly relapseMs: number
+  readonly trialGapMs: number
+  readonly trialsToRecover: number
+  readonly trialLeaseMs: number
+  readonly trialCostFactor: number
+  readonly rampMs: number
+  readonly rampFrom: number
+  readonly benchMs: number
+  readonly defaultCooldownMs: number
+  readonly longestCooldownMs: number
+  readonly figuresWindowMs: number
+  readonly retryTokens: number
+  readonly retryTokensPerSecond: number
+  readonly retryTokensPerSuccess: number
+  readonly retryCost: number
+  readonly retryCostAfterTimeout: number
 }
 
 export interface ProviderSettings {
@@ -255,6 +279,13 @@ function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {
   if (all.attempts_in_all < all.attempts_per_model) {
     throw new ConfigError(`routing.attempts_in_all must be at least routing.attempts_per_model (${all.attempts_per_model}), is ${all.attempts_in_all}`)
   }
+  if (all.ejection_longest_ms < all.ejection_ms) {
+    throw new ConfigError(`routing.ejection_longest_ms must be at least routing.ejection_ms (${all.ejection_ms}), is ${all.ejection_longest_ms}`)
+  }
+  const dearest = Math.max(all.retry_cost, all.retry_cost_after_timeout)
+  if (all.retry_tokens < dearest) {
+    throw new ConfigError(`routing.retry_tokens must be at least what one retry costs (${dearest}), is ${all.retry_tokens}`)
+  }
   return {
     attemptsPerModel: all.attempts_per_model,
     attemptsInAll: all.attempts_in_all,
@@ -262,6 +293,30 @@ function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {
     maxOutput: all.max_output,
     expectedOutputTokens: all.expected_output_tokens,
     unboundedOutputTokens: all.unbounded_output_tokens,
+    ejectAfter: all.ejection_failures,
+    ejectShare: all.ejection_share,
+    ejectShareOf: all.ejection_share_of,
+    ejectionMs: all.ejection_ms,
+    longestEjectionMs: all.ejection_longest_ms,
+    ejectionJitter: all.ejection_jitter,
+    quickFailureMs: all.quick_failure_ms,
+    longestQuickEjectionMs: all.quick_ejection_longest_ms,
+    relapseMs: all.relapse_ms,
+    trialGapMs: all.trial_gap_ms,
+    trialsToRecover: all.trial_successes,
+    trialLeaseMs: all.trial_lease_ms,
+    trialCostFactor: all.trial_cost_factor,
+    rampMs: all.ramp_ms,
+    rampFrom: all.ramp_from,
+    benchMs: all.bench_ms,
+    defaultCooldownMs: all.cooldown_ms,
+    longestCooldownMs: all.cooldown_longest_ms,
+    figuresWindowMs: all.figures_window_ms,
+    retryTokens: all.retry_tokens,
+    retryTokensPerSecond: all.retry_tokens_per_second,
+    retryTokensPerSuccess: all.retry_tokens_per_success,
+    retryCost: all.retry_cost,
+    retryCostAfterTimeout: all.retry_cost_after_timeout,
   }
 }
 

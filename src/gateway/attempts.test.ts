@@ -7,7 +7,7 @@ import {
 import type { Net } from '../net/index.ts'
 import type { Providers } from '../providers/index.ts'
 import { createFakeAmbient } from '../testing/index.ts'
-import { tryCandidates, type Timeouts } from './attempts.ts'
+import { tryCandidates, type AttemptHealth, type AttemptParts, type Timeouts } from './attempts.ts'
 import { createDeadlines } from './deadline.ts'
 
 /** What a provider does in these tests: events to say, batch by batch, or a way to hang. */
@@ -36,6 +36,8 @@ async function trying(candidates: readonly Candidate[], does: Readonly<Record<st
   readonly timeouts?: Partial<Timeouts>
   readonly departure?: Departure
   readonly request?: ChatRequest
+  readonly health?: AttemptHealth
+  readonly observe?: AttemptParts['observe']
 } = {}) {
   const asked: { provider: string; request: ChatRequest }[] = []
   const observed: { provider: string; kind: FaultKind }[] = []
@@ -55,7 +57,8 @@ async function trying(candidates: readonly Candidate[], does: Readonly<Record<st
   const tried = await tryCandidates({
     net: {} as Net, download: () => Promise.reject(new Error('nothing is fetched here')), dialects: new Map(), locals, providers: () => ({}) as Providers, timeouts: () => ({ ...TIMEOUTS, ...given.timeouts }),
     deadlines, ambient, limits: () => given.limits ?? { attemptsPerModel: 3, attemptsInAll: 6 },
-    observe: ({ endpoint }, { kind }) => void observed.push({ provider: endpoint.provider, kind }),
+    observe: given.observe ?? (({ endpoint }, { kind }) => void observed.push({ provider: endpoint.provider, kind })),
+    health: given.health ?? { begin: () => 0, retry: () => 0, answers: () => {} },
   }, plan, given.request ?? REQUEST, { stream: true, preferences: { models: ['acme/one'] }, departure, startedAt: ambient.monotonic(), workspace: 'default', downloads: null })
   return { tried, observed, asked, providers: asked.map((it) => it.provider) }
 }
@@ -119,6 +122,43 @@ describe('Going on', () => {
     assert.deepEqual(providers, ['a'])
     assert.equal(tried.fault!.kind, 'timeout')
     assert.equal(tried.untried, 1)
+  })
+})
+
+describe('Providers that have failed a lot', () => {
+  test('the first attempt asks nobody; a provider without retry budget is passed over, and the error says so', async () => {
+    const asked: string[] = []
+    const health: AttemptHealth = {
+      begin: () => 0,
+      retry: ({ endpoint }, after) => {
+        asked.push(`${endpoint.provider} after ${after}`)
+        return endpoint.provider === 'b' ? null : 1
+      },
+      answers: () => {},
+    }
+    const { providers, tried } = await trying(['a', 'b', 'c'].map((name) => candidate(name)), { a: fails('timeout'), b: answers, c: fails('overloaded') }, { health })
+    assert.deepEqual(providers, ['a', 'c'])
+    assert.deepEqual(asked, ['b after timeout', 'c after timeout'])
+    assert.equal(tried.untried, 1)
+    assert.equal(tried.fault!.kind, 'overloaded')
+    assert.deepEqual(tried.fault!.metadata!['not_tried_providers'], [{ provider: 'B', reason: 'retry_budget' }])
+  })
+
+  test('health hears which attempt was a trial, what a failure cost the caller, and when a trial or a retry begins to answer', async () => {
+    const heard: unknown[] = []
+    const health: AttemptHealth = {
+      begin: ({ endpoint }) => endpoint.provider === 'a' ? 7 : 0,
+      retry: () => 2,
+      answers: ({ endpoint }, trial, cost) => void heard.push([endpoint.provider, trial, cost]),
+    }
+    const observe: AttemptParts['observe'] = ({ endpoint }, { kind }, trial, lostMs) => void heard.push([endpoint.provider, kind, trial, lostMs])
+    const { tried } = await trying([candidate('a'), candidate('b')], { a: fails('upstream-error'), b: answers }, { health, observe })
+    assert.deepEqual(heard, [['a', 'upstream-error', 7, 0], ['b', 0, 2]])
+    assert.equal(tried.committed!.attempt.trial, 0)
+    heard.length = 0
+    assert.equal((await trying([candidate('a')], { a: answers }, { health, observe })).tried.committed!.attempt.trial, 7)
+    assert.equal((await trying([candidate('b')], { b: answers }, { health, observe })).tried.committed!.attempt.trial, 0)
+    assert.deepEqual(heard, [['a', 7, 0]], 'an ordinary answer is not worth a word')
   })
 })
 

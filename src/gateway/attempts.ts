@@ -3,7 +3,7 @@ import type { Dialect, Target } from '../dialects/index.ts'
 import {
   charge, commits, fault, FAULTS, faultOf,
   type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault, type Nano,
-  type Plan, type Preferences,
+  type FaultKind, type Plan, type Preferences,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
@@ -35,8 +35,19 @@ export interface AttemptParts {
   readonly limits: () => Pick<RoutingPolicy, 'attemptsPerModel' | 'attemptsInAll'>
   readonly ambient: Ambient
   readonly deadlines: Deadlines
-  /** Hears of attempts that failed before they committed. */
-  readonly observe: (candidate: Candidate, failure: Fault) => void
+  /** Hears of attempts that failed before they committed: their number as a trial, and the milliseconds that were lost. */
+  readonly observe: (candidate: Candidate, failure: Fault, trial: number, lostMs: number) => void
+  readonly health: AttemptHealth
+}
+
+/** What health wants to know as it happens: see its room. */
+export interface AttemptHealth {
+  /** The number of the trial that an attempt is, or 0. */
+  begin(candidate: Candidate): number
+  /** What an attempt after another costs of its provider's retry budget; null when that is spent. */
+  retry(candidate: Candidate, after: FaultKind): number | null
+  /** A trial, or a retry, has begun to answer. */
+  answers(candidate: Candidate, trial: number, cost: number): void
 }
 
 /** An attempt that has begun to answer: nothing may be tried after it. */
@@ -53,6 +64,7 @@ export interface Tried {
   /** The last failure, when nothing committed. */
   readonly fault: Fault | null
   readonly faults: readonly { readonly fault: Fault; readonly candidate: Candidate }[]
+  /** Candidates that nobody asked; the fault's metadata names those that a spent retry budget kept from it. */
   readonly untried: number
   /** What providers that failed reported usage for all the same: they bill it, and the caller does not pay it. */
   readonly absorbed: Nano
@@ -62,6 +74,8 @@ export interface Tried {
 class Failures {
   readonly attempts: Attempt[] = []
   readonly faults: { fault: Fault; candidate: Candidate }[] = []
+  /** Names of providers whose retry budget was spent. */
+  readonly spent = new Set<string>()
   absorbed = 0n
   readonly #limits: ReturnType<AttemptParts['limits']>
   readonly #tries = new Map<string, number>()
@@ -78,6 +92,14 @@ class Failures {
 
   get last(): Fault | null {
     return this.faults.at(-1)?.fault ?? null
+  }
+
+  /** The last failure, with the providers that were not asked because of their retry budgets. */
+  get outcome(): Fault | null {
+    const { last } = this
+    if (last === null || this.spent.size === 0) return last
+    const skipped = [...this.spent].map((provider) => ({ provider, reason: 'retry_budget' }))
+    return { ...last, metadata: { ...last.metadata, not_tried_providers: skipped } }
   }
 
   /** A caller's fault closes its model; a prompt that was too long goes on only to a larger context. */
@@ -103,7 +125,8 @@ const WORTH_TRYING_MS = 2000
 /**
  * Tries candidates in the order of the plan until one commits. Falling over is legal until the first block opens:
  * a 200, headers or comments commit to nothing. A caller's fault ends the attempts for its model (a `models` list
- * goes on).
+ * goes on). After a failure a provider is asked only while its retry budget lasts: when everything fails, every caller
+ * would otherwise ask everybody, and the load of that is what keeps the last ones from coming back.
  */
 export async function tryCandidates(parts: AttemptParts, plan: Plan, request: ChatRequest, trying: Trying): Promise<Tried> {
   const { candidates } = plan
@@ -113,11 +136,21 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, request: Ch
     if (failures && !failures.allows(candidate)) continue
     const left = trying.startedAt + parts.timeouts(candidate.endpoint.provider).preTokenTotalMs - parts.ambient.monotonic()
     if (failures && left < WORTH_TRYING_MS) break
+    const cost = failures?.last ? parts.health.retry(candidate, failures.last.kind) : 0
+    if (cost === null) {
+      failures!.spent.add(candidate.endpoint.providerName)
+      continue
+    }
+    const trial = parts.health.begin(candidate)
     const result = await attempt(parts, candidate, request, trying, left)
-    if ('source' in result) return tried(result, failures, candidates.length - at - 1)
+    if ('source' in result) {
+      result.attempt.trial = trial
+      if (trial > 0 || cost > 0) parts.health.answers(candidate, trial, cost)
+      return tried(result, failures, candidates.length - at - 1)
+    }
     failures ??= new Failures(parts.limits())
     failures.add(candidate, result)
-    parts.observe(candidate, result.fault)
+    parts.observe(candidate, result.fault, trial, result.attempt.durationMs)
     if (FAULTS[result.fault.kind].next === 'nothing') break
   }
   return tried(null, failures, candidates.length - (failures?.attempts.length ?? 0))
@@ -127,7 +160,7 @@ function tried(committed: Committed | null, failures: Failures | null, untried: 
   return {
     committed,
     failed: failures?.attempts ?? [],
-    fault: committed ? null : failures?.last ?? fault('internal', 'The plan had no candidates'),
+    fault: committed ? null : failures?.outcome ?? fault('internal', 'The plan had no candidates'),
     faults: failures?.faults ?? [],
     untried,
     absorbed: failures?.absorbed ?? 0n,
@@ -160,6 +193,8 @@ export class RunningAttempt {
   headersMs: number | null = null
   status: number | null = null
   dropped: readonly string[] = []
+  /** Its number where it tries an endpoint that kept failing; else 0. */
+  trial = 0
   /** Ends what is under way; set by whoever is. */
   abort: () => void = () => {}
   readonly #ambient: Ambient
@@ -196,7 +231,7 @@ export class RunningAttempt {
     const { endpoint, credential } = this.candidate
     return {
       endpoint: endpoint.id, provider: endpoint.provider, providerName: endpoint.providerName, model: endpoint.model,
-      credential: credential.id, startedAt: this.#startedAt, headersMs: this.headersMs, durationMs: this.elapsedMs(),
+      credential: credential.id, startedAt: this.#startedAt, headersMs: this.headersMs, durationMs: tenths(this.elapsedMs()),
       status: this.status, outcome: end.outcome, fault: end.fault, message: end.message, upstreamId: end.upstreamId,
     }
   }
@@ -211,7 +246,7 @@ async function attempt(
   running.deadline.set(Math.max(1, Math.min(endpoint.reasoning.supported ? timeouts.firstTokenReasoningMs : timeouts.firstTokenMs, leftMs)))
 
   const opened = await open(parts, running, request, trying)
-  running.headersMs = running.elapsedMs()
+  running.headersMs = tenths(running.elapsedMs())
   if ('fault' in opened) {
     running.status = opened.status
     if (opened.status === null) running.headersMs = null
@@ -243,6 +278,11 @@ async function attempt(
     }
     if (batch.length > 0) first = first.length > 0 ? [...first, ...batch] : batch
   }
+}
+
+/** Durations are taken down in tenths of a millisecond, so that a record reads the same from memory and from the database. */
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10
 }
 
 /** Closes an attempt that came to nothing. What its provider counted all the same is a cost that nobody pays for. */

@@ -1,7 +1,7 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
   fault, needOf,
-  type Ambient, type Asked, type ChatEvent, type Fault, type Generation, type Need, type Offer, type Plan, type Stage, type StageCall,
+  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type Generation, type Need, type Offer, type Plan, type Stage, type StageCall,
   type StageNote,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
@@ -54,19 +54,36 @@ export function createGateway(parts: GatewayParts): Gateway {
     for (const idler of idlers) idler()
     idlers = []
   }
-  const observe: RelayParts['observe'] = ({ endpoint, credential }, failure, latencyMs, throughput) => {
+  const observe = (
+    { endpoint, credential }: Candidate, failure: Fault | null, latencyMs: number | null, throughput: number | null,
+    trial: number, lostMs: number | null,
+  ): void => {
     if (endpoint.simulated) return
     parts.health.observe({
-      endpoint: endpoint.id, credential: credential.id, fault: failure?.kind ?? null, retryAfterMs: failure?.retryAfterMs ?? null,
-      latencyMs, throughput, at: ambient.now(),
+      endpoint: endpoint.id, credential: credential.id, provider: endpoint.provider, trial,
+      fault: failure?.kind ?? null, retryAfterMs: failure?.retryAfterMs ?? null, broken: failure?.upstream?.code === 'tls',
+      latencyMs, throughput, lostMs, at: ambient.now(),
     })
   }
-  const relayParts: RelayParts = { ambient, record: parts.record, observe, ended }
+  const relayParts: RelayParts = {
+    ambient, record: parts.record, ended,
+    observe: (candidate, failure, latencyMs, throughput) => observe(candidate, failure, latencyMs, throughput, 0, null),
+  }
+  const relayPartsOf = (trial: number): RelayParts => trial === 0 ? relayParts : {
+    ...relayParts,
+    observe: (candidate, failure, latencyMs, throughput) => observe(candidate, failure, latencyMs, throughput, trial, null),
+  }
   const attemptParts: AttemptParts = {
     net: parts.net, download: parts.download, dialects: parts.dialects, locals: parts.locals, providers: parts.providers, timeouts: parts.timeouts, ambient,
     deadlines: createDeadlines(ambient),
     limits: parts.policy,
-    observe: (candidate, failure) => observe(candidate, failure, null, null),
+    observe: (candidate, failure, trial, lostMs) => observe(candidate, failure, null, null, trial, lostMs),
+    health: {
+      begin: ({ endpoint }) => endpoint.simulated ? 0 : parts.health.begin(endpoint.id, ambient.now()),
+      retry: ({ endpoint }, after) => endpoint.simulated ? 0 : parts.health.retry(endpoint.provider, after, ambient.now()),
+      answers: ({ endpoint }, trial, cost) =>
+        parts.health.answers({ endpoint: endpoint.id, provider: endpoint.provider, trial, cost }, ambient.now()),
+    },
   }
 
   const planFor = ({ asked, offers }: Prepared, need: Need): Plan => {
@@ -116,7 +133,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         id: call.id, created: Math.floor(call.createdAt / 1000), model: endpoint.model, provider: providerOf(committed),
         ...(endpoint.tier !== 'default' && { tier: endpoint.tier }),
       },
-      events: new Relay(relayParts, { call, need, tried, committed, transforms: prepared.transforms },
+      events: new Relay(relayPartsOf(committed.attempt.trial), { call, need, tried, committed, transforms: prepared.transforms },
         new Meter(request, endpoint.price!, parts.tokens)),
       metadata: () => metadataOf(call, plan, tried.failed, candidate, notes),
     }
@@ -135,7 +152,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       const prepared = await prepare(parts, asked)
       if ('fault' in prepared) return prepared
       const need = needOf(prepared.asked.operation.request, prepared.asked.stream)
-      return { ...explain(planFor(prepared, need), need, parts.policy()), ignored: prepared.asked.ignored } satisfies Explanation
+      return { ...explain(planFor(prepared, need), need, parts.policy(), { health: parts.health, now: ambient.now() }), ignored: prepared.asked.ignored } satisfies Explanation
     },
     inFlight: () => inFlight,
     idle: () => inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve)),

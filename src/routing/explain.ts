@@ -1,7 +1,8 @@
 import { usdFromNano, type Endpoint, type Need } from '../core/index.ts'
+import type { Standing } from './circuit.ts'
 import { estimatedCost, expectedOutput } from './cost.ts'
 import { perMillion } from './detail.ts'
-import { DEFAULT_POLICY, type RoutingPolicy } from './given.ts'
+import { DEFAULT_POLICY, type HealthView, type RoutingPolicy } from './given.ts'
 import { MARK } from './order.ts'
 import type { Placed, RoutePlan } from './plan.ts'
 
@@ -46,8 +47,14 @@ export interface PlanExplanation {
   }[]
 }
 
+/** The health that a plan was made with, and when: how long what it saw will last is said from it. */
+export interface SeenHealth {
+  readonly health: HealthView
+  readonly now: number
+}
+
 /** Puts a plan into words and plain JSON. Spends nothing and decides nothing. */
-export function explain(plan: RoutePlan, need: Need, policy: RoutingPolicy = DEFAULT_POLICY): PlanExplanation {
+export function explain(plan: RoutePlan, need: Need, policy: RoutingPolicy = DEFAULT_POLICY, seen?: SeenHealth): PlanExplanation {
   const output = expectedOutput(need, policy)
   const costOf = ({ price }: Endpoint): number => price === null ? 0 : estimatedCost(price, need, output)
   const cheapest = Math.min(...plan.candidates.map((it) => costOf(it.endpoint)))
@@ -80,7 +87,7 @@ export function explain(plan: RoutePlan, need: Need, policy: RoutingPolicy = DEF
         },
         simulated: endpoint.simulated,
         reasons: [
-          ...placeReasons(candidate),
+          ...placeReasons(candidate, seen),
           ...priceReasons(costOf(endpoint), cheapest, plan.candidates.length),
           ...drawReasons(candidate),
         ],
@@ -90,17 +97,37 @@ export function explain(plan: RoutePlan, need: Need, policy: RoutingPolicy = DEF
   }
 }
 
-function placeReasons({ marks = 0 }: Placed): readonly string[] {
+function placeReasons(candidate: Placed, seen: SeenHealth | undefined): readonly string[] {
+  const { marks = 0, endpoint, credential } = candidate
   const has = (mark: number): boolean => (marks & mark) !== 0
+  const rests = has(MARK.resting) ? seen?.health.restsUntil?.(endpoint.id, credential.id, seen.now) ?? 0 : 0
   return [
     ...has(MARK.listed) ? ['named in provider.order'] : [],
     ...has(MARK.tierAsked) ? ['of the tier that was asked for'] : [],
-    has(MARK.unstable) ? 'failed within the last seconds' : 'stable',
-    ...has(MARK.resting) ? ['its provider asked us to wait, or refused the key'] : [],
+    ...healthReasons(marks, seen?.health.standing?.(endpoint.id, seen.now) ?? null),
+    ...has(MARK.resting) ? [`its provider asked us to wait, or refused the key${untilTime(rests)}`] : [],
     ...has(MARK.lacking) ? ['does not honour tools, structured output or verbosity as the request has them'] : [],
     ...has(MARK.slow) ? ['misses a threshold of the request'] : [],
     ...has(MARK.deprecated) ? ['deprecated'] : [],
   ]
+}
+
+function healthReasons(marks: number, standing: Standing | null): readonly string[] {
+  if (marks & MARK.trial) return ['on trial: it kept failing, and this request may try it']
+  if (marks & (MARK.ejected | MARK.pinned)) {
+    const why = standing?.state === 'waiting' || standing?.state === 'trial'
+      ? 'on trial: it kept failing, and single requests try it'
+      : `ejected${untilTime(standing?.until ?? 0)}: it kept failing`
+    return marks & MARK.panic ? [why, 'most endpoints are out: the least bad of them goes first'] : [why]
+  }
+  const stable = marks & MARK.unstable ? 'failed within the last seconds' : 'stable'
+  if (!(marks & MARK.ramping)) return [stable]
+  const share = standing === null ? '' : `, now ${Math.round(standing.share * 100)} % of its share`
+  return [stable, `ramping up after an ejection${untilTime(standing?.until ?? 0)}${share}${marks & MARK.held ? '; it stands back for this request' : ''}`]
+}
+
+function untilTime(at: number): string {
+  return at > 0 ? ` until ${new Date(Math.ceil(at)).toISOString()}` : ''
 }
 
 /** Costs are those of the estimated request, which the order goes by; `worst_cost` is another figure. */

@@ -1,3 +1,4 @@
+import type { Standing } from './circuit.ts'
 import type { Credential, EndpointId, ModelId, Percentiles, Preferences } from '../core/index.ts'
 
 /** What was measured at one endpoint in the last minutes; a group is null when nothing was measured in it. */
@@ -10,7 +11,7 @@ export interface Figures {
   readonly samples: number
 }
 
-/** What a plan asks of health. The last question may be left out: then no key ever rests. */
+/** What a plan asks of health. The last two questions may be left out: then no key ever rests, and no endpoint is ever out. */
 export interface HealthView {
   /** Whether the endpoint had a significant outage within the window. */
   unstable(endpoint: EndpointId, now: number): boolean
@@ -20,6 +21,8 @@ export interface HealthView {
    * the key. Not later than `now` means that it may be used.
    */
   restsUntil?(endpoint: EndpointId, credential: string, now: number): number
+  /** Where an endpoint stands that kept failing; null for all others. */
+  standing?(endpoint: EndpointId, now: number): Standing | null
 }
 
 /** The operator's part of the rules. */
@@ -37,6 +40,8 @@ export interface RoutingPolicy {
   readonly expectedOutputTokens: number
   /** Output tokens that the worst cost counts where neither the caller nor the endpoint knows a limit. */
   readonly unboundedOutputTokens: number
+  /** How many times the cost of the cheapest a request may cost that is sent to an endpoint as a trial. */
+  readonly trialCostFactor: number
 }
 
 export const DEFAULT_POLICY: RoutingPolicy = Object.freeze({
@@ -46,6 +51,7 @@ export const DEFAULT_POLICY: RoutingPolicy = Object.freeze({
   maxOutput: 'clamp',
   expectedOutputTokens: 500,
   unboundedOutputTokens: 128_000,
+  trialCostFactor: 3,
 })
 
 /** Everything that a plan depends on beside the need and the offers; the same in gives the same plan. */

@@ -1,5 +1,7 @@
 import { FAULTS } from '../core/index.ts'
 import type { EndpointId, FaultKind, Percentiles } from '../core/index.ts'
+import { credited, retryCost, spent, type Budget, type BudgetRules } from './budget.ts'
+import { afterWin, ejected, mayTry, standingOf, withoutTrial, type Circuit, type CircuitRules } from './circuit.ts'
 import type { Figures, HealthView } from './given.ts'
 import { Recent } from './recent.ts'
 
@@ -16,11 +18,22 @@ export interface Observation {
   readonly latencyMs?: number | null
   /** Output tokens per second over the whole attempt. */
   readonly throughput?: number | null
+  /** Whose retry budget an answer adds to. */
+  readonly provider?: string
+  /** The number that `begin` gave it; 0 where it was no trial. */
+  readonly trial?: number
+  /**
+   * Milliseconds that the caller lost by a failure before an answer began, after which another endpoint could be
+   * asked; null where an answer had begun.
+   */
+  readonly lostMs?: number | null
+  /** The provider's certificate or TLS handshake was not acceptable: nothing to be tried again soon. */
+  readonly broken?: boolean
   /** Milliseconds since the epoch, when the attempt ended. */
   readonly at: number
 }
 
-export interface HealthRules {
+export interface HealthRules extends CircuitRules, BudgetRules {
   /** How long a significant outage counts. */
   readonly outageWindowMs: number
   /** Over how long latency and throughput are measured. */
@@ -31,8 +44,6 @@ export interface HealthRules {
   readonly defaultCooldownMs: number
   /** No provider may send a key away for longer. */
   readonly longestCooldownMs: number
-  /** A key that the provider refused is left alone for as long. */
-  readonly benchMs: number
   /** Endpoints and keys remembered; the least recently used are forgotten. */
   readonly remembered: number
 }
@@ -45,6 +56,25 @@ export const HEALTH_RULES: HealthRules = Object.freeze({
   longestCooldownMs: 60_000,
   benchMs: 300_000,
   remembered: 10_000,
+  ejectAfter: 5,
+  ejectShare: 0.5,
+  ejectShareOf: 20,
+  ejectionMs: 10_000,
+  longestEjectionMs: 300_000,
+  ejectionJitter: 0.2,
+  quickFailureMs: 1_000,
+  longestQuickEjectionMs: 10_000,
+  relapseMs: 60_000,
+  trialGapMs: 1_000,
+  trialsToRecover: 3,
+  trialLeaseMs: 120_000,
+  rampMs: 10_000,
+  rampFrom: 0.1,
+  retryTokens: 100,
+  retryTokensPerSecond: 3,
+  retryTokensPerSuccess: 0.2,
+  retryCost: 1,
+  retryCostAfterTimeout: 2,
 })
 
 /** Whose trouble a failed attempt is. Scopes are kept apart: a broken key says nothing about the endpoint. */
@@ -78,40 +108,125 @@ export interface EndpointHealth {
   /** Keys that the provider told to wait here. */
   readonly cooling: readonly { readonly credential: string; readonly until: number }[]
   readonly lastFailureAt: number
+  /** Failures since the last answer. */
+  readonly failedInARow: number
+  /** What an endpoint that kept failing has to go through; null for one that did not, or long ago. */
+  readonly circuit: Circuit | null
 }
 
+const NO_OUTCOMES = Recent.none<{ readonly at: number; readonly ok: boolean }>()
+
 export const UNKNOWN_HEALTH: EndpointHealth = Object.freeze({
-  outcomes: Recent.none<{ readonly at: number; readonly ok: boolean }>(), samples: Recent.none<Sample>(), cooling: [], lastFailureAt: -Infinity,
+  outcomes: NO_OUTCOMES, samples: Recent.none<Sample>(), cooling: [], lastFailureAt: -Infinity, failedInARow: 0, circuit: null,
 })
 
-/** The health of an endpoint after an attempt at it. Pure; the lists stay within `rules.kept`. */
+/**
+ * The health of an endpoint after an attempt at it. Pure but for `random`, which an ejection draws its jitter from; the
+ * lists stay within `rules.kept`.
+ */
 export function afterAttempt(
-  health: EndpointHealth, seen: Observation, rules: HealthRules = HEALTH_RULES,
+  health: EndpointHealth, seen: Observation, rules: HealthRules = HEALTH_RULES, random: () => number = half,
 ): EndpointHealth {
-  if (seen.fault === null) {
-    const sample = { at: seen.at, latencyMs: measure(seen.latencyMs), throughput: measure(seen.throughput) }
-    return {
-      outcomes: health.outcomes.with({ at: seen.at, ok: true }, rules.kept, seen.at - rules.outageWindowMs),
-      samples: sample.latencyMs === null && sample.throughput === null
-        ? health.samples : health.samples.with(sample, rules.kept, seen.at - rules.figuresWindowMs),
-      lastFailureAt: health.lastFailureAt,
-      cooling: health.cooling.length === 0 ? health.cooling : health.cooling.filter((it) => it.credential !== seen.credential),
-    }
-  }
+  if (seen.fault === null) return afterAnswer(health, seen, rules)
   switch (scopeOf(seen.fault)) {
-    case 'endpoint':
-      return {
-        ...health,
-        outcomes: health.outcomes.with({ at: seen.at, ok: false }, rules.kept, seen.at - rules.outageWindowMs),
-        lastFailureAt: Math.max(health.lastFailureAt, seen.at),
-      }
+    case 'endpoint': return afterFailure(health, seen, rules, random)
     case 'key-at-endpoint': {
       const until = seen.at + Math.min(rules.longestCooldownMs, measure(seen.retryAfterMs) ?? rules.defaultCooldownMs)
       const others = health.cooling.filter((it) => it.credential !== seen.credential && it.until > seen.at)
-      return { ...health, cooling: [...others, { credential: seen.credential, until }] }
+      return { ...withoutVerdict(health, seen), cooling: [...others, { credential: seen.credential, until }] }
     }
-    default: return health
+    default: return withoutVerdict(health, seen)
   }
+}
+
+const half = (): number => 0.5
+
+function afterAnswer(before: EndpointHealth, seen: Observation, rules: HealthRules): EndpointHealth {
+  const health = before.circuit === null ? before : afterTrialAnswered(before, seen.trial ?? 0, seen.at, rules)
+  const sample = { at: seen.at, latencyMs: measure(seen.latencyMs), throughput: measure(seen.throughput) }
+  return {
+    outcomes: health.outcomes.with({ at: seen.at, ok: true }, rules.kept, seen.at - rules.outageWindowMs),
+    samples: sample.latencyMs === null && sample.throughput === null
+      ? health.samples : health.samples.with(sample, rules.kept, seen.at - rules.figuresWindowMs),
+    lastFailureAt: health.lastFailureAt,
+    cooling: health.cooling.length === 0 ? health.cooling : health.cooling.filter((it) => it.credential !== seen.credential),
+    failedInARow: 0,
+    circuit: health.circuit === null ? null : afterLongEnough(health.circuit, seen.at, rules),
+  }
+}
+
+/** A recovery that has lasted is no part of the endpoint's story any more. */
+function afterLongEnough(circuit: Circuit, at: number, rules: HealthRules): Circuit | null {
+  return circuit.recoveredAt !== null && at - circuit.recoveredAt >= rules.relapseMs ? null : circuit
+}
+
+function afterFailure(health: EndpointHealth, seen: Observation, rules: HealthRules, random: () => number): EndpointHealth {
+  const { circuit } = health
+  const outcomes = health.outcomes.with({ at: seen.at, ok: false }, rules.kept, seen.at - rules.outageWindowMs)
+  const lastFailureAt = Math.max(health.lastFailureAt, seen.at)
+  const failure = {
+    at: seen.at, broken: seen.broken === true, trial: seen.trial ?? 0,
+    quick: typeof seen.lostMs === 'number' && seen.lostMs <= rules.quickFailureMs,
+  }
+  if (circuit !== null && circuit.recoveredAt === null) {
+    // What was under way when it was ejected, or had nowhere else to go while its wait lasts, says nothing new.
+    const verdict = failure.trial > 0 && seen.at >= circuit.until
+    const freed = withoutTrial(circuit, failure.trial)
+    return {
+      ...health, outcomes, lastFailureAt,
+      circuit: verdict || failure.broken
+        ? ejected(circuit, failure, failedShare(outcomes, seen.at, rules).share, rules, random)
+        : failure.trial > 0 && circuit.wins > 0 ? { ...freed, wins: 0 } : freed,
+    }
+  }
+  // A request that hung since before the recovery is no news either.
+  if (circuit !== null && seen.at - (seen.lostMs ?? 0) < (circuit.recoveredAt ?? 0)) return health
+  const failedInARow = health.failedInARow + 1
+  const { share, count } = failedShare(outcomes, seen.at, rules)
+  const enough = failure.broken || failedInARow >= rules.ejectAfter || (count >= rules.ejectShareOf && share >= rules.ejectShare)
+  return {
+    ...health, outcomes, lastFailureAt,
+    failedInARow: enough ? 0 : failedInARow,
+    circuit: enough ? ejected(circuit, failure, share, rules, random) : circuit && afterLongEnough(circuit, seen.at, rules),
+  }
+}
+
+function withoutVerdict(health: EndpointHealth, { trial = 0 }: Observation): EndpointHealth {
+  if (health.circuit === null) return health
+  const circuit = withoutTrial(health.circuit, trial)
+  return circuit === health.circuit ? health : { ...health, circuit }
+}
+
+/** What failed of the outcomes within the window. */
+function failedShare(outcomes: EndpointHealth['outcomes'], now: number, rules: HealthRules): { readonly share: number; readonly count: number } {
+  const since = now - rules.outageWindowMs
+  let failed = 0
+  let count = 0
+  for (let i = outcomes.length - 1; i >= 0; i--) {
+    const { at, ok } = outcomes.at(i)
+    if (at <= since) break
+    count++
+    if (!ok) failed++
+  }
+  return { share: count === 0 ? 0 : failed / count, count }
+}
+
+/** The health with a trial under way, or null when none may begin now. */
+export function withTrial(health: EndpointHealth, trial: number, now: number, rules: HealthRules = HEALTH_RULES): EndpointHealth | null {
+  const { circuit } = health
+  return circuit !== null && mayTry(circuit, now, rules) ? { ...health, circuit: { ...circuit, trial, trialAt: now } } : null
+}
+
+/**
+ * The health after a trial has begun to answer. That is its verdict: a stream may go on for minutes. With the last one
+ * that is needed the endpoint is in again, and what happened before is forgotten.
+ */
+export function afterTrialAnswered(health: EndpointHealth, trial: number, now: number, rules: HealthRules = HEALTH_RULES): EndpointHealth {
+  if (health.circuit === null) return health
+  const circuit = afterWin(health.circuit, trial, now, rules)
+  if (circuit === health.circuit) return health
+  if (circuit.recoveredAt === null) return { ...health, circuit }
+  return { ...health, circuit, outcomes: NO_OUTCOMES, lastFailureAt: -Infinity, failedInARow: 0 }
 }
 
 /**
@@ -146,9 +261,19 @@ export function figuresOf(health: EndpointHealth, now: number, rules: HealthRule
   return { latency: percentiles(latency), throughput: percentiles(throughput), samples: recent.length }
 }
 
-export interface Health extends HealthView {
+export interface Health extends Required<HealthView> {
   observe(seen: Observation): void
-  restsUntil(endpoint: EndpointId, credential: string, now: number): number
+  /** To be called when an attempt begins: the number of a trial where it is one, else 0. */
+  begin(endpoint: EndpointId, now: number): number
+  /**
+   * To be called before an attempt after another of the same call, which failed with `after`: what it takes from the
+   * provider's retry budget; null when there is not enough.
+   */
+  retry(provider: string, after: FaultKind, now: number): number | null
+  /** To be called when an attempt begins to answer that was a trial, or a retry, which gets back what it cost. */
+  answers(attempt: { readonly endpoint: EndpointId; readonly provider: string; readonly trial: number; readonly cost: number }, now: number): void
+  /** Takes other rules into force; what is remembered stays. */
+  adopt(rules: Partial<HealthRules>): void
 }
 
 /** Figures worked out from a state of an endpoint, and until when no sample of it leaves the window. */
@@ -158,13 +283,20 @@ interface Measured {
   readonly figures: Figures | null
 }
 
-/** Remembers what attempts showed, in bounded memory; every judgement is one of the pure functions above. */
-export function createHealth(given: Partial<HealthRules> = {}): Health {
-  const rules: HealthRules = { ...HEALTH_RULES, ...given }
+/**
+ * Remembers what attempts showed, in bounded memory; every judgement is one of the pure functions above. `random` is
+ * uniform in [0, 1).
+ */
+export function createHealth(given: Partial<HealthRules> = {}, random: () => number = half): Health {
+  let rules: HealthRules = { ...HEALTH_RULES, ...given }
   const endpoints = new Map<EndpointId, EndpointHealth>()
   const benched = new Map<string, number>()
   // Sorting a hundred measurements for each endpoint of each plan would cost more than the plan.
   const measured = new Map<EndpointId, Measured>()
+  // Endpoints with a circuit, seldom any: a plan of endpoints that are well asks no further.
+  const circuits = new Set<EndpointId>()
+  const budgets = new Map<string, Budget>()
+  let trials = 0
 
   const remember = <K, V>(map: Map<K, V>, key: K, value: V): K | undefined => {
     map.delete(key)
@@ -175,14 +307,26 @@ export function createHealth(given: Partial<HealthRules> = {}): Health {
     return oldest
   }
 
+  const put = (endpoint: EndpointId, after: EndpointHealth): void => {
+    if (after.circuit !== null) circuits.add(endpoint)
+    else if (circuits.size > 0) circuits.delete(endpoint)
+    const forgotten = remember(endpoints, endpoint, after)
+    if (forgotten === undefined) return
+    measured.delete(forgotten)
+    circuits.delete(forgotten)
+  }
+  const credit = (provider: string, tokens: number, now: number): void => {
+    const budget = credited(budgets.get(provider), tokens, now, rules)
+    if (budget === undefined) budgets.delete(provider)
+    else budgets.set(provider, budget)
+  }
+
   return {
     observe(seen) {
       const before = endpoints.get(seen.endpoint) ?? UNKNOWN_HEALTH
-      const after = afterAttempt(before, seen, rules)
-      if (after !== before) {
-        const forgotten = remember(endpoints, seen.endpoint, after)
-        if (forgotten !== undefined) measured.delete(forgotten)
-      }
+      const after = afterAttempt(before, seen, rules, random)
+      if (after !== before) put(seen.endpoint, after)
+      if (budgets.size > 0 && seen.fault === null && seen.provider !== undefined) credit(seen.provider, rules.retryTokensPerSuccess, seen.at)
       if (seen.fault === null) benched.delete(seen.credential)
       else if (scopeOf(seen.fault) === 'key') remember(benched, seen.credential, seen.at + rules.benchMs)
     },
@@ -206,6 +350,34 @@ export function createHealth(given: Partial<HealthRules> = {}): Health {
       const cooling = endpoints.get(endpoint)?.cooling
       if (cooling !== undefined) for (const it of cooling) if (it.credential === credential && it.until > until) until = it.until
       return until > now ? until : 0
+    },
+    standing(endpoint, now) {
+      if (circuits.size === 0 || !circuits.has(endpoint)) return null
+      return standingOf(endpoints.get(endpoint)!.circuit!, now, rules)
+    },
+    begin(endpoint, now) {
+      if (circuits.size === 0 || !circuits.has(endpoint)) return 0
+      const trying = withTrial(endpoints.get(endpoint)!, trials + 1, now, rules)
+      if (trying === null) return 0
+      put(endpoint, trying)
+      return ++trials
+    },
+    retry(provider, after, now) {
+      const cost = retryCost(after, rules)
+      const left = spent(budgets.get(provider), cost, now, rules)
+      if (left === null) return null
+      remember(budgets, provider, left)
+      return cost
+    },
+    answers({ endpoint, provider, trial, cost }, now) {
+      if (cost > 0) credit(provider, cost, now)
+      const before = trial > 0 ? endpoints.get(endpoint) : undefined
+      if (before === undefined) return
+      const after = afterTrialAnswered(before, trial, now, rules)
+      if (after !== before) put(endpoint, after)
+    },
+    adopt(next) {
+      rules = { ...HEALTH_RULES, ...next }
     },
   }
 }

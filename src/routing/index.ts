@@ -1,8 +1,9 @@
 /** Which endpoints may answer a request, in what order and why: pure, with a bounded memory of health beside it. */
 export { plan, type Placed, type RoutePlan } from './plan.ts'
-export { explain, type PlanExplanation } from './explain.ts'
+export { explain, type PlanExplanation, type SeenHealth } from './explain.ts'
 export { planFault } from './failure.ts'
 export { DEFAULT_POLICY, type Figures, type Given, type HealthView, type RoutingPolicy } from './given.ts'
+export type { Standing } from './circuit.ts'
 export {
   afterAttempt, createHealth, figuresOf, hadOutage, HEALTH_RULES, scopeOf, UNKNOWN_HEALTH,
   type EndpointHealth, type Health, type HealthRules, type Observation, type Scope,

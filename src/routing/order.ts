@@ -1,6 +1,7 @@
 import type { Credential, Endpoint, Need, Percentiles, SortKey } from '../core/index.ts'
+import type { Standing } from './circuit.ts'
 import { estimatedCost } from './cost.ts'
-import type { Figures, Given } from './given.ts'
+import type { Figures, Given, RoutingPolicy } from './given.ts'
 import { meansEndpoint } from './match.ts'
 import { lacks } from './parameters.ts'
 import { sortOf, type Wishes } from './wishes.ts'
@@ -15,6 +16,18 @@ export const MARK = {
   resting: 16,
   lacking: 32,
   slow: 64,
+  /** It kept failing and is out: last, the least bad first. */
+  ejected: 128,
+  /** It is out, and this request may try it. */
+  trial: 256,
+  /** It was out, and takes a part of its share. */
+  ramping: 512,
+  /** It was out, and stands back for this request. */
+  held: 1024,
+  /** More than half of the endpoints that could take the request are out. */
+  panic: 2048,
+  /** It is out, and keeps the place that the caller's `order` gives it. */
+  pinned: 4096,
 } as const
 
 /** An endpoint that may answer, with what decides its place: lower ranks first, then lower keys, then lower costs. */
@@ -24,8 +37,9 @@ export interface Entry {
   readonly keys: readonly Credential[]
   /** Keys that rest while others of this endpoint do not. */
   readonly resting: readonly Credential[]
+  /** The estimate; raised for the draw while its endpoint ramps up. */
   readonly cost: number
-  readonly marks: number
+  marks: number
   readonly rank: number
   readonly key: number
   /** The share of first draws; null where the order is fixed. */
@@ -72,11 +86,12 @@ export interface Scale {
 
 /**
  * Places one endpoint. From the strongest reason to the weakest: it honours tools, structured output and verbosity
- * where the request has them; its keys may be used now; no outage in the last 30 s; it meets the caller's thresholds;
- * the caller's `order`; the tier that was asked for; not deprecated; then the sort or the draw.
+ * where the request has them; it is not ejected; its keys may be used now; no outage in the last 30 s; it meets the
+ * caller's thresholds; the caller's `order`; the tier that was asked for; not deprecated; then the sort or the draw.
+ * Those that are ejected go by how bad they are and by nothing else.
  *
- * What the caller lists in `order` keeps its place through outages and deprecation: a pin that moves is no pin. Only
- * a provider that told us to wait, or refused our key, is passed over.
+ * What the caller lists in `order` keeps its place through outages, ejection and deprecation: a pin that moves is no
+ * pin. Only a provider that told us to wait, or refused our key, is passed over.
  */
 export function entryOf(endpoint: Endpoint, mode: Mode, scale: Scale): Entry {
   const { given, wishes } = scale
@@ -84,13 +99,18 @@ export function entryOf(endpoint: Endpoint, mode: Mode, scale: Scale): Entry {
   const all = credentialsOf(endpoint, given)
   const asleep = restingKeys(endpoint, all, given)
   const allRest = asleep.length === all.length
-  const cost = estimatedCost(endpoint.price!, scale.need, scale.expectedOutput)
+  const standing = health.standing === undefined ? null : health.standing(endpoint.id, now)
+  const estimate = estimatedCost(endpoint.price!, scale.need, scale.expectedOutput)
 
   let lacking = 0
   for (const parameter of scale.preferred) if (lacks(endpoint, parameter)) lacking++
   const place = wishes.order === null ? 0 : placeIn(wishes.order, endpoint, wishes)
   const listed = wishes.order !== null && place < wishes.order.length
-  const unstable = !listed && health.unstable(endpoint.id, now)
+  const well = standing === null ? 0 : marksOf(standing, mode, estimate, listed, scale)
+  const out = (well & MARK.ejected) !== 0
+  const unstable = !listed && (well & MARK.trial) === 0 && health.unstable(endpoint.id, now)
+  // With 1 / cost², a share of the usual weight is this cost.
+  const cost = standing !== null && (well & MARK.ramping) && mode.sort === null ? estimate / Math.sqrt(standing.share) : estimate
   const figures = wishes.thresholds || mode.sort === 'throughput' || mode.sort === 'latency'
     ? health.figures(endpoint.id, now) : null
   const slow = wishes.thresholds && missesThresholds(figures, wishes)
@@ -98,28 +118,68 @@ export function entryOf(endpoint: Endpoint, mode: Mode, scale: Scale): Entry {
   const behind = endpoint.deprecated && !listed
 
   let rank = lacking
+  rank = rank * 2 + (out ? 1 : 0)
   rank = rank * 2 + (allRest ? 1 : 0)
-  rank = rank * 2 + (unstable ? 1 : 0)
-  rank = rank * 2 + (slow ? 1 : 0)
-  rank = rank * ((wishes.order?.length ?? 0) + 1) + place
-  rank = rank * 2 + (tierFirst ? 0 : 1)
-  rank = rank * 2 + (behind ? 1 : 0)
+  rank = rank * 2 + (!out && (unstable || well & MARK.held) ? 1 : 0)
+  rank = rank * 2 + (!out && slow ? 1 : 0)
+  rank = rank * ((wishes.order?.length ?? 0) + 1) + (out ? 0 : place)
+  rank = rank * 2 + (out || tierFirst ? 0 : 1)
+  rank = rank * 2 + (!out && behind ? 1 : 0)
   return {
     endpoint, cost, rank,
     keys: asleep.length === 0 || allRest ? all : all.filter((key) => !asleep.includes(key)),
     resting: allRest ? NO_KEYS : asleep,
-    key: keyOf(mode, cost, figures, given),
+    key: out ? standing!.badness : keyOf(mode, cost, figures, given),
     marks: (listed ? MARK.listed : 0) | (tierFirst ? MARK.tierAsked : 0) | (endpoint.deprecated ? MARK.deprecated : 0)
       | (unstable ? MARK.unstable : 0) | (allRest ? MARK.resting : 0) | (lacking > 0 ? MARK.lacking : 0)
-      | (slow ? MARK.slow : 0),
+      | (slow ? MARK.slow : 0) | well,
     weight: null,
   }
 }
 
+/**
+ * What an endpoint that kept failing is to this request. A trial needs a request that can go on elsewhere. While it
+ * ramps up, the draw gives it a part of its weight; where nothing is drawn, or a price of nothing beats every weight,
+ * it stands back for the other part of the requests.
+ */
+function marksOf(standing: Standing, mode: Mode, cost: number, listed: boolean, { wishes, given }: Scale): number {
+  switch (standing.state) {
+    case 'trial': return wishes.single ? MARK.ejected : MARK.trial
+    case 'ramping': {
+      if (listed) return 0
+      if (mode.sort === null && cost > 0) return MARK.ramping
+      return given.random() < standing.share ? MARK.ramping : MARK.ramping | MARK.held
+    }
+    default: return listed ? MARK.pinned : MARK.ejected
+  }
+}
+
 /** Puts entries in order, in place, and gives the drawn ones their share of first draws. */
-export function arrange(entries: Entry[], mode: Mode): void {
+export function arrange(entries: Entry[], mode: Mode, policy: RoutingPolicy): void {
   entries.sort((a, b) => a.rank - b.rank || a.key - b.key || a.cost - b.cost)
-  if (mode.sort === null) weigh(entries)
+  let out = 0
+  for (const { marks } of entries) if (marks & (MARK.ejected | MARK.pinned | MARK.trial)) out++
+  if (out * 2 > entries.length) for (const entry of entries) if (entry.marks & MARK.ejected) entry.marks |= MARK.panic
+  if (mode.sort !== null) return
+  const first = out === 0 ? null : certainFirst(entries, policy)
+  if (first === null) weigh(entries)
+  else for (const entry of entries) entry.weight = entry === first ? 1 : 0
+}
+
+/**
+ * The one that goes first without a draw: the first that may be tried, put before its equals (what it costs may be
+ * some times what the cheapest costs, and never something where that is free); or the least bad when all are out.
+ */
+function certainFirst(entries: Entry[], { trialCostFactor }: RoutingPolicy): Entry | null {
+  const best = entries[0]!
+  if (best.marks & MARK.ejected) return best
+  let least = Infinity
+  for (const entry of entries) if (entry.rank === best.rank && entry.cost < least) least = entry.cost
+  const at = entries.findIndex((it) => it.rank === best.rank && (it.marks & MARK.trial) !== 0 && it.cost <= least * trialCostFactor)
+  if (at < 0) return null
+  const [trial] = entries.splice(at, 1)
+  entries.unshift(trial!)
+  return trial!
 }
 
 /**

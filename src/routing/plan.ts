@@ -30,7 +30,7 @@ interface Group {
  *
  * Models come in the order of the list; `sort.partition: none` mixes them, and an endpoint that misses the caller's
  * thresholds goes behind every model's endpoints that meet them. Health only orders, it never rejects: when all
- * endpoints are failing, the least bad one is tried.
+ * endpoints are ejected, the least bad one is tried.
  */
 export function plan(need: Need, offers: readonly Offer[], given: Given): RoutePlan {
   const wishes = readWishes(given)
@@ -52,7 +52,7 @@ export function plan(need: Need, offers: readonly Offer[], given: Given): RouteP
       else rejected.push(rejection(endpoint, why, detailOf(why, endpoint, of)))
     }
   }
-  for (const group of groups) arrange(group.entries, group.mode)
+  for (const group of groups) arrange(group.entries, group.mode, given.policy)
   const order = wishes.thresholds ? thresholdsFirst(groups) : groups.map((group) => group.entries)
   const once = offers.length > 1 ? withoutRepeats(order, rejected) : { order, rejected }
   const kept = wishes.single ? firstOfEachModel(once.order, once.rejected) : once.order
@@ -79,7 +79,7 @@ function thresholdsFirst(groups: readonly Group[]): readonly (readonly Entry[])[
   const back: Entry[][] = []
   for (const { entries } of groups) {
     const able = entries.some((entry) => !(entry.marks & MARK.lacking))
-    const unfit = MARK.slow | MARK.unstable | MARK.resting | (able ? MARK.lacking : 0)
+    const unfit = MARK.slow | MARK.unstable | MARK.held | MARK.ejected | MARK.resting | (able ? MARK.lacking : 0)
     front.push(entries.filter((entry) => !(entry.marks & unfit)))
     back.push(entries.filter((entry) => entry.marks & unfit))
   }

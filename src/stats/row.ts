@@ -147,7 +147,7 @@ function attemptsText(g: Generation): string {
   const repeats = g.attempts.length === 1 && only?.outcome === 'answered' && only.endpoint === g.endpoint
     && only.providerName === g.providerName && only.upstreamId === g.upstreamId
   if (!repeats) return JSON.stringify(g.attempts)
-  return JSON.stringify([only.credential, only.startedAt, tenths(only.headersMs), tenths(only.durationMs), only.status] satisfies Only)
+  return JSON.stringify([only.credential, only.startedAt, only.headersMs, only.durationMs, only.status] satisfies Only)
 }
 
 function attemptsOf(row: GenerationRow): readonly Attempt[] {
@@ -158,10 +158,6 @@ function attemptsOf(row: GenerationRow): readonly Attempt[] {
     endpoint: row.endpoint!, provider: row.provider!, providerName: row.provider_name!, model: row.model!, credential, startedAt,
     headersMs, durationMs, status, upstreamId: row.upstream_id, outcome: 'answered', fault: null, message: null,
   }]
-}
-
-function tenths<T extends number | null>(ms: T): T {
-  return (ms === null ? ms : Math.round(ms * 10) / 10) as T
 }
 
 function flag(yes: boolean): Flag {
