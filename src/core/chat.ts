@@ -65,6 +65,8 @@ export type ReasoningPart = Marks & {
   readonly text: string
   /** The text is a summary of the reasoning, not the reasoning itself. */
   readonly summary?: boolean
+  /** Whose reasoning it is, in the words of a seal's `format`: a reply says it of reasoning that nobody sealed, too. */
+  readonly format?: string
 }
 export type ToolCallPart = Marks & {
   readonly type: 'tool-call'

@@ -61,7 +61,7 @@ export interface Fault {
   readonly retryAfterMs?: number
   /** Further keys of `error.metadata`, in OpenRouter's names. */
   readonly metadata?: Readonly<Record<string, unknown>>
-  /** `error.availability` (openrouter-api §3.4), when the catalogue or the plan is the reason. */
+  /** OpenRouter's `error.availability`, when the catalogue or the plan is the reason. */
   readonly availability?: Readonly<Record<string, unknown>>
 }
 

@@ -41,7 +41,7 @@ export interface Inbound {
    * Faults name the deepest path: `messages[0].content[1].image_url.url`.
    */
   decode(body: unknown, bytes?: Uint8Array): { readonly asked: Asked } | { readonly fault: Fault }
-  /** A whole reply as a JSON body. A fault after partial output is a 200 whose choice says so (§3.3). */
+  /** A whole reply as a JSON body. A fault after partial output is a 200 whose choice says so, as OpenRouter answers it. */
   reply(reply: ChatReply, meta: ReplyMeta, metadata?: JsonObject): Rendered
   encoder(meta: ReplyMeta): Encoder
   /** A failure before anything was sent. */

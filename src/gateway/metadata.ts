@@ -1,7 +1,7 @@
 import { FAULTS, type Attempt, type Candidate, type JsonObject, type Plan, type StageNote } from '../core/index.ts'
 import type { Call } from './call.ts'
 
-/** `openrouter_metadata` (openrouter-api §3.6): how the answer came about. Only stages that changed something are listed. */
+/** OpenRouter's `openrouter_metadata`: how the answer came about. Only stages that changed something are listed. */
 export function metadataOf(
   call: Call, plan: Plan, failed: readonly Attempt[], chosen: Candidate | null, notes: readonly StageNote[],
 ): JsonObject {

@@ -26,7 +26,7 @@ const MAX_COUNTED = 1_000_000
  * ended before it did, prompt and delivered text are counted by us and marked so.
  *
  * Nothing is charged for a reply that failed (its tokens are an estimate: nobody pays by them), nor for one with
- * neither a completion token nor a finish reason (the zero-completion rule, openrouter-api §3.5); what the provider
+ * neither a completion token nor a finish reason (OpenRouter's zero-completion insurance); what the provider
  * bills all the same is absorbed. A caller who leaves pays for the prompt and for what was delivered.
  */
 export class Meter {

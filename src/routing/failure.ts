@@ -11,7 +11,7 @@ const FACTS: ReadonlySet<RejectionReason> = new Set([
   'disabled', 'no_dialect', 'no_address', 'no_model_id', 'no_credential', 'no_price',
 ])
 
-/** `availability.excluded_by`, in the words of openrouter-api §3.4. */
+/** `availability.excluded_by`, in OpenRouter's words. */
 const EXCLUDED_BY: Readonly<Partial<Record<RejectionReason, string>>> = {
   data_policy: 'data_policy:training',
   zdr: 'data_policy:zdr',

@@ -81,7 +81,7 @@ export const HEALTH_RULES: HealthRules = Object.freeze({
 export type Scope = 'endpoint' | 'key' | 'key-at-endpoint' | 'nobody'
 
 /**
- * Who suffers for a kind of fault (openrouter-api §2.5, "health accounting"; reliability §4.3). A 429 cools this key
+ * Who suffers for a kind of fault (OpenRouter tells its providers the same of how uptime is counted). A 429 cools this key
  * at this endpoint; a refused key, or an account without credit, benches the key everywhere; what the provider is to
  * blame for counts against the endpoint. A caller's mistake, a moderated prompt, a caller who leaves and our own
  * faults count for nobody.

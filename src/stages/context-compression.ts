@@ -1,6 +1,6 @@
 import { needOf, rewrite, type ChatRequest, type Message, type Offer, type Part, type Stage } from '../core/index.ts'
 
-/** Endpoints with a context of up to this many tokens compress by default (openrouter-api §2.7). */
+/** Endpoints with a context of up to this many tokens compress by default, as at OpenRouter. */
 const SMALL_CONTEXT = 8192
 /** Kept free for the answer when the caller sets no limit. */
 const DEFAULT_OUTPUT = 1024

@@ -51,7 +51,7 @@ export function readDetails(details: readonly Loose[], callIds: ReadonlySet<stri
 export function detailsOf(part: ReasoningPart, index: number): Loose[] {
   const entries: Loose[] = []
   const { seal } = part
-  const format = seal?.format ?? 'unknown'
+  const format = seal?.format ?? part.format ?? 'unknown'
   const base = { ...(part.id !== undefined && { id: part.id }), format, index }
   if (part.summary) entries.push({ type: 'reasoning.summary', summary: part.text, ...base })
   else if (part.text !== '' || seal?.kind !== 'encrypted') {
