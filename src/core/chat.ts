@@ -65,7 +65,7 @@ export type ReasoningPart = Marks & {
   readonly text: string
   /** The text is a summary of the reasoning, not the reasoning itself. */
   readonly summary?: boolean
-  /** Whose reasoning it is, in the words of a seal's `format`: a reply says it of reasoning that nobody sealed, too. */
+  /** Whose reasoning it is where nobody sealed it, in the words of a seal's `format`. */
   readonly format?: string
 }
 export type ToolCallPart = Marks & {

@@ -156,7 +156,7 @@ function partOf(open: OpenBlock): ReplyPart {
         type: 'reasoning', text: open.text, ...seal,
         ...(block.id !== undefined && { id: block.id }),
         ...(block.summary && { summary: true }),
-        ...(block.format !== undefined && { format: block.format }),
+        ...(block.format !== undefined && !open.seal && { format: block.format }),
       }
     case 'tool-call': return { type: 'tool-call', id: block.id, name: block.name, form: block.form, input: open.text, ...seal }
     case 'native': return { type: 'native', dialect: block.dialect, value: block.value, ...seal }
