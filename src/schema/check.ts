@@ -32,9 +32,29 @@ export function checker(schema: z.ZodType | Record<string, unknown>): Checker {
     if (validate(value)) return null
     // Stopping at the first error is quick, and hides which branch of a union was meant.
     explain ??= compile(true)
-    explain(value)
+    explain(upTo(value, deepestPath(validate.errors ?? [])))
     return deepest(explain.errors ?? [])
   }
+}
+
+function deepestPath(errors: readonly ErrorObject[]): string {
+  return errors.reduce((deepest, { instancePath }) => instancePath.length > deepest.length ? instancePath : deepest, '')
+}
+
+/**
+ * The value with every list on the way to a path cut behind it. All errors of a list of fifty thousand wrong things
+ * take 70 ms to collect, and the first says as much.
+ */
+function upTo(value: unknown, path: string): unknown {
+  const [, step, ...rest] = path.split('/')
+  if (step === undefined || value === null || typeof value !== 'object') return value
+  const inner = rest.length > 0 ? `/${rest.join('/')}` : ''
+  if (Array.isArray(value)) {
+    const at = Number(step)
+    return [...value.slice(0, at), upTo(value[at], inner)]
+  }
+  const key = step.replaceAll('~1', '/').replaceAll('~0', '~')
+  return { ...value, [key]: upTo((value as Record<string, unknown>)[key], inner) }
 }
 
 const KEYWORDS_OF_CHOICE = new Set(['anyOf', 'oneOf', 'if', 'not'])
