@@ -1,28 +1,14 @@
-import { completeEndpoint, completeModel, type EndpointRow, type ModelRow, type ProviderRow } from './rows.ts'
+import { completeEndpoint, completeModel, newProvider, type EndpointRow, type ModelRow, type ProviderRow } from './rows.ts'
 
 /** The provider that answers in this process, so that a router without any key can be tried. */
 export const DEMO = 'demo'
 
 export const DEMO_PROVIDER: ProviderRow = {
-  slug: DEMO,
-  name: 'Demo (simulation)',
+  ...newProvider(DEMO, { name: 'Demo (simulation)', base_url: 'demo:', dialect: DEMO }),
   kind: 'local',
-  status: 'active',
-  aliases: [],
-  base_url: 'demo:',
-  protocols: [{ protocol: 'demo', base_url: 'demo:' }],
+  base_url_source: 'builtin',
   auth: { scheme: 'none' },
-  env: [],
   data_policy: { training: false, retains_prompts: false, retention_days: 0, basis: 'answers in this process' },
-  privacy_policy_url: null,
-  terms_of_service_url: null,
-  status_page_url: null,
-  homepage: null,
-  docs_url: null,
-  headquarters: null,
-  datacenters: [],
-  models_dev_id: null,
-  quirks: [],
 }
 
 export const DEMO_MODELS: readonly ModelRow[] = [

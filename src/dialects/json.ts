@@ -35,9 +35,6 @@ export function parseBody(input: Uint8Array | string): Parsed {
   }
 }
 
-/** The one parse of foreign bytes that must be right (doors of other rooms know it by this name). */
-export const parseJson = parseBody
-
 /**
  * Reads what a provider sent, leniently: bad UTF-8 is replaced, duplicate keys are the provider's affair,
  * `__proto__` is dropped. Depth is still bounded. The fault is `invalid-response` and quotes nothing.

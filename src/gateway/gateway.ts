@@ -67,11 +67,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
   const relayParts: RelayParts = {
     ambient, record: parts.record, ended,
-    observe: (candidate, failure, latencyMs, throughput) => observe(candidate, failure, latencyMs, throughput, 0, null),
-  }
-  const relayPartsOf = (trial: number): RelayParts => trial === 0 ? relayParts : {
-    ...relayParts,
-    observe: (candidate, failure, latencyMs, throughput) => observe(candidate, failure, latencyMs, throughput, trial, null),
+    observe: ({ candidate, trial }, failure, latencyMs, throughput) => observe(candidate, failure, latencyMs, throughput, trial, null),
   }
   const attemptParts: AttemptParts = {
     net: parts.net, download: parts.download, dialects: parts.dialects, locals: parts.locals, providers: parts.providers, timeouts: parts.timeouts, ambient,
@@ -133,7 +129,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         id: call.id, created: Math.floor(call.createdAt / 1000), model: endpoint.model, provider: providerOf(committed),
         ...(endpoint.tier !== 'default' && { tier: endpoint.tier }),
       },
-      events: new Relay(relayPartsOf(committed.attempt.trial), { call, need, tried, committed, transforms: prepared.transforms },
+      events: new Relay(relayParts, { call, need, tried, committed, transforms: prepared.transforms },
         new Meter(request, endpoint.price!, parts.tokens)),
       metadata: () => metadataOf(call, plan, tried.failed, candidate, notes),
     }

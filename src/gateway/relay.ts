@@ -1,5 +1,5 @@
-import { fault, type Ambient, type Candidate, type ChatEvent, type Fault, type Generation, type Need } from '../core/index.ts'
-import type { Committed, Tried } from './attempts.ts'
+import { fault, type Ambient, type ChatEvent, type Fault, type Generation, type Need } from '../core/index.ts'
+import type { Committed, RunningAttempt, Tried } from './attempts.ts'
 import type { Call } from './call.ts'
 import type { Ending, Meter, Metered } from './meter.ts'
 import { recordOf } from './record.ts'
@@ -10,7 +10,7 @@ export type Transform = (batch: Batch) => Batch
 export interface RelayParts {
   readonly ambient: Ambient
   readonly record: (generation: Generation) => void
-  readonly observe: (candidate: Candidate, failure: Fault | null, latencyMs: number | null, throughput: number | null) => void
+  readonly observe: (attempt: RunningAttempt, failure: Fault | null, latencyMs: number | null, throughput: number | null) => void
   /** The call is over. */
   readonly ended: () => void
 }
@@ -151,7 +151,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
       const now = ambient.monotonic()
       const streamedMs = now - this.#firstBlockAt
       const tokens = metered.usage.output.total
-      observe(committed.attempt.candidate, failure, this.#firstBlockAt - call.startedAt,
+      observe(committed.attempt, failure, this.#firstBlockAt - call.startedAt,
         streamedMs > LEAST_STREAM_MS && tokens > 0 ? tokens / streamedMs * 1000 : null)
       record(recordOf(call, need, tried, { committed, attempt, meter: this.#meter, metered, failure, firstBlockAt: this.#firstBlockAt }, now))
       return metered

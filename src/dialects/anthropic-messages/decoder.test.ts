@@ -3,23 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { malformed, type ChatEvent } from '../../core/index.ts'
 import { aTarget } from '../laws/endpoint.ts'
-import { joined, short } from '../laws/notation.ts'
+import { assertEvents } from '../laws/fixtures.ts'
+import { joined } from '../laws/notation.ts'
 import { outbound } from './outbound.ts'
 
 const STREAMS = new URL('fixtures/streams/', import.meta.url)
 const WHOLES = new URL('fixtures/wholes/', import.meta.url)
 const FAULTS = new URL('fixtures/faults/', import.meta.url)
 const TARGET = aTarget({ dialect: 'anthropic-messages' }, { stream: true })
-
-/** A fault may be named by its kind alone. */
-function assertEvents(actual: readonly ChatEvent[], expected: readonly unknown[]): void {
-  assert.equal(malformed(actual), null)
-  const shown = actual.map((event, at) => {
-    const it = short(event) as { fault?: string[] }
-    return it.fault && (expected[at] as typeof it | undefined)?.fault?.length === 1 ? { fault: it.fault.slice(0, 1) } : it
-  })
-  assert.deepEqual(shown, expected)
-}
 
 function readAll(pieces: readonly Uint8Array[]): ChatEvent[] {
   const decoder = outbound.decoder(TARGET)

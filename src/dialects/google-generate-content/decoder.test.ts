@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { malformed, usage, type ChatEvent } from '../../core/index.ts'
 import type { Target } from '../dialect.ts'
 import { aTarget } from '../laws/endpoint.ts'
-import { joined, short } from '../laws/notation.ts'
+import { assertEvents } from '../laws/fixtures.ts'
+import { joined } from '../laws/notation.ts'
 import { createDecoder, decodeReply } from './decoder.ts'
 import { createPartialArgs, stepsOf } from './partial-args.ts'
 import { readUsage } from './usage-in.ts'
@@ -14,22 +15,6 @@ const WHOLES = new URL('fixtures/wholes/', import.meta.url)
 const FILES = readdirSync(STREAMS).filter((name) => name.endsWith('.sse'))
 
 const targetOf = (model: string): Target => aTarget({ upstreamModel: model, providerName: 'Google' }, { stream: true })
-
-/** Ids that the upstream left out are made up: fixtures write `*` for them. A fault may be named by its kind alone. */
-function assertEvents(actual: readonly ChatEvent[], expected: readonly unknown[]): void {
-  assert.equal(malformed(actual), null)
-  const shown = actual.map((event, at) => {
-    const it = short(event) as { open?: [number, number, { id?: string }]; fault?: string[] }
-    const wanted = expected[at] as typeof it | undefined
-    if (it.open && wanted?.open?.[2].id === '*') {
-      assert.match(it.open[2].id ?? '', /^call_[0-9a-f]{24}$/)
-      it.open[2] = { ...it.open[2], id: '*' }
-    }
-    if (it.fault && wanted?.fault?.length === 1) it.fault.length = 1
-    return it
-  })
-  assert.deepEqual(shown, expected)
-}
 
 function readStream(bytes: Uint8Array, target: Target, cuts: readonly number[] = []): ChatEvent[] {
   const decoder = createDecoder(target)
