@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The first file that runs, on whatever Node the machine has (18 or newer), before any package is there. It sees to it
 // that the packages and a current Node are in node_modules and then gives its place to the program:
-//   serve → src/main.ts      test → test/run.ts      anything else → src/cli.ts
+//   serve → src/main.ts   test → test/run.ts   rehearse → bench/rehearse/run.ts   anything else → src/cli.ts
 // The npm scripts say `exec node bin/boot.mjs`: without it Debian's sh stays between npm and the server, dies of the
 // SIGTERM that was meant for the server, and leaves it running on its port with nobody to stop it.
 import { spawn } from 'node:child_process'

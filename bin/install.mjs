@@ -39,6 +39,7 @@ export function carriedNode(root, platform = process.platform, arch = process.ar
 export function entryFor(words) {
   const [command, ...rest] = words
   if (command === 'serve') return { file: 'src/main.ts', level: 'production', args: rest }
+  if (command === 'rehearse') return { file: 'bench/rehearse/run.ts', level: 'production', args: rest }
   if (command === 'test') return { file: 'test/run.ts', level: 'everything', args: rest }
   return { file: 'src/cli.ts', level: 'production', args: command === undefined ? [] : [command, ...rest] }
 }

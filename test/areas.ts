@@ -8,7 +8,7 @@ export const AREAS = {
   types: /^test\/types\.test\.ts$/,
   lint: /^test\/lint\.test\.ts$/,
   architecture: /^test\/architecture\.test\.ts$/,
-  commands: /^test\/(boot|run)\.test\.ts$/,
+  commands: /^test\/(boot|run|rehearsal)\.test\.ts$/,
   laws: /^src\/.*laws\.test\.ts$/,
   unit: /^src\/.*\.test\.ts$/,
   stories: /^test\/stories\/.*\.test\.ts$/,

@@ -57,6 +57,7 @@ function project(t: TestContext) {
 test('each command starts its program, with its own arguments and no more packages than it needs', () => {
   assert.deepEqual(entryFor(['serve', '--x']), { file: 'src/main.ts', level: 'production', args: ['--x'] })
   assert.deepEqual(entryFor(['test', 'lint']), { file: 'test/run.ts', level: 'everything', args: ['lint'] })
+  assert.deepEqual(entryFor(['rehearse', '--quick']), { file: 'bench/rehearse/run.ts', level: 'production', args: ['--quick'] })
   assert.deepEqual(entryFor(['key', 'create']), { file: 'src/cli.ts', level: 'production', args: ['key', 'create'] })
   assert.deepEqual(entryFor([]), { file: 'src/cli.ts', level: 'production', args: [] })
 })
