@@ -5,11 +5,12 @@ import type { Ambient, Generation } from './core/index.ts'
 import { DIALECTS, parseUpstream } from './dialects/index.ts'
 import { createGateway, createTokenCounter, type Gateway, type Timeouts } from './gateway/index.ts'
 import { createHttp, type Http, type Log } from './http/index.ts'
+import { createJobs } from './jobs/index.ts'
 import { createGuardedFetch, createNet, type Net } from './net/index.ts'
 import { createDemo, createProviders, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
 import { createHealth, DEFAULT_POLICY, type RoutingPolicy } from './routing/index.ts'
 import { contextCompression, reasoningExclude } from './stages/index.ts'
-import { createStats, type Stats } from './stats/index.ts'
+import { createFigures, createRollups, createStats, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
 /** The composition root: the only file that knows every room. */
@@ -37,6 +38,9 @@ export interface App extends Omit<CallPath, 'close'> {
 
 /** How often keys that other processes changed are taken up: a CLI's key works, and a revoked one stops, within 2 s. */
 const REFRESH_MS = 1000
+/** How far the figures are behind the traffic, at most. */
+const ROLLUPS_EVERY_MS = 2000
+const PRUNE_EVERY_MS = 3_600_000
 const PROBE_MS = 200
 const PROBE_MAX_BYTES = 1024 * 1024
 const BUILTIN: ReadonlySet<string> = new Set([DEMO])
@@ -53,10 +57,13 @@ export async function createApp(given: {
   const peppers = await openPeppers({ store, home: config.home, ambient })
   const accounts = createAccounts({ store, ambient, peppers, onError })
   const stats = createStats({ store, ambient, onError })
+  const figures = createFigures({ store, ambient })
+  const rollups = createRollups({ store, ambient })
+  const jobs = createJobs({ store, ambient, onError })
   const path = await createCallPath({ config, ambient, record: stats.record, onError })
   const http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
-    dialects: DIALECTS, catalog: path.catalog, accounts, stats, gateway: path.gateway,
+    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway,
     hasCredential: (provider) => path.providers().credentials(provider).length > 0,
   })
 
@@ -67,6 +74,8 @@ export async function createApp(given: {
   await accounts.refresh()
   const refreshing = setInterval(() => void accounts.refresh().catch(onError), REFRESH_MS)
   refreshing.unref()
+  jobs.add({ name: 'rollups', everyMs: ROLLUPS_EVERY_MS, run: () => rollups.catchUp() })
+  jobs.add({ name: 'prune-rollups', everyMs: PRUNE_EVERY_MS, run: () => rollups.prune() })
 
   return {
     ...path, store, accounts, stats, http,
@@ -76,6 +85,7 @@ export async function createApp(given: {
       await http.close()
       await path.gateway.idle()
       await stats.close()
+      await jobs.close()
       accounts.close()
       await path.close()
       await store.close()

@@ -7,7 +7,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { ambient } from './ambient.ts'
 import { ConfigError, readConfig, type Config } from './config/index.ts'
 import { FaultError } from './core/index.ts'
-import { compareWithLive, explainRequest, openAccounts, type AccountsHandle } from './offline.ts'
+import { compareWithLive, explainRequest, openAccounts, rebuildFigures, type AccountsHandle } from './offline.ts'
 
 /** The command line: what an operator does beside a running server. Each command takes --json and then prints one object. */
 
@@ -117,6 +117,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
         json: { changes, written: approved ? file : null, diff: result.diff },
         text: approved ? `Written to ${file}. Move its rows into your configuration to use them.` : 'Nothing was written.',
       }
+    },
+  },
+  'stats rebuild': {
+    usage: 'stats rebuild',
+    summary: 'make all figures again from the records of calls; they come out the same',
+    options: {},
+    arguments: [],
+    async run({ config }) {
+      const shows = process.stderr.isTTY
+      const added = await rebuildFigures({ config, ambient, progress: (count) => shows && process.stderr.write(`\r${count} records added up`) })
+      if (shows) process.stderr.write('\n')
+      return { json: { records: added }, text: `Figures were made again from ${added} records.` }
     },
   },
   'fake': {

@@ -6,6 +6,7 @@ import { FaultError, type Ambient } from './core/index.ts'
 import { DIALECTS, parseBody } from './dialects/index.ts'
 import type { Explanation } from './gateway/index.ts'
 import { createNet } from './net/index.ts'
+import { createRollups } from './stats/index.ts'
 import { openStore } from './store/index.ts'
 
 /** Parts of the app for the command line, without a server and beside a running one. */
@@ -26,6 +27,20 @@ export async function openAccounts(given: { readonly config: Config; readonly am
       accounts.close()
       await store.close()
     },
+  }
+}
+
+/** Makes all figures again from the records; works beside a running server. Returns how many records were added up. */
+export async function rebuildFigures(given: {
+  readonly config: Config
+  readonly ambient: Ambient
+  readonly progress: (added: number) => void
+}): Promise<number> {
+  const store = await openStore({ url: given.config.databaseUrl, home: given.config.home })
+  try {
+    return await createRollups({ store, ambient: given.ambient }).rebuild(given.progress)
+  } finally {
+    await store.close()
   }
 }
 

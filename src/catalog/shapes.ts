@@ -28,6 +28,8 @@ export interface EndpointFigures {
   readonly latency30m: PercentileShape | null
   /** Tokens per second. */
   readonly throughput30m: PercentileShape | null
+  /** How many answers the percentiles rest on. */
+  readonly samples30m: number
 }
 
 export type FiguresOf = (endpoint: string) => EndpointFigures | null
@@ -168,6 +170,7 @@ export function endpointShape(endpoint: Endpoint, entry: ModelEntry, figures: En
     uptime_last_1d: figures?.uptime1d ?? null,
     latency_last_30m: figures?.latency30m ?? null,
     throughput_last_30m: figures?.throughput30m ?? null,
+    requests_last_30m: figures?.samples30m ?? 0,
     unpriced: endpoint.unpriced,
   }
 }

@@ -3,7 +3,7 @@ import type { Catalog } from '../catalog/index.ts'
 import type { Ambient } from '../core/index.ts'
 import type { Dialect } from '../dialects/index.ts'
 import type { Gateway } from '../gateway/index.ts'
-import type { Stats } from '../stats/index.ts'
+import type { Figures, Stats } from '../stats/index.ts'
 import type { HttpLimits } from './limits.ts'
 
 /** The part of a logger that is used here; pino's has it. */
@@ -23,6 +23,7 @@ export interface Services {
   readonly catalog: Pick<Catalog, 'snapshot'>
   readonly accounts: Pick<Accounts, 'authenticate'>
   readonly stats: Pick<Stats, 'find'>
+  readonly figures: Pick<Figures, 'endpoints'>
   readonly gateway: Pick<Gateway, 'generate' | 'explain'>
   /** Whether there is a key to a provider, or none is needed: what `/v1/models` shows as usable. */
   hasCredential(provider: string): boolean

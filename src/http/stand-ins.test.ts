@@ -146,6 +146,7 @@ export function servicesWith(
         return fault('unauthenticated', presented === null ? 'No auth credentials found' : 'User not found')
       },
     },
+    figures: { endpoints: async () => new Map() },
     stats: { find: async (id) => rest.generations?.find((one) => one.id === id) ?? null },
     gateway: {
       generate(call) {

@@ -3,9 +3,16 @@ import {
   type Attempt, type FaultKind, type FinishReason, type Generation, type PriceKey, type PriceSheet, type Rates, type Usage,
 } from '../core/index.ts'
 import type { Selectable } from 'kysely'
+import type { Counted } from './cuts.ts'
 import { readColumn, type Flag, type GenerationTable, type Row } from '../store/index.ts'
 
-type Reader = (generation: Generation, textOf: (sheet: PriceSheet) => string) => Row[number]
+/** Where a record stands among those that this run of the program wrote. */
+export interface Place {
+  readonly node: number
+  readonly seq: number
+}
+
+type Reader = (generation: Generation, textOf: (sheet: PriceSheet) => string, place: Place) => Row[number]
 export type GenerationRow = Selectable<GenerationTable>
 
 /** The columns of a generation, in the order that a row gives their values. */
@@ -59,6 +66,8 @@ const VALUES = {
   session: g => g.session,
   input_media: g => g.inputMedia,
   input_audio: g => g.inputAudio,
+  node: (_, __, place) => place.node,
+  seq: (_, __, place) => place.seq,
 } as const satisfies { readonly [Column in keyof GenerationTable]: Reader }
 
 export const COLUMNS = Object.keys(VALUES)
@@ -68,14 +77,14 @@ const READERS: readonly Reader[] = Object.values(VALUES)
  * Makes the function that turns generations into rows. It remembers the text of each price sheet: sheets come from the
  * catalogue's snapshot, thousands of calls to one. Times within a call are kept as whole milliseconds.
  */
-export function createRowWriter(): (generation: Generation) => Row {
+export function createRowWriter(): (generation: Generation, place: Place) => Row {
   const texts = new WeakMap<PriceSheet, string>()
   const textOf = (sheet: PriceSheet): string => {
     const text = texts.get(sheet) ?? priceText(sheet)
     texts.set(sheet, text)
     return text
   }
-  return generation => READERS.map(read => read(generation, textOf))
+  return (generation, place) => READERS.map(read => read(generation, textOf, place))
 }
 
 /** A generation from its row: what the writer was given, with times within the call rounded. */
@@ -138,6 +147,33 @@ function usageOf(row: GenerationRow): Usage {
   )
 }
 
+/** The columns of a generation that are added up. */
+export const COUNTED_COLUMNS = [
+  'created_at', 'key_id', 'workspace', 'model', 'endpoint', 'provider', 'provider_name', 'upstream_id', 'streamed', 'cancelled', 'simulated', 'fault',
+  'latency_ms', 'duration_ms', 'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
+  'output_tokens', 'reasoning_tokens', 'attempts', 'referer', 'title', 'external_user', 'node', 'seq',
+] as const satisfies readonly (keyof GenerationTable)[]
+/** Money as decimal text: SQLite reads every number of a row as a bigint when one of them is, at twice the price. */
+export type CountedRow = Pick<GenerationRow, typeof COUNTED_COLUMNS[number]> & { readonly cost: string; readonly absorbed: string }
+type AttemptsRow = Pick<GenerationRow, 'attempts' | 'endpoint' | 'provider' | 'provider_name' | 'model' | 'upstream_id'>
+
+/** What is added up of a generation, from those columns of its row and its money. */
+export function countedOf(row: CountedRow): Counted {
+  return {
+    createdAt: row.created_at, keyId: row.key_id, workspace: row.workspace, model: row.model, endpoint: row.endpoint, provider: row.provider,
+    streamed: row.streamed === 1, cancelled: row.cancelled === 1, simulated: row.simulated === 1, fault: row.fault as FaultKind | null,
+    latencyMs: row.latency_ms, durationMs: row.duration_ms,
+    usage: usage(
+      {
+        total: row.input_tokens, cacheRead: row.cache_read_tokens,
+        cacheWrite5m: row.cache_write_5m_tokens, cacheWrite1h: row.cache_write_1h_tokens,
+      },
+      { total: row.output_tokens, reasoning: row.reasoning_tokens },
+    ),
+    cost: BigInt(row.cost), absorbed: BigInt(row.absorbed), attempts: attemptsOf(row), referer: row.referer, title: row.title, user: row.external_user,
+  }
+}
+
 /** What the only attempt of a call that was answered at once knows beyond the call's own row. */
 type Only = readonly [credential: string, startedAt: number, headersMs: number | null, durationMs: number, status: number | null]
 
@@ -150,7 +186,7 @@ function attemptsText(g: Generation): string {
   return JSON.stringify([only.credential, only.startedAt, only.headersMs, only.durationMs, only.status] satisfies Only)
 }
 
-function attemptsOf(row: GenerationRow): readonly Attempt[] {
+function attemptsOf(row: AttemptsRow): readonly Attempt[] {
   const read = readColumn<readonly Attempt[] | Only>(row.attempts)
   if (typeof read[0] !== 'string') return read as readonly Attempt[]
   const [credential, startedAt, headersMs, durationMs, status] = read as Only

@@ -24,10 +24,17 @@ const BATCH = 200
 const FULL = 128
 const WAITING_MAX = 10_000
 const RETRY_MAX_MS = 5000
+const SIGN_EVERY_MS = 3_600_000
 const CLOSE_PATIENCE_MS = 2000
 /** An id is young while the call that it was given to may still be running somewhere. */
 const YOUNG_MS = 35 * 60_000
 const GENERATION_ID = /^gen-(\d{1,12})-/
+
+/** A record on its way into the database, with its place among the records of this run. */
+interface Waiting {
+  readonly generation: Generation
+  readonly seq: number
+}
 
 /** Generations in memory until they are written: each `flushEveryMs` (250), in transactions of at most 200 rows. */
 export function createStats(given: {
@@ -39,7 +46,11 @@ export function createStats(given: {
 }): Stats {
   const { store, ambient, flushEveryMs = 250, onError = () => {} } = given
   /** In order of recording; an entry leaves when it is in the database. */
-  const waiting = new Map<string, Generation>()
+  const waiting = new Map<string, Waiting>()
+  /** The number of this run among all that wrote to the database; known with its first record. */
+  let node: number | null = null
+  let seq = 0
+  let signedAt = -Infinity
   const rowOf = createRowWriter()
   let lost = 0
   let failures = 0
@@ -49,7 +60,7 @@ export function createStats(given: {
 
   function record(generation: Generation): void {
     if (closed) return lose(1, 'Records came after the end')
-    waiting.set(generation.id, generation)
+    waiting.set(generation.id, { generation, seq: ++seq })
     if (waiting.size > WAITING_MAX) {
       waiting.delete(waiting.keys().next().value!)
       lost++
@@ -84,13 +95,15 @@ export function createStats(given: {
     timer = null
     // Whoever recorded is about to answer a caller: that goes first.
     await setImmediate()
+    if (waiting.size === 0) return
     try {
+      const run = await sign()
       for (let left = waiting.size; left > 0;) {
         const batch = [...waiting.values().take(Math.min(BATCH, left))]
         if (batch.length === 0) break
         left -= batch.length
-        const refused = await store.insertNew('generations', COLUMNS, batch.map(rowOf))
-        for (const generation of batch) if (waiting.get(generation.id) === generation) waiting.delete(generation.id)
+        const refused = await store.insertNew('generations', COLUMNS, batch.map((it) => rowOf(it.generation, { node: run, seq: it.seq })))
+        for (const it of batch) if (waiting.get(it.generation.id) === it) waiting.delete(it.generation.id)
         if (refused.length > 0) lose(refused.length, 'The database refused what is in them')
         await setImmediate()
       }
@@ -101,8 +114,23 @@ export function createStats(given: {
     }
   }
 
+  /** Makes this run known to those who add up, before its first record and once an hour. Returns its number. */
+  async function sign(): Promise<number> {
+    const now = ambient.now()
+    if (node !== null && now < signedAt + SIGN_EVERY_MS) return node
+    node ??= await store.exclusively('runs', async trx => {
+      const { last } = await trx.selectFrom('rollup_cursors').select(build => build.fn.max('node').as('last')).executeTakeFirstOrThrow()
+      const next = (last ?? 0) + 1
+      await trx.insertInto('rollup_cursors').values({ node: next, seq: 0, seen_at: now }).execute()
+      return next
+    })
+    await store.db.updateTable('rollup_cursors').set({ seen_at: now }).where('node', '=', node).execute()
+    signedAt = now
+    return node
+  }
+
   async function read(id: string, workspace: string): Promise<Generation | null> {
-    const own = waiting.get(id)
+    const own = waiting.get(id)?.generation
     if (own?.workspace === workspace) return own
     try {
       const row = await store.db.selectFrom('generations').selectAll()

@@ -16,6 +16,8 @@ export interface Store {
   readonly db: Kysely<Schema>
   /** A transaction that no other of the same name overlaps, in this process or any other on the same database. */
   exclusively<T>(name: string, work: (trx: Transaction<Schema>) => Promise<T>): Promise<T>
+  /** The same, but null at once when another is at it: for work that it does as well. SQLite has one writer, so there it waits. */
+  ifFree<T>(name: string, work: (trx: Transaction<Schema>) => Promise<T>): Promise<T | null>
   /**
    * Inserts rows (values in the order of `columns`) that are not there yet; the others stay as they are, so that a
    * try whose outcome is unknown may be repeated. Returns the rows that the database refused for what is in them;

@@ -66,6 +66,10 @@ async function connect(url: string, settings: PoolConfig): Promise<Engine> {
       await sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`.execute(trx)
       return work(trx)
     }),
+    ifFree: (name, work) => db.transaction().execute(async trx => {
+      const { rows } = await sql<{ mine: boolean }>`select pg_try_advisory_xact_lock(hashtextextended(${name}, 0)) as mine`.execute(trx)
+      return rows[0]?.mine ? work(trx) : null
+    }),
     insertNew: (table, columns, rows) => insertNew(db, table, columns, rows),
     json: (column, ...steps) => sql`(${sql.ref(column)}::json #>> ${steps})`,
     types: {

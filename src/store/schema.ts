@@ -9,6 +9,9 @@ export interface Schema {
   readonly keys: KeyTable
   readonly counters: CounterTable
   readonly generations: GenerationTable
+  readonly rollups: RollupTable
+  readonly rollup_cursors: RollupCursorTable
+  readonly leases: LeaseTable
   readonly migrations: MigrationTable
 }
 
@@ -117,4 +120,52 @@ export interface GenerationTable {
   session: string | null
   input_media: number
   input_audio: number
+  /** The run of a program that wrote the row, and its place among that run's rows: the order in which rows are added up. */
+  node: number
+  seq: number
+}
+
+/** What calls added up to in a stretch of time, by one way to group them; `a`, `b` and `c` name the group. */
+export interface RollupTable {
+  cut: string
+  /** Minutes: 1, 60 or 1440. */
+  grain: number
+  /** The beginning of the stretch, UTC. */
+  at: number
+  a: string
+  b: string
+  c: string
+  requests: number
+  answered: number
+  cancelled: number
+  streamed: number
+  prompt_tokens: number
+  cache_read_tokens: number
+  cache_write_tokens: number
+  completion_tokens: number
+  reasoning_tokens: number
+  attempts: number
+  failures: number
+  limited: number
+  cost_nano: bigint
+  absorbed_nano: bigint
+  /** Sketches: milliseconds to the first token, tokens per second, milliseconds to the end. */
+  latency: string | null
+  throughput: string | null
+  duration: string | null
+}
+
+/** How far the rows of each run of a program have been added up. */
+export interface RollupCursorTable {
+  node: number
+  seq: number
+  /** When the run last wrote, to within an hour: those that have been silent for days are not asked any more. */
+  seen_at: number
+}
+
+/** Who does a piece of background work, and until when nobody else does. */
+export interface LeaseTable {
+  name: string
+  holder: string
+  until_at: number
 }

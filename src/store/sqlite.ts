@@ -39,6 +39,7 @@ export async function openSqlite(file: string): Promise<Opened> {
   const engine: Engine = {
     db,
     exclusively: (_, work) => db.transaction().execute(work),
+    ifFree: (_, work) => db.transaction().execute(work),
     insertNew: (table, columns, rows) => driver.locked(() => insertNew(writer, table, columns, rows)),
     json: (column, ...steps) => sql`cast(json_extract(${sql.ref(column)}, ${pathOf(steps)}) as text)`,
     types: {

@@ -1,5 +1,5 @@
 import {
-  endpointsShape, modelShape, openAiModelShape, openAiModelsShape, providersShape, queryModels, zdrShape, type ModelEntry, type Snapshot,
+  endpointsShape, modelShape, openAiModelShape, openAiModelsShape, providersShape, queryModels, zdrShape, type FiguresOf, type ModelEntry, type Snapshot,
 } from '../../catalog/index.ts'
 import { fault, FaultError, keepsNothing, type Endpoint } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
@@ -59,6 +59,20 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
     const preferences = keyPreferences(x.key.settings)
     return (entry) => at.endpointsOf(entry.row.id)
       .some((endpoint) => canBeCalled(endpoint, services.hasCredential) && permits(preferences, endpoint))
+  }
+
+  /**
+   * What was measured of endpoints, and a name for it, so that nobody fetches again what has not changed. A list
+   * without figures is better than none: when they cannot be read, it says that nothing is known.
+   */
+  const measured = async (endpoints: readonly Endpoint[]): Promise<{ of: FiguresOf; version: string }> => {
+    try {
+      const figures = await services.figures.endpoints(endpoints.map(({ id }) => id))
+      return { of: (id) => figures.get(id) ?? null, version: JSON.stringify([...figures]) }
+    } catch (error) {
+      services.log.warn({ error: (error as Error).message }, 'figures of endpoints cannot be read')
+      return { of: () => null, version: '' }
+    }
   }
 
   const found = (x: Exchange): { at: Snapshot; entry: ModelEntry } => {
@@ -137,21 +151,21 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
       name: 'listModelEndpoints', methods: ['GET'], paths: api('/models/{author}/{slug}/endpoints'), tag: 'Models', policy: 'none',
       summary: 'Who serves a model, at what price and with what limits', params: Slug,
       replies: { 200: { description: 'The endpoints', schema: ModelEndpoints } }, errors: ['not-found'],
-      handle(x) {
+      async handle(x) {
         const { at, entry } = found(x)
-        return store.reply(x.req.headers, keyOf(services, at, 'endpoints', entry.row.id), () => JSON.stringify(endpointsShape(entry, at)))
+        const { of, version } = await measured(at.endpointsOf(entry.row.id))
+        return store.reply(x.req.headers, keyOf(services, at, 'endpoints', entry.row.id, version), () => JSON.stringify(endpointsShape(entry, at, of)))
       },
     },
     {
       name: 'listZdrEndpoints', methods: ['GET'], paths: api('/endpoints/zdr'), tag: 'Models', policy: 'none',
       summary: 'Endpoints that are stated to keep no prompts',
       replies: { 200: { description: 'The endpoints', schema: z.object({ data: z.array(EndpointShape) }) } }, errors: [],
-      handle(x) {
+      async handle(x) {
         const at = snapshot()
-        return store.reply(x.req.headers, keyOf(services, at, 'zdr'), async () => {
-          await warm(at)
-          return JSON.stringify(zdrShape(at))
-        })
+        await warm(at)
+        const { of, version } = await measured(at.models.flatMap((entry) => at.endpointsOf(entry.row.id).filter(({ dataPolicy }) => keepsNothing(dataPolicy))))
+        return store.reply(x.req.headers, keyOf(services, at, 'zdr', version), () => JSON.stringify(zdrShape(at, of)))
       },
     },
     {

@@ -2,6 +2,7 @@ import type { Transaction } from 'kysely'
 import type { Schema } from '../schema.ts'
 import type { Engine } from '../engine.ts'
 import { foundation } from './0001-foundation.ts'
+import { rollups } from './0002-rollups.ts'
 
 /** One step of the schema. Once released it never changes: the next step corrects it. */
 export interface Migration {
@@ -10,4 +11,4 @@ export interface Migration {
 }
 
 /** All steps, in order; the place in the list is the number of the file. */
-export const MIGRATIONS: readonly Migration[] = [foundation]
+export const MIGRATIONS: readonly Migration[] = [foundation, rollups]

@@ -1,0 +1,2 @@
+/** Work that one node of many does in the background, again and again. */
+export { createJobs, type Jobs } from './jobs.ts'

@@ -1,0 +1,181 @@
+import { FAULTS, type Attempt, type Generation } from '../core/index.ts'
+
+/**
+ * What is added up of the calls, and by what. A cut is a way to group calls: by endpoint, by app, by key and model.
+ * Public cuts know nothing of who called; the others begin with the workspace that they belong to.
+ */
+
+/** The lengths of time that figures are kept for, in minutes; buckets begin at whole multiples since the epoch (UTC). */
+export const GRAINS = [1, 60, 1440] as const
+export type Grain = typeof GRAINS[number]
+export const MINUTE_MS = 60_000
+
+/** Counts of a bucket. All are whole and only grow. */
+export const COUNTS = [
+  /** Calls that ended here: answered, failed after they began, or left by their caller. */
+  'requests',
+  /** Of those, the ones that ended well, and the ones that their caller left. */
+  'answered', 'cancelled',
+  'streamed',
+  'prompt_tokens', 'cache_read_tokens', 'cache_write_tokens', 'completion_tokens', 'reasoning_tokens',
+  /** Tries that reached a verdict, those of calls that another endpoint answered in the end included. */
+  'attempts',
+  /** Of those, the ones that count against an endpoint's uptime, and the ones that were told to wait (429). */
+  'failures', 'limited',
+] as const
+export type Count = typeof COUNTS[number]
+
+export const MONEY = ['cost_nano', 'absorbed_nano'] as const
+export type Money = typeof MONEY[number]
+
+/** Milliseconds to the first token, output tokens per second, milliseconds to the end. */
+export const SKETCHES = ['latency', 'throughput', 'duration'] as const
+export type Measure = typeof SKETCHES[number]
+
+interface Cut {
+  readonly name: string
+  /** Up to three columns that name a group, in order; the empty text is "none said". */
+  readonly by: (call: Called) => readonly string[]
+  readonly grains: readonly Grain[]
+  /** Whether percentiles are kept. */
+  readonly measured: boolean
+  /** Whether tries that failed are counted here as well, and not only the call that was answered. */
+  readonly attempts: boolean
+}
+
+/** Of a call what cuts group by. */
+export interface Called {
+  readonly endpoint: string
+  readonly provider: string
+  readonly model: string
+  readonly app: string
+  readonly workspace: string
+  readonly key: string
+  readonly user: string
+}
+
+const FINE = GRAINS
+/** Pairs are many: by the minute they would be as many as the calls. */
+const COARSE: readonly Grain[] = [60, 1440]
+
+const cut = (name: string, by: Cut['by'], rest: Partial<Cut> = {}): Cut =>
+  ({ name, by, grains: COARSE, measured: false, attempts: false, ...rest })
+
+export const CUTS: readonly Cut[] = [
+  cut('all', () => [], { grains: FINE, measured: true, attempts: true }),
+  cut('endpoint', (it) => [it.endpoint], { grains: FINE, measured: true, attempts: true }),
+  cut('provider', (it) => [it.provider], { grains: FINE, measured: true, attempts: true }),
+  cut('model', (it) => [it.model], { grains: FINE, measured: true, attempts: true }),
+  cut('app', (it) => [it.app]),
+  cut('model-app', (it) => [it.model, it.app]),
+  cut('workspace', (it) => [it.workspace], { grains: FINE }),
+  cut('key', (it) => [it.workspace, it.key], { grains: FINE }),
+  cut('user', (it) => [it.workspace, it.user]),
+  cut('workspace-model', (it) => [it.workspace, it.model]),
+  cut('workspace-provider', (it) => [it.workspace, it.provider]),
+  cut('workspace-app', (it) => [it.workspace, it.app]),
+  cut('key-model', (it) => [it.workspace, it.key, it.model]),
+  cut('key-app', (it) => [it.workspace, it.key, it.app]),
+  cut('key-user', (it) => [it.workspace, it.key, it.user]),
+  cut('user-model', (it) => [it.workspace, it.user, it.model]),
+  cut('user-app', (it) => [it.workspace, it.user, it.app]),
+  cut('app-model', (it) => [it.workspace, it.app, it.model]),
+]
+
+/** Of a generation what is added up. */
+export type Counted = Pick<Generation,
+  | 'createdAt' | 'keyId' | 'workspace' | 'model' | 'endpoint' | 'provider' | 'streamed' | 'cancelled' | 'simulated' | 'fault'
+  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'user'>
+
+/** What one call, or one try of it, adds to the cuts that it belongs to. */
+export interface Contribution {
+  readonly of: Called
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  /** A try, which counts only in the cuts that say so; otherwise the call itself. */
+  readonly attempt: boolean
+  readonly counts: Readonly<Partial<Record<Count, number>>>
+  readonly money: Readonly<Record<Money, bigint>>
+  readonly measures: Readonly<Partial<Record<Measure, number>>>
+}
+
+const NO_MONEY: Contribution['money'] = Object.freeze({ cost_nano: 0n, absorbed_nano: 0n })
+
+/** Streams shorter than this say nothing of an endpoint's speed: the whole answer came in one read. */
+const LEAST_STREAM_MS = 50
+
+/**
+ * What a call adds. A simulated one adds nothing. One that nobody could answer adds its tries, and its request to the
+ * caller's own cuts, under no model.
+ */
+export function contributionsOf(g: Counted): readonly Contribution[] {
+  if (g.simulated) return []
+  const caller = { app: appOf(g.referer, g.title), workspace: g.workspace, key: g.keyId, user: (g.user ?? '').replaceAll('\n', ' ') }
+  const out: Contribution[] = []
+  for (const attempt of g.attempts) {
+    const counts = attemptCounts(attempt)
+    if (counts === null) continue
+    out.push({
+      of: { ...caller, endpoint: attempt.endpoint, provider: attempt.provider, model: attempt.model },
+      at: g.createdAt, attempt: true, counts, money: NO_MONEY, measures: {},
+    })
+  }
+  const { input, output } = g.usage
+  const streamedMs = g.latencyMs === null ? 0 : g.durationMs - g.latencyMs
+  out.push({
+    of: { ...caller, endpoint: g.endpoint ?? '', provider: g.provider ?? '', model: g.model ?? '' },
+    at: g.createdAt,
+    attempt: false,
+    counts: {
+      requests: 1,
+      ...(g.fault === null && { answered: 1 }),
+      ...(g.cancelled && { cancelled: 1 }),
+      ...(g.streamed && { streamed: 1 }),
+      prompt_tokens: input.total,
+      cache_read_tokens: input.cacheRead,
+      cache_write_tokens: input.cacheWrite5m + input.cacheWrite1h,
+      completion_tokens: output.total,
+      reasoning_tokens: output.reasoning,
+    },
+    money: { cost_nano: g.cost, absorbed_nano: g.absorbed },
+    measures: g.endpoint === null || g.fault !== null ? {} : {
+      ...(g.latencyMs !== null && { latency: g.latencyMs }),
+      duration: g.durationMs,
+      ...(streamedMs > LEAST_STREAM_MS && output.total > 0 && { throughput: output.total / streamedMs * 1000 }),
+    },
+  })
+  return out
+}
+
+/**
+ * What a try says of its endpoint's uptime, as OpenRouter counts it for its providers: failures are the provider's
+ * and our key's, in the middle of an answer too; the caller's mistakes and a 429 are not, and a caller who left says
+ * nothing. Null where there is nothing to count.
+ */
+function attemptCounts({ outcome, fault }: Attempt): Partial<Record<Count, number>> | null {
+  if (outcome === 'answered') return { attempts: 1 }
+  if (fault === 'upstream-rate-limited') return { limited: 1 }
+  const blame = fault === null ? null : FAULTS[fault].blame
+  return blame === 'provider' || blame === 'operator' ? { attempts: 1, failures: 1 } : null
+}
+
+/**
+ * Who an app is: the host of its address in lower case, without `www.`. An address on this machine is nobody's and
+ * needs the title beside it. The empty text where a call came from no app.
+ */
+export function appOf(referer: string | null, title: string | null): string {
+  if (referer === null) return ''
+  const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(referer) ? referer : `https://${referer}`
+  if (!URL.canParse(address)) return ''
+  const host = new URL(address).hostname.toLowerCase().replace(/^www\./, '').replace(/\.$/, '')
+  if (host === 'localhost' || host.endsWith('.localhost') || host === '127.0.0.1' || host === '[::1]') {
+    return title === null ? '' : `localhost/${title.toLowerCase()}`
+  }
+  return host.slice(0, 253)
+}
+
+/** The beginning of the bucket that a moment belongs to. */
+export function bucketOf(at: number, grain: Grain): number {
+  const length = grain * MINUTE_MS
+  return Math.floor(at / length) * length
+}

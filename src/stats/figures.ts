@@ -1,0 +1,173 @@
+import { sql } from 'kysely'
+import { LRUCache } from 'lru-cache'
+import type { Ambient } from '../core/index.ts'
+import type { Store } from '../store/index.ts'
+import { bucketOf, COUNTS, GRAINS, MINUTE_MS, MONEY, SKETCHES, type Count, type Grain, type Measure, type Money } from './cuts.ts'
+import { MINUTES_KEPT_MS } from './rollups.ts'
+import { merged, quantile, reachedBy, sketchOf, type Sketch } from './sketch.ts'
+
+/** What a group of calls adds up to over a stretch of time. */
+export interface Total {
+  readonly counts: Readonly<Record<Count, number>>
+  readonly money: Readonly<Record<Money, bigint>>
+  /** Empty for cuts that keep none. */
+  readonly sketches: Readonly<Record<Measure, Sketch>>
+}
+
+/** A stretch of time in ms since the epoch; `to` is not in it. Its ends count as the minutes that they fall in. */
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** Answers from what was added up; no question here reads a record. */
+export interface Figures {
+  /**
+   * Totals by group over a span, for groups whose first name is among `of`, or all. The key of a group is its names
+   * joined by a line feed. Spans older than minutes are kept are widened to whole hours.
+   */
+  totals(cut: string, span: Span, of?: readonly string[]): Promise<ReadonlyMap<string, Total>>
+  /** What endpoints did lately, as of a second or two ago: those of which nothing is known are not in it. */
+  endpoints(ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>>
+}
+
+export interface Percentiles {
+  readonly p50: number
+  readonly p75: number
+  readonly p90: number
+  readonly p99: number
+}
+
+/** What was measured of an endpoint; null where nothing was. */
+export interface EndpointFigures {
+  /** 0: well; -1: below 95 % of the last half hour's tries; -2: below 80 %. Of fewer than a hundred tries nothing is said: 0. */
+  readonly status: number
+  /** Percent of the tries that reached a verdict (docs/figures.md says which do). */
+  readonly uptime5m: number | null
+  readonly uptime30m: number | null
+  readonly uptime1d: number | null
+  /** Milliseconds to the first token; p90 is what nine in ten did not exceed. */
+  readonly latency30m: Percentiles | null
+  /** Tokens per second; p90 is what nine in ten reached. */
+  readonly throughput30m: Percentiles | null
+  /** How many answers the percentiles rest on. */
+  readonly samples30m: number
+}
+
+const STATUS_FROM_TRIES = 100
+const WELL = 95
+const POOR = 80
+
+/** Figures change when calls are added up; asked again sooner, the same answer is given. */
+const REMEMBERED_MS = 2000
+
+export function createFigures({ store, ambient }: { readonly store: Store; readonly ambient: Ambient }): Figures {
+  const remembered = new LRUCache<string, Promise<ReadonlyMap<string, EndpointFigures>>>({
+    max: 1000, ttl: REMEMBERED_MS, perf: { now: () => ambient.monotonic() },
+  })
+
+  const totals: Figures['totals'] = async (cut, span, of) => {
+    const parts = partsOf(span)
+    if (parts.length === 0 || of?.length === 0) return new Map()
+    let query = store.db.selectFrom('rollups').selectAll().where('cut', '=', cut)
+      .where(sql<boolean>`(${sql.join(parts.map(({ grain, from, to }) => sql`(grain = ${grain} and at >= ${from} and at < ${to})`), sql` or `)})`)
+    if (of) query = query.where('a', 'in', of)
+    const groups = new Map<string, { counts: Record<Count, number>; money: Record<Money, bigint>; texts: Record<Measure, Sketch[]> }>()
+    for (const row of await query.execute()) {
+      const name = [row.a, row.b, row.c].join('\n').replace(/\n+$/, '')
+      let group = groups.get(name)
+      if (group === undefined) {
+        groups.set(name, group = {
+          counts: Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>,
+          money: { cost_nano: 0n, absorbed_nano: 0n },
+          texts: { latency: [], throughput: [], duration: [] },
+        })
+      }
+      for (const count of COUNTS) group.counts[count] += row[count]
+      for (const money of MONEY) group.money[money] += row[money]
+      for (const measure of SKETCHES) if (row[measure] !== null) group.texts[measure].push(sketchOf(row[measure]))
+    }
+    return new Map([...groups].map(([name, { counts, money, texts }]) => [name, {
+      counts, money,
+      sketches: { latency: merged(texts.latency), throughput: merged(texts.throughput), duration: merged(texts.duration) },
+    }]))
+  }
+
+  const endpointsNow = async (ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>> => {
+    const now = ambient.now()
+    const last = (minutes: number): Promise<ReadonlyMap<string, Total>> =>
+      totals('endpoint', { from: bucketOf(now, 1) - (minutes - 1) * MINUTE_MS, to: now + 1 }, ids)
+    const [five, thirty, day] = await Promise.all([last(5), last(30), last(1440)])
+    return new Map([...day.keys()].map((id) => [id, figuresOf(five.get(id), thirty.get(id), day.get(id))]))
+  }
+
+  return {
+    totals,
+    endpoints(ids) {
+      const name = ids.join('\n')
+      let answer = remembered.get(name)
+      if (answer === undefined) {
+        remembered.set(name, answer = endpointsNow(ids))
+        answer.catch(() => remembered.delete(name))
+      }
+      return answer
+    },
+  }
+}
+
+function figuresOf(five: Total | undefined, thirty: Total | undefined, day: Total | undefined): EndpointFigures {
+  const uptime30m = uptimeOf(thirty)
+  return {
+    status: uptime30m === null || thirty!.counts.attempts < STATUS_FROM_TRIES || uptime30m >= WELL ? 0 : uptime30m >= POOR ? -1 : -2,
+    uptime5m: uptimeOf(five),
+    uptime30m,
+    uptime1d: uptimeOf(day),
+    latency30m: percentilesOf(thirty?.sketches.latency, quantile),
+    throughput30m: percentilesOf(thirty?.sketches.throughput, reachedBy),
+    samples30m: thirty?.sketches.latency.count ?? 0,
+  }
+}
+
+/** Percent of tries that did not fail, to a hundredth; null of none. */
+export function uptimeOf(total: Total | undefined): number | null {
+  if (total === undefined || total.counts.attempts === 0) return null
+  const { attempts, failures } = total.counts
+  return Math.round((attempts - failures) / attempts * 10_000) / 100
+}
+
+/** Percentiles to a tenth, by `rank`; null of nothing. */
+function percentilesOf(sketch: Sketch | undefined, rank: typeof quantile): Percentiles | null {
+  if (sketch === undefined || sketch.count === 0) return null
+  const at = (share: number): number => Math.round(rank(sketch, share)! * 10) / 10
+  return { p50: at(0.5), p75: at(0.75), p90: at(0.9), p99: at(0.99) }
+}
+
+interface PartOfSpan {
+  readonly grain: Grain
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * A span as the fewest buckets that make it up: days in the middle, hours around them, minutes at its ends. Figures of
+ * a year are then read from some four hundred rows of a group, whatever the traffic was.
+ */
+export function partsOf({ from, to }: Span, grains: readonly Grain[] = GRAINS): readonly PartOfSpan[] {
+  const [grain, ...longer] = grains as readonly [Grain, ...Grain[]]
+  const start = bucketOf(from, grain)
+  const end = bucketOf(to - 1, grain) + grain * MINUTE_MS
+  if (start >= end) return []
+  // What lies further back than minutes are kept begins with a whole hour.
+  if (grain === 1 && end - start > MINUTES_KEPT_MS) return partsOf({ from: start, to: end }, longer)
+  const next = longer[0]
+  if (next === undefined) return [{ grain, from: start, to: end }]
+  const length = next * MINUTE_MS
+  const middleFrom = Math.ceil(start / length) * length
+  const middleTo = Math.floor(end / length) * length
+  if (middleFrom >= middleTo) return [{ grain, from: start, to: end }]
+  const parts: PartOfSpan[] = []
+  if (start < middleFrom) parts.push({ grain, from: start, to: middleFrom })
+  parts.push(...partsOf({ from: middleFrom, to: middleTo }, longer))
+  if (middleTo < end) parts.push({ grain, from: middleTo, to: end })
+  return parts
+}

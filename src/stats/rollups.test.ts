@@ -1,0 +1,269 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { sql } from 'kysely'
+import * as fc from 'fast-check'
+import type { Attempt, Generation } from '../core/index.ts'
+import { NO_USAGE, usage } from '../core/index.ts'
+import type { Store } from '../store/index.ts'
+import { createFakeAmbient, type FakeAmbient } from '../testing/index.ts'
+import { forEachStore } from '../../test/stores.ts'
+import { appOf, COUNTS, CUTS, MINUTE_MS, MONEY, SKETCHES } from './cuts.ts'
+import { partsOf } from './figures.ts'
+import { createFigures, createRollups, createStats, type Stats } from './index.ts'
+import { MINUTES_KEPT_MS } from './rollups.ts'
+import { quantile, SKETCH_ERROR, sketchText } from './sketch.ts'
+
+const NOW = Date.UTC(2026, 0, 15, 12, 30, 20)
+const DAY = 1440 * MINUTE_MS
+
+const pick = <T>(ambient: FakeAmbient, of: readonly T[]): T => of[Math.floor(ambient.random() * of.length)]!
+
+/** Calls of all kinds, spread over the days before now: answered, failed, left, answered by the second try, simulated. */
+function calls(count: number, seed = 7, days = 3): readonly Generation[] {
+  const dice = createFakeAmbient({ seed })
+  return Array.from({ length: count }, (_, i) => {
+    const createdAt = NOW - Math.floor(dice.random() * days * DAY)
+    const model = pick(dice, ['openai/gpt-5', 'openai/o3-mini', 'x/y'])
+    const provider = pick(dice, ['openai', 'azure', 'odd'])
+    const endpoint = `${model}@${provider}`
+    const kind = pick(dice, ['answered', 'answered', 'answered', 'second', 'failed', 'left', 'nobody', 'limited'])
+    const attempt = (outcome: Attempt['outcome'], fault: Attempt['fault']): Attempt => ({
+      endpoint, provider, providerName: provider, model, credential: 'k', startedAt: createdAt, headersMs: 20, durationMs: 90,
+      status: 200, upstreamId: null, outcome, fault, message: null,
+    })
+    const other = { ...attempt('failed', pick(dice, ['timeout', 'upstream-error', 'upstream-auth'])), endpoint: `${model}@slow`, provider: 'slow' }
+    const attempts = kind === 'second' ? [other, attempt('answered', null)]
+      : kind === 'failed' ? [attempt('failed', 'stream-cut')]
+        : kind === 'left' ? [attempt('cancelled', 'cancelled')]
+          : kind === 'nobody' ? [other, { ...other, fault: 'invalid-request' as const }]
+            : kind === 'limited' ? [{ ...other, fault: 'upstream-rate-limited' as const }, attempt('answered', null)]
+              : [attempt('answered', null)]
+    const answered = kind !== 'nobody'
+    const output = answered ? Math.floor(dice.random() * 900) : 0
+    const latencyMs = answered ? 50 + Math.floor(dice.random() * 3000) : null
+    return {
+      id: `gen-${Math.floor(createdAt / 1000)}-${seed}-${i}`, createdAt, keyId: pick(dice, ['k1', 'k2', 'k3']), workspace: pick(dice, ['default', 'other']),
+      surface: 'openai-chat', requested: model, model: answered ? model : null, endpoint: answered ? endpoint : null,
+      provider: answered ? provider : null, providerName: answered ? provider : null, upstreamId: null, streamed: dice.random() < 0.5,
+      cancelled: kind === 'left', simulated: dice.random() < 0.05, finish: null, nativeFinish: null,
+      fault: kind === 'failed' ? 'stream-cut' : kind === 'left' ? 'cancelled' : kind === 'nobody' ? 'timeout' : null,
+      latencyMs, durationMs: (latencyMs ?? 10) + Math.floor(dice.random() * 4000),
+      usage: answered ? usage({ total: Math.floor(dice.random() * 5000), cacheRead: 7, cacheWrite5m: 2, cacheWrite1h: 1 }, { total: output, reasoning: Math.floor(output / 3) }) : NO_USAGE,
+      cost: answered ? BigInt(Math.floor(dice.random() * 1e12)) : 0n, absorbed: kind === 'failed' ? 12n : 0n, price: null, tier: null, attempts, untried: 0,
+      referer: pick(dice, [null, 'https://www.App.example/x', 'https://app.example', 'http://localhost:3000']), title: pick(dice, [null, 'My App']),
+      categories: [], userAgent: null, user: pick(dice, [null, 'u1', 'u\n2']), session: null, inputMedia: 0, inputAudio: 0,
+    }
+  })
+}
+
+const startStats = (store: Store): Stats => createStats({ store, ambient: createFakeAmbient({ now: NOW, seed: Math.floor(Math.random() * 1e9) }), flushEveryMs: 60_000 })
+
+async function recorded(store: Store, generations: readonly Generation[]): Promise<void> {
+  const stats = startStats(store)
+  for (const generation of generations) stats.record(generation)
+  await stats.flush()
+  assert.deepEqual(stats.figures(), { waiting: 0, lost: 0 })
+}
+
+const ambient = createFakeAmbient({ now: NOW })
+/** All figures as text, in one order. */
+async function everything(store: Store): Promise<readonly string[]> {
+  const rows = await store.db.selectFrom('rollups').selectAll().execute()
+  return rows.map((row) => JSON.stringify(row, (_, value: unknown) => typeof value === 'bigint' ? `${value}n` : value)).toSorted()
+}
+
+forEachStore((name, open) => {
+  test('what is told of the calls is what plain SQL counts in their records', async () => {
+    const { store } = await open()
+    await recorded(store, calls(400))
+    const rollups = createRollups({ store, ambient })
+    const real = await store.db.selectFrom('generations').select((build) => build.fn.countAll<number>().as('n')).executeTakeFirstOrThrow()
+    assert.equal(await rollups.catchUp(), real.n)
+    for (const grain of [1, 60, 1440]) {
+      const length = grain * MINUTE_MS
+      const { rows: counted } = await sql<Record<string, unknown>>`
+        select created_at - created_at % ${sql.lit(length)} as at, coalesce(model, '') as model, count(*) as requests,
+          sum(case when fault is null then 1 else 0 end) as answered, sum(cancelled) as cancelled, sum(streamed) as streamed,
+          sum(input_tokens) as prompt_tokens, sum(output_tokens) as completion_tokens, sum(reasoning_tokens) as reasoning_tokens,
+          sum(cache_write_5m_tokens + cache_write_1h_tokens) as cache_write_tokens, sum(cost_nano) as cost_nano, sum(absorbed_nano) as absorbed_nano
+        from generations where simulated = 0 group by 1, 2 order by 1, 2`.execute(store.db)
+      const told = await store.db.selectFrom('rollups').where('cut', '=', 'model').where('grain', '=', grain).where('requests', '>', 0)
+        .select(['at', 'a as model', 'requests', 'answered', 'cancelled', 'streamed', 'prompt_tokens', 'completion_tokens', 'reasoning_tokens', 'cache_write_tokens', 'cost_nano', 'absorbed_nano'])
+        .orderBy('at').orderBy('a').execute()
+      const plain = (rows: readonly object[]) => rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, String(value)])))
+      assert.deepEqual(plain(told), plain(counted as object[]), `by ${grain} minutes`)
+    }
+  })
+
+  test('each way to group the calls adds up to all of them', async () => {
+    const { store } = await open()
+    await recorded(store, calls(250))
+    await createRollups({ store, ambient }).catchUp()
+    const sums = await store.db.selectFrom('rollups').where('grain', '=', 1440).groupBy('cut')
+      .select((build) => ['cut', build.fn.sum<number>('requests').as('requests'), build.fn.sum<bigint>('cost_nano').as('cost_nano'), build.fn.sum<number>('completion_tokens').as('tokens')]).execute()
+    const [all] = sums.filter((it) => it.cut === 'all')
+    assert.equal(sums.length, CUTS.length)
+    for (const it of sums) assert.deepEqual([it.requests, String(it.cost_nano), it.tokens], [all!.requests, String(all!.cost_nano), all!.tokens], it.cut)
+  })
+
+  test('tries count against the endpoint that was tried: failures of it do, a 429 and a caller who left do not', async () => {
+    const { store } = await open()
+    const list = calls(400).filter((call) => !call.simulated)
+    await recorded(store, list)
+    await createRollups({ store, ambient }).catchUp()
+    const figures = createFigures({ store, ambient })
+    const totals = await figures.totals('endpoint', { from: NOW - 4 * DAY, to: NOW + DAY })
+    const tries = list.flatMap((call) => call.attempts)
+    for (const [endpoint, total] of totals) {
+      const of = tries.filter((it) => it.endpoint === endpoint)
+      const failures = of.filter((it) => it.fault !== null && ['timeout', 'upstream-error', 'upstream-auth', 'stream-cut'].includes(it.fault)).length
+      assert.equal(total.counts.failures, failures, endpoint)
+      assert.equal(total.counts.attempts, failures + of.filter((it) => it.outcome === 'answered').length, endpoint)
+      assert.equal(total.counts.limited, of.filter((it) => it.fault === 'upstream-rate-limited').length, endpoint)
+    }
+  })
+
+  test('a record that comes late is added where it belongs, and nothing is added twice', async () => {
+    const { store } = await open()
+    const list = calls(300)
+    const rollups = createRollups({ store, ambient })
+    const stats = startStats(store)
+    for (const half of [list.filter((_, i) => i % 2 === 0), list.filter((_, i) => i % 2 === 1)]) {
+      for (const generation of half) stats.record(generation)
+      await stats.flush()
+      assert.equal(await rollups.catchUp(), half.length)
+      assert.equal(await rollups.catchUp(), 0)
+    }
+    const inTwo = await everything(store)
+    const { store: other } = await open()
+    await recorded(other, list)
+    await createRollups({ store: other, ambient }).catchUp()
+    assert.deepEqual(inTwo, await everything(other))
+  })
+
+  test('a step that fails halfway adds nothing, and the next one adds it all', async () => {
+    const { store } = await open()
+    await recorded(store, calls(200))
+    const breaking: Store = {
+      ...store,
+      ifFree: (turn, work) => store.ifFree(turn, async (trx) => {
+        await work(trx)
+        throw new Error('the power went out')
+      }),
+    }
+    await assert.rejects(createRollups({ store: breaking, ambient }).catchUp(), /power/)
+    assert.deepEqual(await everything(store), [])
+    assert.equal(await createRollups({ store, ambient }).catchUp(), 200)
+  })
+
+  test('nodes that add up at the same time add each record once', async () => {
+    const { store, again } = await open()
+    const other = await again()
+    const list = calls(1200)
+    await Promise.all([recorded(store, list.slice(0, 600)), recorded(other, list.slice(600))])
+    const added = await Promise.all([store, other, store].map((it) => createRollups({ store: it, ambient }).catchUp()))
+    const rest = await createRollups({ store, ambient }).catchUp()
+    assert.equal(added.reduce((sum, it) => sum + it) + rest, list.length)
+    const raced = await everything(store)
+    const { store: alone } = await open()
+    await recorded(alone, list)
+    await createRollups({ store: alone, ambient }).catchUp()
+    assert.deepEqual(raced, await everything(alone))
+  })
+
+  test('figures that are made again from the records are the same', async () => {
+    const { store } = await open()
+    await recorded(store, calls(600))
+    const rollups = createRollups({ store, ambient })
+    await rollups.catchUp()
+    const before = await everything(store)
+    await store.db.updateTable('rollups').set({ requests: 999 }).where('cut', '=', 'model').execute()
+    const seen: number[] = []
+    assert.equal(await rollups.rebuild((added) => seen.push(added)), 600)
+    assert.deepEqual(await everything(store), before)
+    assert.ok(seen.length > 1 && seen.at(-1) === 600, 'and it says how far it is')
+  })
+
+  test('a long span tells the same whether it is read by minutes or by days', async () => {
+    const { store } = await open()
+    await recorded(store, calls(300, 3, 4))
+    await createRollups({ store, ambient }).catchUp()
+    const figures = createFigures({ store, ambient })
+    const span = { from: NOW - 3 * DAY - 5_000_000, to: NOW - 3_000_000 }
+    const [total] = (await figures.totals('all', span)).values()
+    const minutes = await store.db.selectFrom('rollups').selectAll().where('cut', '=', 'all').where('grain', '=', 1)
+      .where('at', '>=', Math.floor(span.from / MINUTE_MS) * MINUTE_MS).where('at', '<', span.to).execute()
+    for (const count of COUNTS) assert.equal(total!.counts[count], minutes.reduce((sum, row) => sum + row[count], 0), count)
+    for (const money of MONEY) assert.equal(total!.money[money], minutes.reduce((sum, row) => sum + row[money], 0n), money)
+    for (const measure of SKETCHES) assert.ok(sketchText(total!.sketches[measure]), measure)
+  })
+
+  test('the page of an endpoint tells uptime and speed of the last half hour, and of how many answers', async () => {
+    const { store } = await open()
+    const list = calls(1200, 11, 1 / 24).filter((call) => !call.simulated)
+    await recorded(store, list)
+    await createRollups({ store, ambient }).catchUp()
+    const endpoint = 'openai/gpt-5@openai'
+    const figures = (await createFigures({ store, ambient }).endpoints([endpoint, 'no/such@one'])).get(endpoint)!
+    const from = Math.floor(NOW / MINUTE_MS) * MINUTE_MS - 29 * MINUTE_MS
+    const latencies = list.filter((it) => it.endpoint === endpoint && it.createdAt >= from && it.fault === null).map((it) => it.latencyMs!).toSorted((a, b) => a - b)
+    assert.equal(figures.samples30m, latencies.length)
+    const exact = latencies[Math.ceil(latencies.length * 0.9) - 1]!
+    assert.ok(Math.abs(figures.latency30m!.p90 - exact) <= exact * SKETCH_ERROR + 0.1, `${figures.latency30m!.p90} for ${exact}`)
+    assert.ok(figures.throughput30m!.p90 < figures.throughput30m!.p50, 'nine in ten reach less than one in two do')
+    const tries = list.filter((it) => it.createdAt >= from).flatMap((it) => it.attempts).filter((it) => it.endpoint === endpoint && it.outcome !== 'cancelled')
+    const uptime = Math.round(tries.filter((it) => it.outcome === 'answered').length / tries.length * 10_000) / 100
+    assert.equal(figures.uptime30m, uptime)
+  })
+
+  test('minutes go when no page asks for them any more; hours and days stay', async () => {
+    const { store } = await open()
+    await recorded(store, calls(50, 5, 20))
+    const rollups = createRollups({ store, ambient })
+    await rollups.catchUp()
+    await rollups.prune()
+    const left = await store.db.selectFrom('rollups').select(['grain', 'at']).where('at', '<', NOW - MINUTES_KEPT_MS - DAY).execute()
+    assert.ok(left.length > 0 && left.every(({ grain }) => grain > 1))
+    assert.ok(name)
+  })
+})
+
+describe('a span', () => {
+  test('is made of whole minutes, hours and days that touch and do not overlap', () => {
+    const moment = fc.integer({ min: NOW - 40 * DAY, max: NOW })
+    fc.assert(fc.property(moment, moment, (a, b) => {
+      const [from, to] = a < b ? [a, b] : [b, a]
+      const parts = partsOf({ from, to })
+      for (const [i, part] of parts.entries()) {
+        assert.equal(part.from % (part.grain * MINUTE_MS), 0)
+        assert.equal(part.to % (part.grain * MINUTE_MS), 0)
+        assert.ok(part.from < part.to)
+        if (i > 0) assert.equal(part.from, parts[i - 1]!.to)
+      }
+      if (from === to) return
+      assert.ok(parts[0]!.from <= from && parts.at(-1)!.to >= to)
+      const slack = to - from > MINUTES_KEPT_MS - 2 * MINUTE_MS ? 60 * MINUTE_MS : MINUTE_MS
+      assert.ok(from - parts[0]!.from < slack && parts.at(-1)!.to - to < slack)
+    }))
+  })
+
+  test('of a year is read from some four hundred buckets', () => {
+    const buckets = partsOf({ from: NOW - 365 * DAY, to: NOW }).reduce((sum, { grain, from, to }) => sum + (to - from) / (grain * MINUTE_MS), 0)
+    assert.ok(buckets < 420, String(buckets))
+  })
+})
+
+describe('an app', () => {
+  test('is the host of its address, without www and in lower case; on this machine it needs a title', () => {
+    assert.equal(appOf('https://www.Example.com/path', null), 'example.com')
+    assert.equal(appOf('example.com', 'Shown'), 'example.com')
+    assert.equal(appOf('http://localhost:3000', null), '')
+    assert.equal(appOf('http://localhost:3000', 'My App'), 'localhost/my app')
+    assert.equal(appOf(null, 'A title alone makes no app'), '')
+    assert.equal(appOf('::::', null), '')
+  })
+})
+
+test('a percentile of nothing is told as nothing', () => {
+  assert.equal(quantile({ buckets: new Map(), count: 0 }, 0.5), null)
+})
