@@ -10,6 +10,7 @@ import { createGuardedFetch, createNet, type Net } from './net/index.ts'
 import { createDemo, createProviders, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
 import { createHealth, DEFAULT_POLICY, type RoutingPolicy } from './routing/index.ts'
 import { contextCompression, reasoningExclude } from './stages/index.ts'
+import type { ProviderPreferences } from './schema/index.ts'
 import { createFigures, createRollups, createStats, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
@@ -20,6 +21,8 @@ export interface CallPath {
   readonly catalog: Catalog
   readonly gateway: Gateway
   providers(): Providers
+  /** The routing preferences that the operator's file sets for a workspace. */
+  workspace(id: string): ProviderPreferences | undefined
   /** Servers that were found on this machine at the last look. */
   locals(): readonly LocalFinding[]
   /** Takes a new configuration into force. Throws a ConfigError, and keeps the old one, when it is bad. */
@@ -64,6 +67,7 @@ export async function createApp(given: {
   const http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
     dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway,
+    workspace: (id) => path.workspace(id),
     hasCredential: (provider) => path.providers().credentials(provider).length > 0,
   })
 
@@ -142,6 +146,7 @@ export async function createCallPath(given: {
   return {
     catalog, gateway,
     providers: () => providers,
+    workspace: (id) => config.workspaces[id]?.provider,
     locals: () => found,
     reload(next) {
       catalog.reload(catalogInput(next))

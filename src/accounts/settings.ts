@@ -1,30 +1,10 @@
 import { fault, FaultError } from '../core/index.ts'
-import { checker, z } from '../schema/index.ts'
-
-const names = z.array(z.string().min(1)).max(200)
-const price = z.union([z.number().min(0), z.string().regex(/^\d+(\.\d{1,18})?$/)])
-const metric = z.enum(['price', 'throughput', 'latency', 'exacto'])
-
-/** The routing preferences that a key may carry: a part of the `provider` object of a request, in its shape. */
-const provider = z.strictObject({
-  order: names,
-  only: names,
-  ignore: names,
-  allow_fallbacks: z.boolean(),
-  require_parameters: z.boolean(),
-  data_collection: z.enum(['allow', 'deny']),
-  zdr: z.boolean(),
-  quantizations: z.array(z.enum([
-    'int4', 'int8', 'fp4', 'mxfp4', 'nvfp4', 'fp6', 'fp8', 'mxfp8', 'fp16', 'bf16', 'fp32', 'unknown',
-  ])),
-  sort: z.union([metric, z.strictObject({ by: metric, partition: z.enum(['model', 'none']).optional() })]),
-  /** In the units of a request's own `max_price`: dollars per million tokens, or per request and image. */
-  max_price: z.strictObject({ prompt: price, completion: price, request: price, image: price, audio: price }).partial(),
-}).partial()
+import { checker, providerPreferences, z } from '../schema/index.ts'
 
 /** What a key is set to. Everything is optional; what is absent is as the server has it. Unknown names are refused. */
 export const keySettings = z.strictObject({
-  provider,
+  /** The routing preferences that a request of the key can tighten and not loosen. */
+  provider: providerPreferences,
   /** Whether comments keep a stream alive while its provider is silent; some clients cannot read them. */
   heartbeats: z.boolean(),
 }).partial()

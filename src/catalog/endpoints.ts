@@ -119,6 +119,7 @@ export function createEndpointMaker(given: {
       outputModalities: setOf(row.output_modalities),
       reasoning: reasoningOf(row.reasoning, row.default_effort),
       openWeights: row.features.open_weights,
+      ...(row.distillation !== null && { distillable: row.distillation }),
     }),
   }
 }

@@ -24,6 +24,8 @@ export interface Snapshot {
   /** The same for the same rows, on every node: an ETag. */
   readonly version: string
   readonly providers: ReadonlyMap<string, ProviderRow>
+  /** The slug of a provider by its slug, display name or another name, whatever the case; null when none has it. */
+  providerNamed(name: string): string | null
   readonly models: readonly ModelEntry[]
   /** What a caller's reference offers: slug, canonical slug, alias, bare name, `:variants`; or why it offers nothing. */
   offer(reference: string): { readonly offer: Offer } | { readonly fault: Fault }
@@ -65,6 +67,7 @@ export function createSnapshot(parts: SnapshotParts): Snapshot {
     made.set(row.id, endpoints)
     return endpoints
   }
+  let slugs: ReadonlyMap<string, string> | null = null
   const resolver = {
     names,
     modelAliases: parts.overlay.modelAliases,
@@ -75,6 +78,7 @@ export function createSnapshot(parts: SnapshotParts): Snapshot {
   return {
     version: versionOf(parts),
     providers: rows.providers,
+    providerNamed: (name) => (slugs ??= slugsByName(rows.providers.values())).get(name.toLowerCase()) ?? null,
     models: entries,
     offer: (reference) => resolve(reference, resolver),
     model: (id) => names.exact(id),
@@ -99,6 +103,16 @@ function entryOf(row: ModelRow, text: ModelText | null, modelOf: (row: ModelRow)
     // Made when it is first shown: eight hundred take longer than the rest of a start.
     get description() { return description ??= describeModel(row) },
   }
+}
+
+function slugsByName(providers: Iterable<ProviderRow>): ReadonlyMap<string, string> {
+  const slugs = new Map<string, string>()
+  const rows = [...providers]
+  for (const { slug } of rows) slugs.set(slug, slug)
+  for (const { slug, name, aliases } of rows) {
+    for (const other of [name, ...aliases]) if (!slugs.has(other.toLowerCase())) slugs.set(other.toLowerCase(), slug)
+  }
+  return slugs
 }
 
 function versionOf(parts: SnapshotParts): string {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { ConfigError, nearest, type EndpointPatch, type ModelPatch, type Overlay, type ProviderPatch } from '../catalog/index.ts'
+import type { ProviderPreferences } from '../schema/index.ts'
 import { readFile } from './file.ts'
 import { CLIENT_VARIABLES, DEFAULTS, VARIABLES, VARIABLES_NOT_YET, type ConfigFile } from './schema.ts'
 import { Secret } from './secret.ts'
@@ -99,6 +100,8 @@ export interface Config {
   readonly demoPace: number
   readonly providers: Readonly<Record<string, ProviderSettings>>
   readonly overlay: Overlay
+  /** What every request of a workspace's keys is held to, by the workspace's id. */
+  readonly workspaces: Readonly<Record<string, { readonly provider?: ProviderPreferences }>>
   readonly limits: Limits
   readonly timeouts: Timeouts
   readonly routing: Routing
@@ -143,6 +146,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     demoPace: paceOf(value('SIGNALBOX_DEMO_PACE')),
     providers,
     overlay: overlayOf(file),
+    workspaces: workspacesOf(file),
     limits: limitsOf(file.limits ?? {}),
     timeouts: timeoutsOf({ ...DEFAULTS.timeouts, ...file.timeouts }),
     routing: routingOf(file.routing ?? {}),
@@ -232,6 +236,13 @@ function overlayOf(file: ConfigFile): Overlay {
     endpoints: (file.endpoints ?? []) as unknown as readonly EndpointPatch[],
     modelAliases: file.model_aliases ?? {},
   }
+}
+
+/** There is one workspace yet; the name of another is a slip, and its limits would hold for nobody. */
+function workspacesOf({ workspaces = {} }: ConfigFile): Config['workspaces'] {
+  const unknown = Object.keys(workspaces).find((id) => id !== 'default')
+  if (unknown !== undefined) throw new ConfigError(`workspaces.${unknown} is not a workspace; the one that there is is called default`)
+  return mapValues(workspaces, ({ provider }) => provider === undefined ? {} : { provider: provider as ProviderPreferences })
 }
 
 function timeoutsOf(given: Required<NonNullable<ConfigFile['timeouts']>>): Timeouts {

@@ -1,4 +1,4 @@
-import { z } from '../schema/index.ts'
+import { providerPreferences, z } from '../schema/index.ts'
 
 /** Milliseconds, up to a day. */
 const ms = z.int().min(1).max(86_400_000)
@@ -96,6 +96,7 @@ export const fileSchema = z.strictObject({
   models: z.array(row).optional(),
   endpoints: z.array(row).optional(),
   model_aliases: z.record(z.string().min(1), z.string().min(1)).optional(),
+  workspaces: z.record(z.string().min(1), z.strictObject({ provider: providerPreferences.optional() })).optional(),
   discover_local: z.boolean().optional(),
   timeouts: z.strictObject({ ...providerTimeouts.shape, reasoning_first_token_ms: ms.optional(), pre_token_total_ms: ms.optional() }).optional(),
   limits: z.strictObject({

@@ -30,4 +30,6 @@ export interface Model {
   readonly outputModalities: ReadonlySet<string>
   readonly reasoning: ReasoningSupport
   readonly openWeights: boolean
+  /** Whether its author permits distillation; absent is not known. */
+  readonly distillable?: boolean
 }

@@ -25,7 +25,8 @@ export interface Preferences {
   readonly zdr?: boolean
   readonly enforceDistillableText?: boolean
   readonly quantizations?: readonly string[]
-  readonly sort?: { readonly by: SortKey; readonly partition: 'model' | 'none' }
+  /** Without `by` it only says whether the endpoints of several models are put in order together (`none`). */
+  readonly sort?: { readonly by?: SortKey; readonly partition: 'model' | 'none' }
   /** Tokens per second. */
   readonly preferredMinThroughput?: Percentiles
   /** Seconds to the first token. */
@@ -34,6 +35,25 @@ export interface Preferences {
   readonly maxPrice?: Readonly<Partial<Record<'prompt' | 'completion' | 'request' | 'image' | 'audio', Atto>>>
   /** `provider.options`: passthrough by provider slug. */
   readonly options?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  /** The limits that the settings of the key or its workspace set, alone or below the request's own. */
+  readonly setBy?: Readonly<Partial<Record<
+    'only' | 'ignore' | 'quantizations' | 'maxPrice' | 'allowFallbacks' | 'requireParameters' | 'zdr' | 'enforceDistillableText' | 'dataCollection',
+    'key' | 'workspace'
+  >>>
+}
+
+/** fp4 and fp8 also mean the formats that carry the same number of bits with a scale for each block. */
+const QUANTIZATION_FAMILIES: Readonly<Record<string, readonly string[]>> = { fp4: ['mxfp4', 'nvfp4'], fp8: ['mxfp8'] }
+
+/** The quantizations that a list of them admits: in lower case, families spelled out. */
+export function quantizationsMeant(names: readonly string[]): ReadonlySet<string> {
+  const meant = new Set<string>()
+  for (const name of names) {
+    const plain = name.toLowerCase()
+    meant.add(plain)
+    for (const member of QUANTIZATION_FAMILIES[plain] ?? []) meant.add(member)
+  }
+  return meant
 }
 
 /** What a request demands of an endpoint; the plan sees this and never the request. */

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { fault, type Ambient, type Preferences } from '../core/index.ts'
+import { createCatalog, NO_OVERLAY } from '../catalog/index.ts'
+import { fault, type Ambient, type FaultError, type Preferences } from '../core/index.ts'
 import { createRefusalGuard, isLocal, presentedKey } from './auth.ts'
 import { attributionOf } from './attribution.ts'
 import { createIds } from './ids.ts'
-import { createKeyReader, tighten } from './preferences.ts'
+import { createKeyReader, tighten, withSlugs } from './preferences.ts'
 import { createRouter } from './router.ts'
 import { createStore, preferredEncoding } from './stored.ts'
 import { FACE } from './stand-ins.test.ts'
@@ -38,12 +39,14 @@ describe('the settings of a key', () => {
     assert.deepEqual(tighten(loose, key), {
       models: ['a/m'], ignore: ['azure', 'groq'], zdr: true, dataCollection: 'deny', requireParameters: true, allowFallbacks: false,
       enforceDistillableText: true, quantizations: ['fp8'], maxPrice: { prompt: 5n, completion: 9n, request: 1n },
+      setBy: Object.fromEntries(Object.keys(key).map((limit) => [limit, 'key'])),
     })
   })
 
   it('leave the request the stricter of its own wishes', () => {
     const strict: Preferences = { ...asked, zdr: true, dataCollection: 'deny', allowFallbacks: false, maxPrice: { prompt: 1n } }
-    assert.deepEqual(tighten(strict, { dataCollection: 'allow', zdr: false, allowFallbacks: true, maxPrice: { prompt: 5n } }), strict)
+    const { setBy: _, ...held } = tighten(strict, { dataCollection: 'allow', zdr: false, allowFallbacks: true, maxPrice: { prompt: 5n } })
+    assert.deepEqual(held, strict)
   })
 
   it('are wishes where nothing is forbidden: order, sort and options are the request\'s when it has them', () => {
@@ -56,11 +59,70 @@ describe('the settings of a key', () => {
   it('are read once, by the face that reads requests', () => {
     let reads = 0
     const read = createKeyReader({ ...FACE, decode: (body) => { reads++; return FACE.decode(body) } })
-    const settings = { provider: { only: ['openai'] } }
-    assert.deepEqual(read(settings), { only: ['openai'] })
-    assert.equal(read(settings), read(settings))
-    assert.equal(read({}), undefined)
+    const own = { settings: { provider: { only: ['openai'] } }, workspace: 'default' }
+    assert.deepEqual(read(own), { only: ['openai'] })
+    assert.equal(read(own), read(own))
+    assert.equal(read({ ...own, settings: {} }), undefined)
     assert.equal(reads, 1)
+  })
+
+  it('meet the limits of their workspace, and say which of the two set what', () => {
+    const read = createKeyReader(FACE, (id) => id === 'strict' ? STRICT : undefined)
+    const key = { settings: { provider: { only: ['openai', 'groq'] } } }
+    const held = read({ ...key, workspace: 'strict' })!
+    assert.deepEqual([held.only, held.zdr, held.setBy], [['groq'], true, { only: 'workspace', zdr: 'workspace' }])
+    assert.equal(read({ ...key, workspace: 'strict' }), held, 'made once')
+    assert.deepEqual(read({ ...key, workspace: 'open' }), { only: ['openai', 'groq'] })
+    const alone = read({ settings: {}, workspace: 'strict' })
+    assert.deepEqual([alone?.only, alone?.setBy?.only], [['groq', 'azure'], 'workspace'])
+  })
+
+  it('close their order against a request that would name others', () => {
+    const key = { order: ['azure', 'openai'], allowFallbacks: false }
+    assert.deepEqual(tighten({ ...asked, order: ['groq'] }, key).only, ['azure', 'openai'])
+    assert.deepEqual(tighten({ ...asked, only: ['openai', 'groq'] }, key).only, ['openai'])
+    assert.equal(tighten({ ...asked, order: ['groq'] }, { order: ['azure'] }).only, undefined)
+  })
+
+  it('permit a family of quantizations, of which a request can choose a member', () => {
+    assert.deepEqual(tighten({ ...asked, quantizations: ['mxfp8', 'int4'] }, { quantizations: ['fp8'] }).quantizations, ['mxfp8'])
+    assert.deepEqual(tighten({ ...asked, quantizations: ['fp8'] }, { quantizations: ['mxfp8'] }).quantizations, ['mxfp8'])
+    assert.deepEqual(tighten({ ...asked, quantizations: ['int4'] }, { quantizations: ['fp8'] }).quantizations, [])
+  })
+
+  it('keep their sort where a request only says how models are mixed', () => {
+    assert.deepEqual(tighten({ ...asked, sort: { partition: 'none' } }, { sort: { by: 'price', partition: 'model' } }).sort, { by: 'price', partition: 'none' })
+  })
+})
+
+const STRICT = { only: ['groq', 'azure'], zdr: true }
+
+describe('the providers that a request names', () => {
+  const catalog = createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat']), settings: () => ({}) }).snapshot()
+
+  it('may go by their display names and other names, and are compared by their slugs', () => {
+    assert.deepEqual(withSlugs({ ...asked, only: ['Google Vertex', 'wandb', 'DeepInfra/Turbo'] }, catalog).only, ['google-vertex', 'coreweave', 'deepinfra/turbo'])
+    const plain: Preferences = { ...asked, order: ['openai'] }
+    assert.equal(withSlugs(plain, catalog), plain)
+    assert.equal(withSlugs(asked, catalog), asked)
+  })
+
+  it('are refused by their path when nobody has the name, for a denial with a slip in it denies nothing', () => {
+    for (const [preferences, field] of [
+      [{ ignore: ['openai', 'opnai'] }, 'provider.ignore[1]'], [{ order: ['opnai'] }, 'provider.order[0]'],
+      [{ only: ['openai', 'opnai/fast'] }, 'provider.only[1]'],
+    ] as const) {
+      assert.throws(() => withSlugs({ ...asked, ...preferences }, catalog), (error: FaultError) => {
+        assert.deepEqual([error.fault.kind, error.fault.field], ['invalid-request', field])
+        assert.match(error.fault.message, /no provider has the slug "opnai(\/fast)?"; did you mean openai\?/)
+        return true
+      })
+    }
+  })
+
+  it('leave nobody where none of an allowlist is known, which the plan says in the words that clients look for', () => {
+    assert.deepEqual(withSlugs({ ...asked, only: ['nobody'] }, catalog).only, ['nobody'])
+    assert.deepEqual(withSlugs({ ...asked, order: ['nobody'], allowFallbacks: false }, catalog).order, ['nobody'])
   })
 })
 

@@ -3,6 +3,7 @@ import type { Catalog } from '../catalog/index.ts'
 import type { Ambient } from '../core/index.ts'
 import type { Dialect } from '../dialects/index.ts'
 import type { Gateway } from '../gateway/index.ts'
+import type { ProviderPreferences } from '../schema/index.ts'
 import type { Figures, Stats } from '../stats/index.ts'
 import type { HttpLimits } from './limits.ts'
 
@@ -27,6 +28,8 @@ export interface Services {
   readonly gateway: Pick<Gateway, 'generate' | 'explain'>
   /** Whether there is a key to a provider, or none is needed: what `/v1/models` shows as usable. */
   hasCredential(provider: string): boolean
+  /** The routing preferences of a workspace, in the shape of a request's `provider`. */
+  workspace?(id: string): ProviderPreferences | undefined
   /** Why the server cannot serve (a database that does not answer), or null; drain is known here anyway. */
   ready?(): string | null | Promise<string | null>
 }

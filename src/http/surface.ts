@@ -5,19 +5,19 @@ import { attributionOf, wantsMetadata } from './attribution.ts'
 import { JSON_TYPE, send } from './exchange.ts'
 import { masked, sendFault } from './failure.ts'
 import type { HttpLimits } from './limits.ts'
-import { tighten, type KeyReader } from './preferences.ts'
+import { tighten, withSlugs, type KeyReader } from './preferences.ts'
 import type { Keyed } from './route.ts'
 import type { Services } from './services.ts'
 import { answerStream } from './stream.ts'
 
-/** Reads what a request asks, under its key's settings. Throws FaultErrors that name the field at fault. */
-export function readAsked(x: Keyed, face: Inbound, keyPreferences: KeyReader): Asked {
+/** Reads what a request asks, under the settings of its key and workspace. Throws FaultErrors that name the field at fault. */
+export function readAsked(x: Keyed, face: Inbound, keyPreferences: KeyReader, catalog: Services['catalog']): Asked {
   const parsed = parseBody(x.body!)
   if ('fault' in parsed) throw new FaultError(parsed.fault)
   const decoded = face.decode(parsed.value, x.body!)
   if ('fault' in decoded) throw new FaultError(decoded.fault)
   const { asked } = decoded
-  const preferences = tighten(asked.preferences, keyPreferences(x.key.settings))
+  const preferences = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
   return preferences === asked.preferences ? asked : { ...asked, preferences }
 }
 
@@ -29,7 +29,7 @@ export function createSurface(
   services: Services, limits: HttpLimits, face: Inbound, keyPreferences: KeyReader,
 ): (x: Keyed) => Promise<void> {
   return (x) => {
-    const asked = readAsked(x, face, keyPreferences)
+    const asked = readAsked(x, face, keyPreferences, services.catalog)
     const departure = new Departure()
     const call: Call = {
       id: x.id!,

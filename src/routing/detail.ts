@@ -1,10 +1,22 @@
 import { decimalFromAtto, ratesFor, REJECTIONS } from '../core/index.ts'
-import type { Atto, DataPolicy, Endpoint, RejectionReason, Unpriced } from '../core/index.ts'
+import type { Atto, DataPolicy, Endpoint, Preferences, RejectionReason, Unpriced } from '../core/index.ts'
 import { lacks } from './parameters.ts'
 import { names, outputShare, overpriced, type Case } from './reject.ts'
 
-/** Says in a sentence, with the figures, why an endpoint was rejected for `why`. */
+/** Says in a sentence, with the figures, why an endpoint was rejected for `why`; and whose limit it was, where it is not the request's. */
 export function detailOf(why: RejectionReason, endpoint: Endpoint, of: Case): string {
+  const limit = LIMITS[why]
+  const setter = limit === undefined ? undefined : of.wishes.preferences.setBy?.[limit]
+  const said = sentenceOf(why, endpoint, of)
+  return setter === undefined ? said : `${said} (a setting of the ${setter})`
+}
+
+const LIMITS: Readonly<Partial<Record<RejectionReason, keyof NonNullable<Preferences['setBy']>>>> = {
+  not_allowed: 'only', ignored: 'ignore', max_price: 'maxPrice', data_policy: 'dataCollection', zdr: 'zdr',
+  quantization: 'quantizations', distillable: 'enforceDistillableText', parameters: 'requireParameters',
+}
+
+function sentenceOf(why: RejectionReason, endpoint: Endpoint, of: Case): string {
   const { wishes, need } = of
   switch (why) {
     case 'disabled': return REJECTIONS.disabled
@@ -37,7 +49,7 @@ export function detailOf(why: RejectionReason, endpoint: Endpoint, of: Case): st
     case 'zdr': return retentionDetail(endpoint.dataPolicy)
     case 'quantization':
       return `its quantization is ${endpoint.quantization ?? 'unknown'}, `
-        + `the request allows ${wishes.preferences.quantizations!.join(', ')}`
+        + `the request allows ${wishes.preferences.quantizations!.join(', ') || 'none'}`
     case 'distillable': return `it is not known that the author of ${endpoint.model} permits distillation`
     case 'parameters':
       return `it does not honour ${[...need.parameters].filter((name) => lacks(endpoint, name)).join(', ')}`
@@ -88,7 +100,7 @@ function variantDetail(endpoint: Endpoint, of: Case): string {
 function allowedDetail(endpoint: Endpoint, { wishes }: Case): string {
   const { only, order } = wishes.preferences
   return wishes.only !== null && !names(wishes.only, endpoint, wishes)
-    ? `your request's provider.only preference permits only: ${only!.join(', ') || 'nobody'}`
+    ? `${wishes.preferences.setBy?.only ? '' : "your request's "}provider.only ${wishes.preferences.setBy?.only ? '' : 'preference '}permits only: ${only!.join(', ') || 'nobody'}`
     : `your request's provider.order preference, with allow_fallbacks false, permits only: ${order!.join(', ')}`
 }
 

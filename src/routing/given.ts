@@ -1,5 +1,5 @@
 import type { Standing } from './circuit.ts'
-import type { Credential, EndpointId, ModelId, Percentiles, Preferences } from '../core/index.ts'
+import type { Credential, EndpointId, Percentiles, Preferences } from '../core/index.ts'
 
 /** What was measured at one endpoint in the last minutes; a group is null when nothing was measured in it. */
 export interface Figures {
@@ -69,6 +69,4 @@ export interface Given {
   readonly serviceTier?: string | null
   /** What an operator would do to make a provider usable, in a phrase: `set GROQ_API_KEY`. */
   remedy?(provider: string): string
-  /** Whether the author of a model permits distillation; null, or no function, is not known and counts as no. */
-  distillable?(model: ModelId): boolean | null
 }

@@ -199,6 +199,19 @@ describe('a list of models', () => {
     assert.deepEqual(tags(plan(need(), [one, two], given({ sort: { by: 'price', partition: 'none' } }))), ['c', 'a', 'd', 'b'])
   })
 
+  it('is mixed and drawn as one by a partition without a sort', () => {
+    const made = plan(need(), [one, two], given({ sort: { partition: 'none' } }))
+    assert.equal(made.strategy, 'balanced')
+    assert.ok(Math.abs(made.candidates.reduce((sum, it) => sum + it.weight!, 0) - 1) < 1e-9, 'one draw over all of them')
+    assert.ok(made.candidates.find((it) => it.endpoint.tag === 'c')!.weight! > 0.9)
+  })
+
+  it('is mixed by the sort of its variants where all have the same', () => {
+    const nitro = [one, two].map((it) => ({ ...it, variants: ['floor'] }))
+    assert.equal(plan(need(), nitro, given({ sort: { partition: 'none' } })).strategy, 'sort:price')
+    assert.equal(plan(need(), [nitro[0]!, two], given({ sort: { partition: 'none' } })).strategy, 'balanced')
+  })
+
   it('counts an endpoint once when two references name its model', () => {
     const made = plan(need(), [offer(priced({ a: 1, b: 0 }), ['free']), offer(priced({ a: 1, b: 0 }))], given())
     assert.deepEqual(tags(made), ['b', 'a'])

@@ -5,7 +5,7 @@ import type { Given } from './given.ts'
 import { arrange, entryOf, MARK, modeOf, type Entry, type Mode, type Scale } from './order.ts'
 import { preferredOf } from './parameters.ts'
 import { caseOf, whyNot } from './reject.ts'
-import { readWishes } from './wishes.ts'
+import { readWishes, sortOf, type Wishes } from './wishes.ts'
 
 /** A candidate with the reasons for its place, which `explain` puts into words. */
 export interface Placed extends Candidate {
@@ -43,7 +43,7 @@ export function plan(need: Need, offers: readonly Offer[], given: Given): RouteP
   for (const offer of offers) {
     const of = caseOf(need, offer, wishes, given)
     if (!mixed || groups.length === 0) {
-      groups.push({ mode: modeOf(mixed ? NO_VARIANTS : offer.variants, wishes), entries: [] })
+      groups.push({ mode: modeOf(mixed ? commonVariants(offers, wishes) : offer.variants, wishes), entries: [] })
     }
     const group = groups.at(-1)!
     for (const endpoint of offer.endpoints) {
@@ -62,6 +62,16 @@ export function plan(need: Need, offers: readonly Offer[], given: Given): RouteP
     strategy: strategyOf(groups),
     models: offers.length === 1 ? [offers[0]!.model.id] : [...new Set(offers.map((offer) => offer.model.id))],
   }
+}
+
+/**
+ * Where models are mixed, one order holds for all: the request's sort, or that of the variants where every model has
+ * the same (`x:nitro` and `y:nitro`).
+ */
+function commonVariants(offers: readonly Offer[], wishes: Wishes): readonly string[] {
+  if (wishes.preferences.sort?.by !== undefined) return NO_VARIANTS
+  const [first, ...others] = offers.map((offer) => sortOf(offer.variants, wishes))
+  return others.every((sort) => sort === first) ? offers[0]!.variants : NO_VARIANTS
 }
 
 const NO_VARIANTS: readonly string[] = []

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { attoFromDecimal, type Endpoint } from '../core/index.ts'
 import { DEFAULT_POLICY } from './given.ts'
-import { endpoint, planOne, sheet, tags, whys } from './sample.ts'
+import { plan } from './plan.ts'
+import { endpoint, given, need, offer, planOne, sheet, tags, whys } from './sample.ts'
 
 const PERMITTED = { training: false, retainsPrompts: false, retentionDays: 0 }
 const perToken = (usdPerMillion: string): bigint => attoFromDecimal(usdPerMillion)! / 1_000_000n
@@ -176,6 +177,17 @@ describe('quantizations', () => {
     assert.deepEqual(tags(planOne(all, { quantizations: ['mxfp8'] })), ['p-mxfp8'])
   })
 
+  it('allow none when the list is empty, as when a key and a request have none in common', () => {
+    assert.deepEqual(tags(planOne(all, { quantizations: [] })), [])
+    assert.match(planOne(all, { quantizations: [] }).rejected[0]!.detail, /the request allows none$/)
+  })
+
+  it('say whose limit it was where the request set none', () => {
+    const made = planOne(all, { quantizations: ['bf16'], only: ['p-fp4'], setBy: { quantizations: 'workspace', only: 'key' } })
+    assert.match(made.rejected.find((it) => it.why === 'quantization')!.detail, /\(a setting of the workspace\)$/)
+    assert.match(made.rejected.find((it) => it.why === 'not_allowed')!.detail, /^provider\.only permits only: p-fp4 \(a setting of the key\)$/)
+  })
+
   it('call what nobody stated unknown', () => {
     const made = planOne(all, { quantizations: ['unknown', 'bf16'] })
     assert.deepEqual(tags(made), ['p-bf16', 'p-none'])
@@ -244,6 +256,8 @@ describe('enforce_distillable_text', () => {
   it('takes a permission that nobody knows of for none', () => {
     const wish = { enforceDistillableText: true }
     assert.deepEqual(whys(planOne([endpoint('a')], wish)), { a: 'distillable' })
-    assert.deepEqual(tags(planOne([endpoint('a')], wish, { given: { distillable: () => true } })), ['a'])
+    const open = offer([endpoint('a')])
+    assert.deepEqual(tags(plan(need(), [{ ...open, model: { ...open.model, distillable: true } }], given(wish))), ['a'])
+    assert.deepEqual(tags(plan(need(), [{ ...open, model: { ...open.model, distillable: false } }], given(wish))), [])
   })
 })

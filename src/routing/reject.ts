@@ -77,7 +77,7 @@ function whyNotWished(endpoint: Endpoint, of: Case): RejectionReason | null {
   if (preferences.zdr && !keepsNothing(endpoint.dataPolicy)) return 'zdr'
   const quantization = endpoint.quantization?.toLowerCase() ?? 'unknown'
   if (wishes.quantizations !== null && !wishes.quantizations.has(quantization)) return 'quantization'
-  if (preferences.enforceDistillableText && of.given.distillable?.(endpoint.model) !== true) return 'distillable'
+  if (preferences.enforceDistillableText && of.offer.model.distillable !== true) return 'distillable'
   if (preferences.maxPrice && overpriced(endpoint, of) !== null) return 'max_price'
   if (preferences.requireParameters) {
     for (const parameter of of.need.parameters) if (lacks(endpoint, parameter)) return 'parameters'

@@ -1,4 +1,4 @@
-import type { Preferences, SortKey, Tier } from '../core/index.ts'
+import { quantizationsMeant, type Preferences, type SortKey, type Tier } from '../core/index.ts'
 import type { Given } from './given.ts'
 
 /** The preferences of a request, read once for all of its endpoints: names in lower case, families spelled out. */
@@ -17,9 +17,6 @@ export interface Wishes {
   readonly thresholds: boolean
 }
 
-/** fp4 and fp8 also admit the formats that carry the same number of bits with a scale for each block. */
-const FAMILIES: Readonly<Record<string, readonly string[]>> = { fp4: ['mxfp4', 'nvfp4'], fp8: ['mxfp8'] }
-
 /**
  * `fast` is `priority`; `auto`, `default`, `scale` (capacity bought in advance, which no endpoint sells) and words that
  * nobody knows mean the default tier.
@@ -33,12 +30,13 @@ export function readWishes(given: Given): Wishes {
   return {
     preferences,
     order,
-    // An empty allowlist allows nobody: it is what is left when a key's list and a request's have nothing in common.
+    // An empty allowlist allows nobody, and so does an empty list of quantizations: that is what is left when a key's
+    // list and a request's have nothing in common.
     only: lower(preferences.only),
     ignore: lower(preferences.ignore),
     closed: closed && order !== null,
     single: closed && order === null,
-    quantizations: preferences.quantizations?.length ? familiesOf(preferences.quantizations) : null,
+    quantizations: preferences.quantizations === undefined ? null : quantizationsMeant(preferences.quantizations),
     tier: given.serviceTier ? TIERS[given.serviceTier.toLowerCase()] ?? 'default' : 'default',
     thresholds: preferences.preferredMinThroughput !== undefined || preferences.preferredMaxLatency !== undefined,
   }
@@ -57,14 +55,4 @@ const VARIANT_SORTS: Readonly<Record<string, SortKey>> = { nitro: 'throughput', 
 
 function lower(names: readonly string[] | undefined): readonly string[] | null {
   return names === undefined ? null : names.map((name) => name.toLowerCase())
-}
-
-function familiesOf(names: readonly string[]): ReadonlySet<string> {
-  const set = new Set<string>()
-  for (const name of names) {
-    const plain = name.toLowerCase()
-    set.add(plain)
-    for (const member of FAMILIES[plain] ?? []) set.add(member)
-  }
-  return set
 }

@@ -3,4 +3,5 @@
  * path that is wrong, what was found there, and what would be right.
  */
 export { checker, jsonSchemaOf, type Checker, type Issue } from './check.ts'
+export { providerPreferences, type ProviderPreferences } from './preferences.ts'
 export { z } from 'zod'

@@ -203,7 +203,7 @@ const FULL = {
   response_format: { type: 'json_schema', json_schema: { name: 'n', schema: { type: 'object' }, strict: true, description: 'd' } },
   reasoning: { effort: 'low', exclude: false, summary: 'auto' }, verbosity: 'low', modalities: ['text'], prediction: { type: 'content', content: 'x' },
   provider: {
-    order: ['acme'], only: ['acme'], ignore: ['x'], allow_fallbacks: true, require_parameters: false, data_collection: 'allow', zdr: false,
+    order: ['acme'], only: ['acme'], ignore: ['groq'], allow_fallbacks: true, require_parameters: false, data_collection: 'allow', zdr: false,
     quantizations: ['unknown'], sort: { by: 'price', partition: 'model' }, preferred_min_throughput: { p50: 1 }, preferred_max_latency: 10,
     max_price: { prompt: '100', completion: 100 }, options: { acme: { a: 1 } },
   },

@@ -9,9 +9,8 @@ export function readPreferences(body: Loose): { preferences: Preferences } | { f
   if (models.length === 0) {
     return { fault: fault('invalid-request', 'No model was named: set "model", or a list in "models".', { field: 'model' }) }
   }
-  // `route` only qualifies what `provider.sort` says.
   const provider: Loose | null | undefined = body['provider']
-  if (!provider) return { preferences: { models } }
+  if (!provider) return { preferences: body['route'] === 'sort' ? { models, sort: { partition: 'none' } } : { models } }
   const maxPrice = provider['max_price'] ? readMaxPrice(provider['max_price']) : null
   if (maxPrice && 'fault' in maxPrice) return maxPrice
   const sort = sortOf(provider['sort'], body['route'])
@@ -41,13 +40,19 @@ function modelsOf({ model, models }: Loose): string[] {
   return [...new Set<string>(model ? [model, ...models] : models)]
 }
 
-/** `route: "sort"` is the old spelling of partition none, `"fallback"` of partition model, which is the default. */
+/**
+ * `route: "sort"` is the old spelling of partition none, `"fallback"` of partition model, which is the default. A
+ * partition stands on its own: without `by` the models are mixed, and drawn as by default.
+ */
 function sortOf(sort: unknown, route: unknown): Preferences['sort'] | undefined {
   const partition = route === 'sort' ? 'none' : 'model'
   if (typeof sort === 'string') return { by: sort as never, partition }
-  const by = (sort as Loose | null | undefined)?.['by']
-  return by ? { by, partition: (sort as Loose)['partition'] ?? partition } : undefined
+  const { by, partition: stated } = (sort ?? NOTHING) as Loose
+  if (by) return { by, partition: stated ?? partition }
+  return (stated ?? partition) === 'none' ? { partition: 'none' } : undefined
 }
+
+const NOTHING: Loose = Object.freeze({})
 
 const PER_MILLION = 1_000_000n
 

@@ -154,6 +154,17 @@ test('wishes of routing are read in their units', () => {
   })
 })
 
+test('a partition is kept without a sort, and the old route says the same without a provider object', () => {
+  const sortOf = (body: object) => asked({ ...HI, models: ['a/b', 'c/d'], ...body }).preferences.sort
+  assert.deepEqual(sortOf({ provider: { sort: { partition: 'none' } } }), { partition: 'none' })
+  assert.deepEqual(sortOf({ route: 'sort' }), { partition: 'none' })
+  assert.deepEqual(sortOf({ route: 'sort', provider: { zdr: true } }), { partition: 'none' })
+  for (const plain of [{ route: 'fallback' }, { provider: { sort: { partition: 'model' } } }, { provider: { sort: {} } }, { provider: { sort: null } }]) {
+    assert.equal(sortOf(plain), undefined, JSON.stringify(plain))
+  }
+  assert.deepEqual(sortOf({ provider: { sort: { by: 'latency' } } }), { by: 'latency', partition: 'model' })
+})
+
 test('a prompt stands for one user message, and there is nothing to patch', () => {
   const { request: read } = asked({ model: 'a/b', prompt: 'Hi' }).operation
   assert.deepEqual(read.messages, [{ role: 'user', parts: [{ type: 'text', text: 'Hi' }] }])

@@ -15,7 +15,7 @@ export function explainRoutes(services: Services, face: Inbound, keyPreferences:
     replies: { 200: { description: 'The plan: what would be tried in which order, and why not the others', schema: ExplanationShape } },
     errors: ['invalid-request', 'model-not-found', 'forbidden', 'no-endpoint', 'unprocessable'],
     async handle(x) {
-      const made = await services.gateway.explain(readAsked(x, face, keyPreferences))
+      const made = await services.gateway.explain(readAsked(x, face, keyPreferences, services.catalog))
       if ('fault' in made) throw new FaultError(made.fault)
       return { json: { data: made } }
     },

@@ -1,7 +1,7 @@
 import {
   endpointsShape, modelShape, openAiModelShape, openAiModelsShape, providersShape, queryModels, zdrShape, type FiguresOf, type ModelEntry, type Snapshot,
 } from '../../catalog/index.ts'
-import { fault, FaultError, keepsNothing, type Endpoint } from '../../core/index.ts'
+import { fault, FaultError, keepsNothing, quantizationsMeant, type Endpoint, type Model } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
 import type { Exchange } from '../exchange.ts'
 import type { KeyPreferences, KeyReader } from '../preferences.ts'
@@ -56,9 +56,9 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
 
   /** Whether the key may call at least one endpoint of a model now. */
   const usableBy = (x: Keyed, at: Snapshot): (entry: ModelEntry) => boolean => {
-    const preferences = keyPreferences(x.key.settings)
+    const preferences = keyPreferences(x.key)
     return (entry) => at.endpointsOf(entry.row.id)
-      .some((endpoint) => canBeCalled(endpoint, services.hasCredential) && permits(preferences, endpoint))
+      .some((endpoint) => canBeCalled(endpoint, services.hasCredential) && permits(preferences, endpoint, entry.model))
   }
 
   /**
@@ -205,7 +205,7 @@ function canBeCalled(endpoint: Endpoint, hasCredential: (provider: string) => bo
 }
 
 /** Whether a key's settings leave an endpoint in. The plan decides each call; this is what the lists show. */
-function permits(preferences: KeyPreferences | undefined, endpoint: Endpoint): boolean {
+function permits(preferences: KeyPreferences | undefined, endpoint: Endpoint, model: Model): boolean {
   if (preferences === undefined) return true
   const named = (entries: readonly string[]) => entries.some((entry) => {
     const slug = entry.toLowerCase()
@@ -215,7 +215,8 @@ function permits(preferences: KeyPreferences | undefined, endpoint: Endpoint): b
   if (preferences.ignore && named(preferences.ignore)) return false
   if (preferences.zdr && !keepsNothing(endpoint.dataPolicy)) return false
   if (preferences.dataCollection === 'deny' && !(endpoint.dataPolicy.training === false && keepsNothing(endpoint.dataPolicy))) return false
-  return !preferences.quantizations || preferences.quantizations.includes(endpoint.quantization ?? 'unknown')
+  if (preferences.enforceDistillableText && model.distillable !== true) return false
+  return !preferences.quantizations || quantizationsMeant(preferences.quantizations).has(endpoint.quantization ?? 'unknown')
 }
 
 /** The model that a name means, in OpenAI's shape: `models.retrieve` of its clients. */
