@@ -156,6 +156,7 @@ function tierEndpoint(base: Endpoint, row: EndpointRow, mode: ModeRow, model: Mo
     tag: `${row.tag}/${tier}`,
     tier,
     price,
+    ...(base.price && { plainPrice: base.price }),
     unpriced,
     maxPromptTokens: limit === Infinity ? null : limit,
     forcedParams: mode.body ? { ...base.forcedParams, ...mode.body } : base.forcedParams,

@@ -48,6 +48,8 @@ export interface Endpoint {
   /** Address up to the dialect's path; null when not known or a `{placeholder}` is not filled in. */
   readonly baseUrl: string | null
   readonly price: PriceSheet | null
+  /** Of an endpoint of another tier: what its provider asks when it says that it served the default tier after all. */
+  readonly plainPrice?: PriceSheet
   readonly unpriced: Unpriced | null
   readonly contextLength: number | null
   readonly maxOutputTokens: number | null

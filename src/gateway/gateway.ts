@@ -12,7 +12,7 @@ import type { Call, Explanation, Gateway, Outcome } from './call.ts'
 import { createDeadlines } from './deadline.ts'
 import { metadataOf } from './metadata.ts'
 import { Meter } from './meter.ts'
-import { providerOf, recordOf, summed } from './record.ts'
+import { providerOf, recordOf, servedPlain, summed } from './record.ts'
 import { Relay, type RelayParts, type Transform } from './relay.ts'
 import type { TokenCounter } from './tokens.ts'
 
@@ -127,10 +127,10 @@ export function createGateway(parts: GatewayParts): Gateway {
     return {
       meta: {
         id: call.id, created: Math.floor(call.createdAt / 1000), model: endpoint.model, provider: providerOf(committed),
-        ...(endpoint.tier !== 'default' && { tier: endpoint.tier }),
+        ...(endpoint.tier !== 'default' && { tier: servedPlain(committed) ? 'default' : endpoint.tier }),
       },
       events: new Relay(relayParts, { call, need, tried, committed, transforms: prepared.transforms },
-        new Meter(request, endpoint.price!, parts.tokens)),
+        new Meter(request, endpoint, parts.tokens)),
       metadata: () => metadataOf(call, plan, tried.failed, candidate, notes),
     }
   }

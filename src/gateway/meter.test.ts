@@ -32,7 +32,7 @@ const reported = (input: number, output: number): ChatEvent => ({ type: 'usage',
 
 describe('What a reply came to', () => {
   test("the provider's last word on usage stands, and the caller pays by it", async () => {
-    const meter = new Meter(REQUEST, SHEET, wordCounter())
+    const meter = new Meter(REQUEST, { price: SHEET }, wordCounter())
     meter.take([start, open(), delta('a'), reported(1, 1)])
     meter.take([delta('b'), finish(), reported(10, 5)])
     const { usage: used, charge, absorbed } = await meter.settle('complete')
@@ -42,8 +42,20 @@ describe('What a reply came to', () => {
     assert.deepEqual([meter.reason, meter.native, meter.upstreamId, meter.tier], ['stop', 'native-stop', 'up-1', 'default'])
   })
 
+  test('the tier that served it is what is paid, where its provider says that it was the default one after all', async () => {
+    const endpoint = { price: { ...SHEET, rates: { prompt: 9n * SHEET.rates.prompt! } }, plainPrice: SHEET }
+    const costAt = async (tier?: string) => {
+      const meter = new Meter(REQUEST, endpoint, wordCounter())
+      meter.take([{ type: 'start', ...(tier && { tier }) }, open(), delta('a'), finish(), reported(10, 0)])
+      return [(await meter.settle('complete')).charge.total, meter.sheet === SHEET]
+    }
+    assert.deepEqual(await costAt('priority'), [90n * MILLI, false])
+    assert.deepEqual(await costAt(), [90n * MILLI, false], 'who says nothing served what was asked for')
+    for (const tier of ['default', 'standard']) assert.deepEqual(await costAt(tier), [10n * MILLI, true])
+  })
+
   test('usage is withheld from what is passed on, because the final one carries the charge', () => {
-    const meter = new Meter(REQUEST, SHEET, wordCounter())
+    const meter = new Meter(REQUEST, { price: SHEET }, wordCounter())
     const passed = meter.take([start, open(), delta('a'), reported(1, 1), delta('b')])
     assert.deepEqual(passed.map((event) => event.type), ['start', 'block-open', 'block-delta', 'block-delta'])
     const untouched = [delta('c')]
@@ -52,7 +64,7 @@ describe('What a reply came to', () => {
 
   test('where a provider reports none, prompt and delivered text are counted and marked so', async () => {
     const tokens = wordCounter()
-    const meter = new Meter(REQUEST, SHEET, tokens)
+    const meter = new Meter(REQUEST, { price: SHEET }, tokens)
     meter.take([start, open(), delta('four more '), delta('words here'), finish()])
     const { usage: used, charge } = await meter.settle('complete')
     assert.deepEqual([used.input.total, used.output.total, used.counted], [3, 4, 'by-us'])
@@ -69,7 +81,7 @@ describe('What a reply came to', () => {
         { role: 'assistant', parts: [{ type: 'tool-call', id: 'c', name: 'look', form: 'function', input: '{"q":1}' }] },
         { role: 'tool', parts: [{ type: 'tool-result', callId: 'c', content: [{ type: 'text', text: 'found' }] }] },
       ],
-    }, SHEET, tokens)
+    }, { price: SHEET }, tokens)
     meter.take([start, { type: 'block-open', index: 0, choice: 0, block: { type: 'tool-call', id: 'd', name: 'again', form: 'function' } }, delta('{"q":2}'), finish()])
     await meter.settle('complete')
     const [prompt, answer] = tokens.counted
@@ -78,7 +90,7 @@ describe('What a reply came to', () => {
   })
 
   test('of a text of many megabytes a part is counted and the rest is reckoned from it', async () => {
-    const meter = new Meter(REQUEST, SHEET, wordCounter())
+    const meter = new Meter(REQUEST, { price: SHEET }, wordCounter())
     meter.take([start, open()])
     for (let i = 0; i < 400; i++) meter.take([delta('word '.repeat(1000))])
     meter.take([finish()])
@@ -89,7 +101,7 @@ describe('What a reply came to', () => {
 
 describe('What is not charged', () => {
   test('the zero-completion rule: no token and no reason is nothing to pay, whatever the prompt cost us', async () => {
-    const meter = new Meter(REQUEST, SHEET, wordCounter())
+    const meter = new Meter(REQUEST, { price: SHEET }, wordCounter())
     meter.take([start, reported(1000, 0)])
     const { charge, absorbed, usage: used } = await meter.settle('complete')
     assert.equal(charge.total, 0n)
@@ -98,13 +110,13 @@ describe('What is not charged', () => {
   })
 
   test('no token, but a reason, is a prompt that was read and is paid for', async () => {
-    const meter = new Meter(REQUEST, SHEET, wordCounter())
+    const meter = new Meter(REQUEST, { price: SHEET }, wordCounter())
     meter.take([start, finish(), reported(1000, 0)])
     assert.equal((await meter.settle('complete')).charge.total, 1000n * MILLI)
   })
 
   test('a reply that the provider calls an error is absorbed', async () => {
-    const meter = new Meter(REQUEST, SHEET, wordCounter())
+    const meter = new Meter(REQUEST, { price: SHEET }, wordCounter())
     meter.take([start, open(), delta('half'), finish('error'), reported(10, 1)])
     const { charge, absorbed } = await meter.settle('complete')
     assert.deepEqual([charge.total, absorbed], [0n, 12n * MILLI])
@@ -112,7 +124,7 @@ describe('What is not charged', () => {
 
   test('a reply that broke is absorbed, and does not wait for the tokenizer: its caller is told at once', async () => {
     const tokens = wordCounter()
-    const meter = new Meter(REQUEST, SHEET, tokens)
+    const meter = new Meter(REQUEST, { price: SHEET }, tokens)
     meter.take([start, open(), delta('eight characters and more'), { type: 'fault', fault: fault('stream-cut', 'cut') }])
     assert.equal(meter.fault?.kind, 'stream-cut')
     const { charge, absorbed, usage: used } = await meter.settle('failed')
@@ -122,14 +134,14 @@ describe('What is not charged', () => {
   })
 
   test('a caller who leaves pays for the prompt and for what was delivered, by our count', async () => {
-    const meter = new Meter(REQUEST, SHEET, wordCounter())
+    const meter = new Meter(REQUEST, { price: SHEET }, wordCounter())
     meter.take([start, open(), delta('two words')])
     const { charge, absorbed } = await meter.settle('cancelled')
     assert.deepEqual([charge.total, absorbed], [(3n + 4n) * MILLI, 0n])
   })
 
   test('a caller who leaves before anything came pays nothing', async () => {
-    const meter = new Meter(REQUEST, SHEET, wordCounter())
+    const meter = new Meter(REQUEST, { price: SHEET }, wordCounter())
     meter.take([start])
     const { charge, absorbed } = await meter.settle('cancelled')
     assert.deepEqual([charge.total, absorbed], [0n, 0n])
@@ -138,7 +150,7 @@ describe('What is not charged', () => {
 
 describe('When a reply is finished', () => {
   test('with the last of its choices, not with the first', () => {
-    const meter = new Meter(REQUEST, SHEET, wordCounter())
+    const meter = new Meter(REQUEST, { price: SHEET }, wordCounter())
     meter.take([start, open(0, 0), open(1, 1)])
     assert.equal(meter.finished, false)
     meter.take([finish('stop', 0)])

@@ -1,6 +1,6 @@
 import {
   charge, NO_CHARGE, NO_USAGE, usage,
-  type Charge, type ChatEvent, type ChatRequest, type Fault, type FinishReason, type Nano, type Part, type PriceSheet, type Usage,
+  type Charge, type ChatEvent, type ChatRequest, type Endpoint, type Fault, type FinishReason, type Nano, type Part, type PriceSheet, type Usage,
 } from '../core/index.ts'
 import type { TokenCounter } from './tokens.ts'
 
@@ -36,7 +36,7 @@ export class Meter {
   tier: string | null = null
   fault: Fault | null = null
   readonly #request: ChatRequest
-  readonly #sheet: PriceSheet
+  readonly #endpoint: Pick<Endpoint, 'price' | 'plainPrice'>
   readonly #tokens: TokenCounter
   #reported: Usage | null = null
   #text = ''
@@ -45,10 +45,19 @@ export class Meter {
   #choices = 0
   #finishes = 0
 
-  constructor(request: ChatRequest, sheet: PriceSheet, tokens: TokenCounter) {
+  constructor(request: ChatRequest, endpoint: Pick<Endpoint, 'price' | 'plainPrice'>, tokens: TokenCounter) {
     this.#request = request
-    this.#sheet = sheet
+    this.#endpoint = endpoint
     this.#tokens = tokens
+  }
+
+  /**
+   * What it is charged by: the price of the tier that served it. A provider that has no room left at the tier that was
+   * asked for says `default` in its answer, and bills that.
+   */
+  get sheet(): PriceSheet {
+    const { price, plainPrice } = this.#endpoint
+    return plainPrice !== undefined && (this.tier === 'default' || this.tier === 'standard') ? plainPrice : price!
   }
 
   /** Whether every choice that was opened has finished. */
@@ -101,7 +110,7 @@ export class Meter {
   }
 
   #metered(used: Usage, ending: Ending): Metered {
-    const cost = charge(this.#sheet, used)
+    const cost = charge(this.sheet, used)
     const empty = used.output.total === 0 && this.reason === null
     if (ending === 'failed' || this.reason === 'error' || empty) return { usage: used, charge: NO_CHARGE, absorbed: cost.total }
     return { usage: used, charge: cost, absorbed: 0n }

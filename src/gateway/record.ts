@@ -44,7 +44,7 @@ export function recordOf(call: Call, need: Need, tried: Tried, end: End | null, 
     usage: end?.metered.usage ?? NO_USAGE,
     cost: end?.metered.charge.total ?? 0n,
     absorbed: (end?.metered.absorbed ?? 0n) + tried.absorbed,
-    price: endpoint?.price ?? null,
+    price: end?.meter.sheet ?? null,
     tier: end?.meter.tier ?? null,
     attempts: end ? [...tried.failed, end.attempt] : tried.failed,
     untried: tried.untried,
@@ -63,6 +63,11 @@ export function recordOf(call: Call, need: Need, tried: Tried, end: End | null, 
 export function providerOf({ first, attempt }: Committed): string {
   for (const event of first) if (event.type === 'start' && event.provider) return event.provider
   return attempt.candidate.endpoint.providerName
+}
+
+/** Whether the provider says that it served the default tier, whichever was asked for; what it bills is that, too. */
+export function servedPlain({ first }: Committed): boolean {
+  return first.some((event) => event.type === 'start' && (event.tier === 'default' || event.tier === 'standard'))
 }
 
 /** The last failure, with what came before it: the error that a caller sees when every attempt failed. */

@@ -1,4 +1,4 @@
-import type { Candidate, Endpoint, EndpointId, Need, Offer, Plan, Rejection, RejectionReason } from '../core/index.ts'
+import type { Candidate, Endpoint, EndpointId, Nano, Need, Offer, Plan, Rejection, RejectionReason } from '../core/index.ts'
 import { expectedOutput, inputCeiling, worstCost } from './cost.ts'
 import { behindDetail, detailOf } from './detail.ts'
 import type { Given } from './given.ts'
@@ -125,13 +125,13 @@ function firstOfEachModel(order: readonly (readonly Entry[])[], rejected: Reject
 
 /** Endpoint by endpoint, key by key. A key that rests while another of the endpoint works waits until the group's end. */
 function candidatesOf(order: readonly (readonly Entry[])[], scale: Scale): readonly Placed[] {
-  const { need, given, wishes } = scale
+  const { need, wishes } = scale
   const ceiling = inputCeiling(need)
   const candidates: Placed[] = []
   for (const entries of order) {
     let late: Placed[] | null = null
     for (const { endpoint, keys, resting, marks, weight } of entries) {
-      const worst = worstCost(endpoint, endpoint.price!, need, ceiling, given.policy)
+      const worst = worstOf(endpoint, scale, ceiling)
       for (let i = 0; i < keys.length; i++) {
         // The share of first draws is the endpoint's; its further keys are never drawn first.
         const share = i === 0 || weight === null ? weight : 0
@@ -146,6 +146,14 @@ function candidatesOf(order: readonly (readonly Entry[])[], scale: Scale): reado
     if (late !== null) candidates.push(...late)
   }
   return wishes.single ? oneKeyEach(candidates) : candidates
+}
+
+/** The dearer of its tier's price and the default one, where it may be served and billed at either. */
+function worstOf(endpoint: Endpoint, { need, given: { policy } }: Scale, ceiling: number): Nano {
+  const worst = worstCost(endpoint, endpoint.price!, need, ceiling, policy)
+  if (endpoint.plainPrice === undefined) return worst
+  const plain = worstCost(endpoint, endpoint.plainPrice, need, ceiling, policy)
+  return plain > worst ? plain : worst
 }
 
 /** Without fallbacks the caller gets the one attempt's error as it is, and not that of a second key. */
