@@ -1,5 +1,5 @@
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
-import { createCatalog, DEMO, type Catalog } from './catalog/index.ts'
+import { ConfigError, createCatalog, DEMO, type Catalog } from './catalog/index.ts'
 import type { Config } from './config/index.ts'
 import type { Ambient, Generation } from './core/index.ts'
 import { DIALECTS, parseUpstream } from './dialects/index.ts'
@@ -8,8 +8,8 @@ import { createHttp, type Http, type Log } from './http/index.ts'
 import { createJobs } from './jobs/index.ts'
 import { createGuardedFetch, createNet, type Net } from './net/index.ts'
 import { createDemo, createProviders, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
-import { createHealth, DEFAULT_POLICY, type RoutingPolicy } from './routing/index.ts'
-import { contextCompression, reasoningExclude } from './stages/index.ts'
+import { createHealth, DEFAULT_POLICY, routerRules, type RouterRules, type RoutingPolicy } from './routing/index.ts'
+import { contextCompression, reasoningExclude, variants } from './stages/index.ts'
 import type { ProviderPreferences } from './schema/index.ts'
 import { createFigures, createRollups, createStats, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
@@ -110,6 +110,7 @@ export async function createCallPath(given: {
   const tokens = createTokenCounter()
   const health = createHealth(config.routing, ambient.random)
   let policy: RoutingPolicy = { ...DEFAULT_POLICY, ...config.routing }
+  let rules = rulesOf(config)
   const catalog = createCatalog(catalogInput(config))
 
   let found: readonly LocalFinding[] = []
@@ -131,7 +132,9 @@ export async function createCallPath(given: {
 
   const gateway = createGateway({
     offer: (reference) => catalog.snapshot().offer(reference),
-    stages: [contextCompression(), reasoningExclude()],
+    models: () => catalog.snapshot(),
+    routerRules: () => rules,
+    stages: [variants(), contextCompression(), reasoningExclude()],
     dialects: DIALECTS,
     locals: new Map([[DEMO, createDemo({ pace: config.demoPace })]]),
     providers: () => providers,
@@ -149,9 +152,11 @@ export async function createCallPath(given: {
     workspace: (id) => config.workspaces[id]?.provider,
     locals: () => found,
     reload(next) {
+      const nextRules = rulesOf(next)
       catalog.reload(catalogInput(next))
       config = next
       policy = { ...DEFAULT_POLICY, ...config.routing }
+      rules = nextRules
       health.adopt(config.routing)
       settle()
       look().catch(given.onError ?? (() => {}))
@@ -161,6 +166,15 @@ export async function createCallPath(given: {
       await net.close()
     },
   }
+}
+
+/** The rules of router models with the operator's changes. A ConfigError when their default task is not among them. */
+function rulesOf({ autoRouter }: Config): RouterRules {
+  const rules = routerRules(autoRouter)
+  if (!Object.hasOwn(rules.tasks, rules.defaultTask)) {
+    throw new ConfigError(`auto_router.default_task must be one of ${Object.keys(rules.tasks).join(', ')}, is ${JSON.stringify(rules.defaultTask)}`)
+  }
+  return rules
 }
 
 /** What the catalogue is made from: the operator's rows, and the dialects that can be spoken here. */

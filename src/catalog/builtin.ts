@@ -40,6 +40,17 @@ function demoModel(slug: string, name: string, description: string): ModelRow {
   })
 }
 
+/** The names of our own that OpenRouter's router models also go by. */
+const OWN_NAMES: Readonly<Record<string, string>> = { 'openrouter/auto': 'signalbox/auto', 'openrouter/free': 'signalbox/free' }
+
+/** The seed's models with our own names for the router models that there is a rule for. */
+export function withOwnNames(models: readonly ModelRow[]): readonly ModelRow[] {
+  return models.map((row) => {
+    const own = OWN_NAMES[row.id]
+    return own === undefined ? row : { ...row, aliases: [...row.aliases, own] }
+  })
+}
+
 /**
  * OpenRouter as a provider. It sells every model of its public list, and says in each answer what that answer cost:
  * its listed prices mix the rates of several hosts, so they bound the cost and never bill it.

@@ -89,7 +89,8 @@ function mergeProviders(
   return providers
 }
 
-function mergeModel(known: ModelRow | undefined, patch: ModelPatch): ModelRow {
+function mergeModel(known: ModelRow | undefined, given: ModelPatch): ModelRow {
+  const patch: ModelPatch = given.alias_target === undefined ? given : { kind: 'alias', ...given, alias_pinned: true }
   if (!known) return completeModel(patch)
   const { enabled: _, ...fields } = patch
   return {

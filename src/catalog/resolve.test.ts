@@ -10,8 +10,13 @@ const snapshot = catalogWith().snapshot()
 
 const offered = (reference: string, from = snapshot): Offer => {
   const resolved = from.offer(reference)
-  assert.ok('offer' in resolved, `${reference}: ${'fault' in resolved ? resolved.fault.message : ''}`)
+  assert.ok('offer' in resolved, `${reference}: ${'fault' in resolved ? resolved.fault.message : 'a router'}`)
   return resolved.offer
+}
+const routed = (reference: string) => {
+  const resolved = snapshot.offer(reference)
+  assert.ok('router' in resolved, `${reference} is no router`)
+  return resolved.router
 }
 const refused = (reference: string, from = snapshot) => {
   const resolved = from.offer(reference)
@@ -94,6 +99,57 @@ test('a moving alias answers as the model that it stands for at present', () => 
   }
 })
 
+test('a moving alias moves to the newest model of its family by date, and to none that only shares its beginning', () => {
+  const row = (id: string, released: string, more = {}) => ({ id, released, ...more })
+  const own = catalogWith({ models: [
+    row('anthropic/claude-sonnet-6', '2026-11-01'), row('anthropic/claude-sonnet-6-fast', '2026-11-02'), row('anthropic/claude-sonnet', '2026-11-03', { status: 'deprecated' }),
+    row('acme/claude-sonnet-7', '2026-11-04'), { id: 'anthropic/claude-sonnet-8' },
+  ] }).snapshot()
+  assert.equal(offered('~anthropic/claude-sonnet-latest', own).model.id, 'anthropic/claude-sonnet-6')
+  assert.equal(offered('~anthropic/claude-sonnet-latest', own).via, 'latest')
+  assert.equal(offered('anthropic/claude-sonnet-5.5', own).via, undefined)
+})
+
+test("by its words alone every moving alias finds the target that the catalogue states, so a newer row moves it and no row is misread", () => {
+  for (const entry of snapshot.models) {
+    if (entry.row.kind === 'alias') assert.equal(snapshot.targetOf(entry)?.row.id, entry.row.alias_target, entry.row.id)
+  }
+})
+
+test("what the operator says of an alias stands, whatever is newer", () => {
+  const own = catalogWith({ models: [{ id: '~anthropic/claude-sonnet-latest', alias_target: 'anthropic/claude-sonnet-4.5' }] }).snapshot()
+  assert.equal(offered('~anthropic/claude-sonnet-latest', own).model.id, 'anthropic/claude-sonnet-4.5')
+})
+
+test('variants stack in any order, the static ones on their own rows', () => {
+  for (const name of ['openai/gpt-oss-20b:nitro:free', 'openai/gpt-oss-20b:free:nitro']) {
+    assert.deepEqual([offered(name).model.id, offered(name).variants], ['openai/gpt-oss-20b:free', ['nitro']], name)
+  }
+  assert.deepEqual(offered('openai/gpt-5:thinking:floor').variants, ['floor', 'thinking'])
+})
+
+test(':free on a model without a row for it means the endpoints that the operator has free of charge', () => {
+  const own = catalogWith({
+    providers: { mine: { base_url: 'http://10.0.0.5/v1' } },
+    endpoints: [{ model: 'openai/gpt-4o', provider: 'mine', pricing: 'free' }],
+  }).snapshot()
+  assert.deepEqual([offered('openai/gpt-4o:free', own).model.id, offered('openai/gpt-4o:free', own).variants], ['openai/gpt-4o', ['free']])
+})
+
+test(':thinking is for models that reason, and :extended for those that are listed with it: the others say what they can do', () => {
+  assert.deepEqual(offered('openai/gpt-5:thinking').variants, ['thinking'])
+  for (const [name, why] of [
+    ['openai/gpt-4o:thinking', /not a valid model ID: openai\/gpt-4o does not reason/],
+    ['openai/gpt-4o:extended', /has no :extended variant; the largest context of openai\/gpt-4o is \d+ tokens/],
+    ['openai/gpt-4o:batch', /has no :batch variant/], ['openai/gpt-4oo:extended', /openai\/gpt-4oo:extended is not a valid model ID/],
+  ] as const) {
+    assert.equal(refused(name).kind, 'model-not-found', name)
+    assert.match(refused(name).message, why)
+  }
+  const own = catalogWith({ models: [{ id: 'acme/long', name: 'Long' }, { id: 'acme/long:extended', name: 'Long', context_length: 1_000_000 }] }).snapshot()
+  assert.equal(offered('acme/long:extended:nitro', own).model.id, 'acme/long:extended')
+})
+
 test('an unknown model is a 400 in the words that clients look for, with near ids', () => {
   const fault = refused('openai/gpt-4oo')
   assert.equal(fault.kind, 'model-not-found')
@@ -133,8 +189,19 @@ test('a model of another kind is sent to its own route', () => {
   assert.match((fault.availability!['constraint'] as { detail: string }).detail, /POST \/api\/v1\/embeddings/)
 })
 
-test('a router model says that it is not available yet instead of picking some model', () => {
-  assert.match(refused('openrouter/auto').message, /not available yet/)
+test('a router model is a reference of its own kind, by any of its names, with the variants for whatever it chooses', () => {
+  for (const name of ['openrouter/auto', 'signalbox/auto', 'auto', 'OpenRouter/Auto']) {
+    assert.deepEqual([routed(name).router, routed(name).requested], ['auto', name])
+  }
+  assert.deepEqual(routed('openrouter/auto:nitro').variants, ['nitro'])
+  for (const name of ['openrouter/free', 'signalbox/free', 'openrouter/auto:free']) assert.equal(routed(name).router, 'free', name)
+  assert.match(refused('openrouter/auto:thinking').message, /:thinking is not for router models/)
+})
+
+test('a router model without a rule is refused by name, with those that there are', () => {
+  const fault = refused('openrouter/fusion')
+  assert.equal(fault.kind, 'no-endpoint')
+  assert.match(fault.message, /^openrouter\/fusion is a router model that is not available here; openrouter\/auto and openrouter\/free are/)
 })
 
 test("the operator's aliases come first, for any string, and may name one another once", () => {

@@ -1,11 +1,17 @@
-import { fault, type Endpoint, type Fault, type Offer } from '../core/index.ts'
+import { fault, isFree, type Endpoint, type Fault, type Offer, type RouterReference } from '../core/index.ts'
 import type { Names } from './names.ts'
 import { nearest } from './nearest.ts'
 import type { ModelEntry } from './snapshot.ts'
 
-/** Suffixes that change how a model is routed, on any model. Static ones are rows of their own. */
+/**
+ * Suffixes that change how a model is routed, on any model. Static ones are rows of their own, wherever there is such
+ * a row; without one, `:free` and `:thinking` mean what can be had of the plain model.
+ */
 const DYNAMIC = new Set(['nitro', 'floor', 'online', 'exacto'])
 const STATIC = new Set(['free', 'thinking', 'extended', 'batch'])
+
+/** The router models that there is a rule for; the others are refused by name. */
+const ROUTERS: Readonly<Record<string, RouterReference['router']>> = { 'openrouter/auto': 'auto', 'openrouter/free': 'free' }
 
 /** Where models of other kinds are asked, in the API's own words. */
 const ROUTE_OF_KIND: Readonly<Record<string, string>> = {
@@ -19,6 +25,11 @@ const ROUTE_OF_KIND: Readonly<Record<string, string>> = {
   transcription: 'POST /api/v1/audio/transcriptions',
 }
 
+/** Whether a router model can be asked here. */
+export function isRouter(id: string): boolean {
+  return Object.hasOwn(ROUTERS, id)
+}
+
 /** No model has a longer name; beyond it a reference is not worth taking apart, nor repeating in a message. */
 const LONGEST = 256
 
@@ -28,13 +39,16 @@ export interface Resolver {
   endpointsOf(entry: ModelEntry): readonly Endpoint[]
   /** The simulation of a chat model, for `author/slug:demo`. */
   simulationOf(entry: ModelEntry): Endpoint
+  /** What a moving alias stands for at present; null for every other model. */
+  targetOf(entry: ModelEntry): ModelEntry | null
 }
 
-export type Resolved = { readonly offer: Offer } | { readonly fault: Fault }
+export type Resolved = { readonly offer: Offer } | { readonly router: RouterReference } | { readonly fault: Fault }
 
 /**
  * What a reference stands for: the operator's aliases first (one may name another, once), then ids, canonical slugs
  * and aliases, then bare names; suffixes such as `:nitro:online` are taken off from the right and kept in order.
+ * A router model is a reference of its own kind: which model it means is the caller's request to say.
  * Faults carry OpenRouter's `availability`: model_not_found, wrong_endpoint, model_deprecated, free_variant_ended,
  * no_endpoints.
  */
@@ -42,21 +56,27 @@ export function resolve(reference: string, by: Resolver): Resolved {
   let name = reference
   for (let step = 0; step < 2 && Object.hasOwn(by.modelAliases, name); step++) name = by.modelAliases[name]!
   if (name.length > LONGEST) return { fault: notFound(`${reference.slice(0, 60)}…`, []) }
-  const variants: string[] = []
-  let simulated = false
+  const suffixes: Suffixes = { dynamic: [], static: [], simulated: false }
   for (;;) {
     const found = find(name, by.names)
     if (found.length > 1) return { fault: ambiguous(reference, name, found) }
-    if (found.length === 1) return offerOf(reference, found[0]!, variants, simulated, by)
+    if (found.length === 1) return meant(reference, found[0]!, suffixes, by)
     const colon = name.lastIndexOf(':')
     const suffix = colon > 0 ? name.slice(colon + 1).toLowerCase() : ''
     const rest = name.slice(0, colon)
-    if (DYNAMIC.has(suffix)) variants.unshift(suffix)
-    else if (suffix === 'demo') simulated = true
-    else if (STATIC.has(suffix)) return { fault: noStaticVariant(reference, rest, suffix, by.names) }
-    else return { fault: unknown(reference, name, by.names) }
+    if (DYNAMIC.has(suffix)) suffixes.dynamic.unshift(suffix)
+    else if (STATIC.has(suffix)) suffixes.static.unshift(suffix)
+    else if (suffix === 'demo') suffixes.simulated = true
+    else return { fault: unknown(reference, suffixes.static.length > 0 ? reference : name, by.names) }
     name = Object.hasOwn(by.modelAliases, rest) ? by.modelAliases[rest]! : rest
   }
+}
+
+interface Suffixes {
+  /** In the order in which they were written. */
+  readonly dynamic: string[]
+  readonly static: string[]
+  simulated: boolean
 }
 
 function find(name: string, names: Names): readonly ModelEntry[] {
@@ -65,16 +85,68 @@ function find(name: string, names: Names): readonly ModelEntry[] {
   return name.includes('/') ? [] : names.bare(name)
 }
 
-function offerOf(reference: string, entry: ModelEntry, variants: readonly string[], simulated: boolean, by: Resolver): Resolved {
+function meant(reference: string, entry: ModelEntry, suffixes: Suffixes, by: Resolver): Resolved {
   const { row } = entry
-  if (row.alias_target !== undefined) {
-    const target = by.names.exact(row.alias_target)
-    if (target && target !== entry && target.row.alias_target === undefined) return offerOf(reference, target, variants, simulated, by)
+  if (row.kind === 'router') return routerOf(reference, row.id, suffixes)
+  if (row.alias_target === undefined) return withStatics(reference, entry, suffixes, by)
+  const target = by.targetOf(entry)
+  if (target === null || target.row.alias_target !== undefined) {
     return { fault: gone(reference, `${row.id} stands for ${row.alias_target}, which is not in the catalogue`, 'no_endpoints', []) }
   }
-  if (row.kind === 'router') {
-    return { fault: gone(reference, `${row.id} is a router model, and router models are not available yet: name a model`, 'no_endpoints', []) }
+  const resolved = withStatics(reference, target, suffixes, by)
+  return 'offer' in resolved ? { offer: { ...resolved.offer, via: 'latest' } } : resolved
+}
+
+function routerOf(reference: string, id: string, { dynamic, static: fixed }: Suffixes): Resolved {
+  const router = ROUTERS[id]
+  if (router === undefined) {
+    const known = Object.keys(ROUTERS).join(' and ')
+    return { fault: gone(reference, `${id} is a router model that is not available here; ${known} are, or name a model`, 'no_endpoints', []) }
   }
+  const free = fixed.length === 0 ? router : 'free'
+  if (fixed.some((suffix) => suffix !== 'free')) {
+    return { fault: notFound(reference, [id], `:${fixed.join(':')} is not for router models`) }
+  }
+  return { router: { requested: reference, router: free, id, variants: dynamic } }
+}
+
+/** Takes the rows of static variants where there are such; elsewhere what the variant means of the plain model. */
+function withStatics(reference: string, entry: ModelEntry, { dynamic, static: fixed, simulated }: Suffixes, by: Resolver): Resolved {
+  let at = entry
+  const variants = [...dynamic]
+  for (const suffix of fixed) {
+    const row = by.names.exact(`${at.row.id}:${suffix}`)
+    if (row !== null) {
+      at = row
+      continue
+    }
+    const why = simulated ? null : lacking(reference, at, suffix, by)
+    if (why !== null) return { fault: why }
+    variants.push(suffix)
+  }
+  return offerOf(reference, at, variants, simulated, by)
+}
+
+/** Why a model without a row for a static variant cannot stand for it; null where it can. */
+function lacking(reference: string, entry: ModelEntry, suffix: string, by: Resolver): Fault | null {
+  const { row } = entry
+  switch (suffix) {
+    case 'free':
+      return by.endpointsOf(entry).some((it) => !it.simulated && !it.disabled && it.price !== null && isFree(it.price)) ? null
+        : freeEnded(reference, `${row.id}:free`, row.status === 'retired' ? [] : [row.id])
+    case 'thinking':
+      return entry.model.reasoning.supported ? null : notFound(reference, [row.id], `${row.id} does not reason`)
+    case 'extended': {
+      const widest = Math.max(0, ...by.endpointsOf(entry).map((it) => it.contextLength ?? 0))
+      const context = widest > 0 ? `; the largest context of ${row.id} is ${widest} tokens, without a suffix` : ''
+      return notFound(reference, [row.id], `${row.id} has no :extended variant${context}`)
+    }
+    default: return notFound(reference, [row.id], `${row.id} has no :${suffix} variant`)
+  }
+}
+
+function offerOf(reference: string, entry: ModelEntry, variants: readonly string[], simulated: boolean, by: Resolver): Resolved {
+  const { row } = entry
   if (row.kind !== 'chat') return { fault: wrongEndpoint(reference, entry) }
   if (simulated) return { offer: { requested: reference, model: entry.model, variants, endpoints: [by.simulationOf(entry)] } }
   if (row.status === 'retired' && by.endpointsOf(entry).length === 0) return { fault: retired(reference, entry, by.names) }
@@ -88,13 +160,6 @@ function retired(reference: string, entry: ModelEntry, names: Names): Fault {
   const successor = row.successor ?? (base && base.row.status !== 'retired' ? base.row.id : undefined)
   const hint = successor ? `; use ${successor} instead` : ''
   return gone(reference, `${row.id} is retired: no provider serves it any more${hint}`, 'model_deprecated', successor ? [successor] : [])
-}
-
-function noStaticVariant(reference: string, rest: string, suffix: string, names: Names): Fault {
-  const [base, ...others] = find(rest, names)
-  if (!base || others.length > 0) return unknown(reference, reference, names)
-  if (suffix === 'free') return freeEnded(reference, `${base.row.id}:free`, base.row.status === 'retired' ? [] : [base.row.id])
-  return notFound(reference, [base.row.id])
 }
 
 function freeEnded(reference: string, id: string, fallbacks: readonly string[]): Fault {
@@ -133,7 +198,7 @@ function unknown(reference: string, name: string, names: Names): Fault {
 }
 
 function notFound(reference: string, near: readonly string[], why = ''): Fault {
-  const hint = near.length > 0 ? `. Did you mean ${near.join(' or ')}?` : why && `: ${why}`
+  const hint = `${why && `: ${why}`}${near.length > 0 ? `. Did you mean ${near.join(' or ')}?` : ''}`
   return fault('model-not-found', `${reference} is not a valid model ID${hint}`, {
     field: 'model',
     availability: availability('model_not_found', reference, near.length > 0 ? { fallback_models: near } : {}),

@@ -59,6 +59,8 @@ export interface ModelRow {
   readonly variant_of?: string
   readonly alias_target?: string
   readonly alias_target_inferred?: boolean
+  /** The target was named by the operator, so that newer models do not move it. */
+  readonly alias_pinned?: boolean
   readonly aliases: readonly string[]
   readonly expiration_date?: string | null
   readonly last_pricing?: PricingRow

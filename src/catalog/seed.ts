@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { DEMO_ENDPOINTS, DEMO_MODELS, DEMO_PROVIDER, withReseller } from './builtin.ts'
+import { DEMO_ENDPOINTS, DEMO_MODELS, DEMO_PROVIDER, withOwnNames, withReseller } from './builtin.ts'
 import type { ProtocolPaths } from './address.ts'
 import type { EndpointRow, ModelRow, ModelText, ProviderRow } from './rows.ts'
 
@@ -27,7 +27,7 @@ export function readSeed(): Seed {
   }) as [{ models: ModelRow[] }, { endpoints: EndpointRow[] }, { providers: ProviderRow[]; protocols: ProtocolPaths }, Seed['texts']]
   return {
     providers: [...providers.providers, DEMO_PROVIDER],
-    models: [...models.models, ...DEMO_MODELS],
+    models: [...withOwnNames(models.models), ...DEMO_MODELS],
     endpoints: [...withReseller(models.models, endpoints.endpoints), ...DEMO_ENDPOINTS],
     texts,
     paths: providers.protocols,

@@ -1,5 +1,6 @@
 import { keepsNothing, type Endpoint } from '../core/index.ts'
 import { pricingShape, topEndpoint, type PricingShape } from './pricing-shape.ts'
+import { isRouter } from './resolve.ts'
 import type { ModelRow, ProviderRow } from './rows.ts'
 import type { ModelEntry, Snapshot } from './snapshot.ts'
 
@@ -63,7 +64,7 @@ export function modelShape(entry: ModelEntry, snapshot: Snapshot, detail = false
   const { row } = entry
   const endpoints = snapshot.endpointsOf(row.id)
   const top = topEndpoint(endpoints)
-  const target = row.alias_target !== undefined ? snapshot.model(row.alias_target) : null
+  const target = snapshot.targetOf(entry)
   const reported = row.benchmarks ?? entry.text?.benchmarks ?? []
   return {
     id: row.id,
@@ -214,9 +215,9 @@ export function zdrShape(snapshot: Snapshot, figures: FiguresOf = NO_FIGURES): {
   return { data }
 }
 
-/** Whether lists show a model: not the retired ones, nor routers, which cannot be asked yet. */
+/** Whether lists show a model: not the retired ones, nor routers that there is no rule for. */
 export function isListed(entry: ModelEntry): boolean {
-  return entry.row.status !== 'retired' && entry.row.kind !== 'router'
+  return entry.row.status !== 'retired' && (entry.row.kind !== 'router' || isRouter(entry.row.id))
 }
 
 /** `GET /providers`. */

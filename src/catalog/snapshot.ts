@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Endpoint, Fault, Model, ModelId, Offer } from '../core/index.ts'
+import type { Choosable, Endpoint, Model, ModelId } from '../core/index.ts'
 import { DEMO, demoEndpoint } from './builtin.ts'
 import { describeModel } from './describe.ts'
 import { createEndpointMaker } from './endpoints.ts'
+import { dateOf, latestOf } from './latest.ts'
 import { mergeRows, type DiscoveredRows } from './merge.ts'
-import { createNames } from './names.ts'
-import { resolve } from './resolve.ts'
+import { createNames, type Names } from './names.ts'
+import { resolve, type Resolved } from './resolve.ts'
 import type { ModelRow, ModelText, Overlay, ProviderRow } from './rows.ts'
 import type { Seed } from './seed.ts'
 
@@ -28,9 +29,16 @@ export interface Snapshot {
   providerNamed(name: string): string | null
   readonly models: readonly ModelEntry[]
   /** What a caller's reference offers: slug, canonical slug, alias, bare name, `:variants`; or why it offers nothing. */
-  offer(reference: string): { readonly offer: Offer } | { readonly fault: Fault }
+  offer(reference: string): Resolved
   /** By exact id, canonical slug or alias; null when there is none. A moving alias is its own entry. */
   model(id: string): ModelEntry | null
+  /** What a moving alias stands for at present, by the catalogue's dates; null for every other model. */
+  targetOf(entry: ModelEntry): ModelEntry | null
+  /**
+   * The chat models that a router reference may mean: on sale at one of these providers at least. Where there is none,
+   * the simulation that always answers. Each is made as it is reached, its endpoints with it.
+   */
+  choosable(usable: (provider: string) => boolean): Iterable<Choosable>
   /** Tier endpoints included, priced or with the reason why not. Those of a moving alias are its target's. */
   endpointsOf(model: ModelId): readonly Endpoint[]
 }
@@ -67,11 +75,19 @@ export function createSnapshot(parts: SnapshotParts): Snapshot {
     made.set(row.id, endpoints)
     return endpoints
   }
+  const targets = new Map<ModelId, ModelEntry | null>()
+  const targetOf = (entry: ModelEntry): ModelEntry | null => {
+    if (entry.row.alias_target === undefined) return null
+    let target = targets.get(entry.row.id)
+    if (target === undefined) targets.set(entry.row.id, target = targetIn(entry, rows.models, names))
+    return target
+  }
   let slugs: ReadonlyMap<string, string> | null = null
   const resolver = {
     names,
     modelAliases: parts.overlay.modelAliases,
     endpointsOf,
+    targetOf,
     simulationOf: (entry: ModelEntry) => maker.endpointsOf(entry.row, [demoEndpoint(entry.row.id)])[0]!,
   }
 
@@ -82,13 +98,29 @@ export function createSnapshot(parts: SnapshotParts): Snapshot {
     models: entries,
     offer: (reference) => resolve(reference, resolver),
     model: (id) => names.exact(id),
+    targetOf,
+    *choosable(usable) {
+      const aliases = Map.groupBy(entries.filter(({ row }) => row.alias_target !== undefined), (entry) => targetOf(entry)?.row.id)
+      const sold = entries.filter(({ row }) => row.kind === 'chat' && row.status !== 'retired' && row.author !== DEMO
+        && (rows.endpointsByModel.get(row.id) ?? NO_ROWS).some((it) => it.enabled !== false && usable(it.provider)))
+      for (const entry of sold.length > 0 ? sold : entries.filter(({ row }) => row.author === DEMO).slice(0, 1)) {
+        yield {
+          offer: { requested: entry.row.id, model: entry.model, variants: [], endpoints: endpointsOf(entry) },
+          released: dateOf(entry.row), freeVariant: entry.row.variant === 'free',
+          aliases: aliases.get(entry.row.id)?.map(({ row }) => row.id) ?? [],
+        }
+      }
+    },
     endpointsOf(id) {
       const entry = names.exact(id)
-      if (!entry) return []
-      const target = entry.row.alias_target !== undefined ? names.exact(entry.row.alias_target) : null
-      return endpointsOf(target ?? entry)
+      return entry === null ? [] : endpointsOf(targetOf(entry) ?? entry)
     },
   }
+}
+
+function targetIn(alias: ModelEntry, rows: readonly ModelRow[], names: Names): ModelEntry | null {
+  const target = names.exact(latestOf(alias.row, rows) ?? '')
+  return target === alias ? null : target
 }
 
 const NO_ROWS: readonly never[] = Object.freeze([])

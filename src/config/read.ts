@@ -72,6 +72,21 @@ export interface Routing {
   readonly retryCostAfterTimeout: number
 }
 
+/** The operator's changes to how router models choose, in the names of the room that reads them. */
+export interface AutoRouter {
+  readonly tasks: Readonly<Record<string, {
+    readonly words?: readonly string[]
+    readonly signals?: readonly ('tools' | 'structured output' | 'media')[]
+    readonly costTier?: 'low' | 'medium' | 'high' | 'xhigh' | 'max'
+    readonly reasoning?: boolean
+    readonly models?: readonly string[]
+  }>>
+  readonly defaultTask: string
+  readonly efforts?: readonly { readonly words: readonly string[]; readonly effort: 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' }[]
+  readonly models: number
+  readonly slowSeconds: number
+}
+
 export interface ProviderSettings {
   /** Null where the file does not say: then a key in the environment decides. */
   readonly enabled: boolean | null
@@ -105,6 +120,7 @@ export interface Config {
   readonly limits: Limits
   readonly timeouts: Timeouts
   readonly routing: Routing
+  readonly autoRouter: AutoRouter
   readonly log: { readonly level: string }
   /** The value of an environment variable; null when it is not set or empty. */
   secret(name: string): Secret | null
@@ -150,6 +166,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     limits: limitsOf(file.limits ?? {}),
     timeouts: timeoutsOf({ ...DEFAULTS.timeouts, ...file.timeouts }),
     routing: routingOf(file.routing ?? {}),
+    autoRouter: autoRouterOf(file.auto_router ?? {}),
     log: { level: file.log?.level ?? DEFAULTS.log.level },
     secret(name) {
       const set = value(name)
@@ -328,6 +345,21 @@ function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {
     retryTokensPerSuccess: all.retry_tokens_per_success,
     retryCost: all.retry_cost,
     retryCostAfterTimeout: all.retry_cost_after_timeout,
+  }
+}
+
+function autoRouterOf(given: NonNullable<ConfigFile['auto_router']>): AutoRouter {
+  const all = { ...DEFAULTS.auto_router, ...given }
+  return {
+    tasks: mapValues(given.tasks ?? {}, ({ words, signals, cost_tier, reasoning, models }) => ({
+      ...(words && { words }), ...(signals && { signals }), ...(cost_tier && { costTier: cost_tier }),
+      ...(reasoning !== undefined && { reasoning }), ...(models && { models }),
+    })),
+    defaultTask: all.default_task,
+    // As the prompt is read: in lower case.
+    ...(given.efforts && { efforts: given.efforts.map(({ words, effort }) => ({ words: words.map((word) => word.toLowerCase()), effort })) }),
+    models: all.models,
+    slowSeconds: all.slow_seconds,
   }
 }
 

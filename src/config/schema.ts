@@ -3,6 +3,7 @@ import { providerPreferences, z } from '../schema/index.ts'
 /** Milliseconds, up to a day. */
 const ms = z.int().min(1).max(86_400_000)
 const address = z.string().regex(/^https?:\/\//)
+const phrases = z.array(z.string().min(1).max(100)).max(500)
 const row = z.record(z.string(), z.unknown())
 
 /** What stands when neither the environment nor the file says otherwise. */
@@ -62,6 +63,7 @@ export const DEFAULTS = {
     retry_cost: 1,
     retry_cost_after_timeout: 2,
   },
+  auto_router: { default_task: 'general', models: 3, slow_seconds: 60 },
   log: { level: 'info' },
   discover_local: true,
 } as const
@@ -145,6 +147,19 @@ export const fileSchema = z.strictObject({
     retry_tokens_per_success: z.number().min(0).max(1_000).optional(),
     retry_cost: z.number().min(0.01).max(1_000).optional(),
     retry_cost_after_timeout: z.number().min(0.01).max(1_000).optional(),
+  }).optional(),
+  auto_router: z.strictObject({
+    tasks: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/), z.strictObject({
+      words: phrases.optional(),
+      signals: z.array(z.enum(['tools', 'structured output', 'media'])).optional(),
+      cost_tier: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).optional(),
+      reasoning: z.boolean().optional(),
+      models: z.array(z.string().min(1).max(200)).max(100).optional(),
+    })).optional(),
+    default_task: z.string().optional(),
+    efforts: z.array(z.strictObject({ words: phrases, effort: z.enum(['minimal', 'low', 'medium', 'high', 'xhigh', 'max']) })).optional(),
+    models: z.int().min(1).max(10).optional(),
+    slow_seconds: z.number().min(0).max(86_400).optional(),
   }).optional(),
   log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional() }).optional(),
 })

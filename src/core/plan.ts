@@ -10,6 +10,30 @@ export interface Offer {
   /** Dynamic variants that were asked for (`nitro`, `floor`, `free` …), in order. */
   readonly variants: readonly string[]
   readonly endpoints: readonly Endpoint[]
+  /** How the model came about where the caller did not name it: by a moving alias, or by a router model's choice. */
+  readonly via?: 'latest' | 'auto' | 'free'
+}
+
+/** A reference that leaves the choice of the model to us: `openrouter/auto`, `openrouter/free`. */
+export interface RouterReference {
+  /** As the caller wrote it. */
+  readonly requested: string
+  readonly router: 'auto' | 'free'
+  /** The id of the router model. */
+  readonly id: string
+  /** Dynamic variants, which hold for whatever is chosen. */
+  readonly variants: readonly string[]
+}
+
+/** A model that a router reference may mean. */
+export interface Choosable {
+  readonly offer: Offer
+  /** Seconds since the epoch; 0 where nobody stated a date. */
+  readonly released: number
+  /** The moving aliases that stand for it at present: then it is the head of a family that is in wide use. */
+  readonly aliases: readonly string[]
+  /** Its own row is a free variant (`x:free`), with limits of its own. */
+  readonly freeVariant: boolean
 }
 
 /** An endpoint with the key that it would be called with. */

@@ -156,3 +156,10 @@ function dearest(rates: Rates, keys: readonly PriceKey[]): Atto {
   }
   return most
 }
+
+/** Whether the sheet charges for nothing at all. */
+export function isFree(sheet: PriceSheet): boolean {
+  if (sheet.overrides.length > 0 || sheet.source === 'stated') return false
+  for (const key in sheet.rates) if (sheet.rates[key as keyof typeof sheet.rates] !== 0n) return false
+  return true
+}

@@ -1,5 +1,5 @@
 import type { ReplyMeta } from '../dialects/index.ts'
-import type { Asked, Departure, EventStream, Fault, JsonObject } from '../core/index.ts'
+import type { Asked, Departure, EventStream, Fault, JsonObject, StageNote } from '../core/index.ts'
 import type { PlanExplanation } from '../routing/index.ts'
 
 /** One call of a caller, admitted: who asks, through which surface, for what. */
@@ -32,7 +32,11 @@ export type Outcome =
   | { readonly fault: Fault; metadata(): JsonObject | undefined }
 
 /** What would be done with a request, and why; made without spending anything. */
-export type Explanation = PlanExplanation & { readonly ignored: readonly string[] }
+export type Explanation = PlanExplanation & {
+  readonly ignored: readonly string[]
+  /** What the stages, and the choice of a router model, would make of the request. */
+  readonly pipeline: readonly StageNote[]
+}
 
 export interface Gateway {
   /** Resolves when the call is committed to an endpoint or has failed; never rejects. */

@@ -1,13 +1,14 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
-  fault, needOf,
-  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type Generation, type Need, type Offer, type Plan, type Stage, type StageCall,
-  type StageNote,
+  fault, needOf, rewrite,
+  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type Generation, type Need, type Offer, type Plan, type RouterReference, type Stage,
+  type StageCall, type StageNote,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
-import { explain, plan as makePlan, planFault, type Health, type RoutingPolicy } from '../routing/index.ts'
+import { explain, plan as makePlan, planFault, type Health, type RouterRules, type RoutingPolicy } from '../routing/index.ts'
 import { tryCandidates, type AttemptParts, type Timeouts } from './attempts.ts'
+import { createChooser, type Choose, type Models } from './choice.ts'
 import type { Call, Explanation, Gateway, Outcome } from './call.ts'
 import { createDeadlines } from './deadline.ts'
 import { metadataOf } from './metadata.ts'
@@ -19,7 +20,10 @@ import type { TokenCounter } from './tokens.ts'
 export type { Timeouts } from './attempts.ts'
 
 export interface GatewayParts {
-  readonly offer: (reference: string) => { readonly offer: Offer } | { readonly fault: Fault }
+  readonly offer: (reference: string) => { readonly offer: Offer } | { readonly router: RouterReference } | { readonly fault: Fault }
+  /** The catalogue at this moment, for router models. */
+  readonly models: () => Models
+  readonly routerRules: () => RouterRules
   readonly stages: readonly Stage[]
   readonly dialects: ReadonlyMap<string, Dialect>
   readonly locals: ReadonlyMap<string, LocalProvider>
@@ -82,9 +86,9 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
   }
 
-  const planFor = ({ asked, offers }: Prepared, need: Need): Plan => {
+  const givenOf = (asked: Asked): Parameters<typeof makePlan>[2] => {
     const providers = parts.providers()
-    return makePlan(need, offers, {
+    return {
       preferences: asked.preferences,
       credentials: providers.credentials,
       remedy: providers.remedy,
@@ -93,19 +97,22 @@ export function createGateway(parts: GatewayParts): Gateway {
       policy: parts.policy(),
       now: ambient.now(),
       random: ambient.random,
-    })
+    }
   }
+  const planFor = ({ asked, offers }: Prepared, need: Need): Plan => makePlan(need, offers, givenOf(asked))
+  const choose = createChooser({ models: parts.models, providers: parts.providers, rules: parts.routerRules, given: givenOf })
 
   const generate = async (call: Call): Promise<Outcome> => {
-    const preparing = prepare(parts, call.asked)
+    const preparing = prepare(parts, choose, call.asked)
     const prepared = preparing instanceof Promise ? await preparing : preparing
     if ('fault' in prepared) return { fault: prepared.fault, metadata: () => undefined }
     const { notes } = prepared
+    const strategy = strategyOf(prepared)
     const { request } = prepared.asked.operation
     const need = needOf(request, prepared.asked.stream)
     const plan = planFor(prepared, need)
     if (plan.candidates.length === 0) {
-      return { fault: planFault(plan, prepared.offers, need), metadata: () => metadataOf(call, plan, [], null, notes) }
+      return { fault: planFault(plan, prepared.offers, need), metadata: () => metadataOf(call, plan, [], null, notes, strategy) }
     }
     const tried = await tryCandidates(attemptParts, plan, request, {
       stream: call.asked.stream,
@@ -118,7 +125,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     const { committed } = tried
     if (!committed) {
       parts.record(recordOf(call, need, tried, null, ambient.monotonic()))
-      return { fault: summed(tried), metadata: () => metadataOf(call, plan, tried.failed, null, notes) }
+      return { fault: summed(tried), metadata: () => metadataOf(call, plan, tried.failed, null, notes, strategy) }
     }
 
     const { candidate } = committed.attempt
@@ -131,7 +138,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       },
       events: new Relay(relayParts, { call, need, tried, committed, transforms: prepared.transforms },
         new Meter(request, endpoint, parts.tokens)),
-      metadata: () => metadataOf(call, plan, tried.failed, candidate, notes),
+      metadata: () => metadataOf(call, plan, tried.failed, candidate, notes, strategy),
     }
   }
 
@@ -145,10 +152,10 @@ export function createGateway(parts: GatewayParts): Gateway {
       }
     },
     async explain(asked) {
-      const prepared = await prepare(parts, asked)
+      const prepared = await prepare(parts, choose, asked)
       if ('fault' in prepared) return prepared
       const need = needOf(prepared.asked.operation.request, prepared.asked.stream)
-      return { ...explain(planFor(prepared, need), need, parts.policy(), { health: parts.health, now: ambient.now() }), ignored: prepared.asked.ignored } satisfies Explanation
+      return { ...explain(planFor(prepared, need), need, parts.policy(), { health: parts.health, now: ambient.now() }), ignored: prepared.asked.ignored, pipeline: prepared.notes } satisfies Explanation
     },
     inFlight: () => inFlight,
     idle: () => inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve)),
@@ -159,28 +166,70 @@ const NONE: readonly never[] = Object.freeze([])
 
 type Preparing = Prepared | { readonly fault: Fault }
 
+/** How the models came about, in the words of OpenRouter's metadata. */
+function strategyOf({ asked, offers }: Prepared): string {
+  return asked.preferences.models.length > 1 ? 'fallback' : offers[0]?.via ?? 'direct'
+}
+
 /**
  * Resolves the models and runs the stages' request side. A model that nobody has heard of is the caller's mistake
  * even as a fallback; one that is retired or served elsewhere drops out of a list that names others.
  */
-function prepare(parts: GatewayParts, asked: Asked): Preparing | Promise<Preparing> {
+function prepare(parts: GatewayParts, choose: Choose, asked: Asked): Preparing | Promise<Preparing> {
   const offers: Offer[] = []
   let left: Fault | null = null
   for (const reference of asked.preferences.models) {
     const found = parts.offer(reference)
     if ('offer' in found) offers.push(found.offer)
-    else if (found.fault.kind === 'model-not-found' || found.fault.kind === 'ambiguous-model') return found
+    else if ('router' in found) return prepareChosen(parts, choose, asked)
+    else if (isSlip(found.fault)) return found
     else left ??= found.fault
   }
+  return staged(parts, asked, offers, NONE, left)
+}
+
+/** The same for a list with router models in it, each of which becomes the models that it chooses. */
+async function prepareChosen(parts: GatewayParts, choose: Choose, asked: Asked): Promise<Preparing> {
+  const offers: Offer[] = []
+  const notes: StageNote[] = []
+  let current = asked
+  let left: Fault | null = null
+  for (const reference of asked.preferences.models) {
+    const found = parts.offer(reference)
+    const made = 'router' in found ? await choose(found.router, current) : found
+    if ('fault' in made) {
+      if (isSlip(made.fault)) return made
+      left ??= made.fault
+      continue
+    }
+    if ('offer' in made) {
+      offers.push(made.offer)
+      continue
+    }
+    offers.push(...made.offers)
+    notes.push(made.note)
+    const { request } = current.operation
+    if (made.effort !== null) {
+      current = { ...current, operation: { type: 'chat', request: rewrite(request, { reasoning: { ...request.reasoning, effort: made.effort } }) } }
+    }
+  }
+  return staged(parts, current, offers, notes, left)
+}
+
+function isSlip({ kind }: Fault): boolean {
+  return kind === 'model-not-found' || kind === 'ambiguous-model' || kind === 'invalid-request'
+}
+
+function staged(parts: GatewayParts, asked: Asked, offers: readonly Offer[], notes: readonly StageNote[], left: Fault | null): Preparing | Promise<Preparing> {
   if (offers.length === 0) return { fault: left ?? fault('invalid-request', 'model: is required', { field: 'model' }) }
   const call: StageCall = { asked, offers }
   return parts.stages.some((stage) => stage.wants(call))
-    ? runStages(parts.stages, call) : { asked, offers, notes: NONE, transforms: NONE }
+    ? runStages(parts.stages, call, notes) : { asked, offers, notes, transforms: NONE }
 }
 
-async function runStages(stages: readonly Stage[], { asked, offers }: StageCall): Promise<Preparing> {
+async function runStages(stages: readonly Stage[], { asked, offers }: StageCall, before: readonly StageNote[]): Promise<Preparing> {
   let current = asked
-  const notes: StageNote[] = []
+  const notes: StageNote[] = [...before]
   const transforms: ((batch: readonly ChatEvent[]) => readonly ChatEvent[])[] = []
   for (const stage of stages) {
     const call: StageCall = { asked: current, offers }

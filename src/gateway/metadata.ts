@@ -4,6 +4,7 @@ import type { Call } from './call.ts'
 /** OpenRouter's `openrouter_metadata`: how the answer came about. Only stages that changed something are listed. */
 export function metadataOf(
   call: Call, plan: Plan, failed: readonly Attempt[], chosen: Candidate | null, notes: readonly StageNote[],
+  strategy: string,
 ): JsonObject {
   const requested = call.asked.preferences.models[0] ?? ''
   const available = plan.candidates.map(({ endpoint }) => ({
@@ -19,7 +20,7 @@ export function metadataOf(
   if (chosen) attempts.push({ provider: chosen.endpoint.providerName, model: chosen.endpoint.model, status: 200 })
   return {
     requested,
-    strategy: call.asked.preferences.models.length > 1 ? 'fallback' : 'direct',
+    strategy,
     region: null,
     summary: `available=${available.length}, selected=${chosen ? chosen.endpoint.providerName : 'none'}, order=${plan.strategy}`,
     attempt: attempts.length,

@@ -21,13 +21,6 @@ export function estimatedCost(sheet: PriceSheet, need: Need, outputTokens: numbe
   return cost
 }
 
-/** Whether the sheet charges for nothing at all. */
-export function isFree(sheet: PriceSheet): boolean {
-  if (sheet.overrides.length > 0 || sheet.source === 'stated') return false
-  for (const key in sheet.rates) if (sheet.rates[key as keyof typeof sheet.rates] !== 0n) return false
-  return true
-}
-
 /**
  * More tokens than any tokenizer can make of the prompt: one for each byte (a byte-level vocabulary never makes more),
  * and four times the estimate's share for messages and media.

@@ -3,6 +3,9 @@ export { plan, type Placed, type RoutePlan } from './plan.ts'
 export { explain, type PlanExplanation, type SeenHealth } from './explain.ts'
 export { planFault } from './failure.ts'
 export { DEFAULT_POLICY, type Figures, type Given, type HealthView, type RoutingPolicy } from './given.ts'
+export { chooseModels, type Choice, type RouterCase } from './router.ts'
+export { COST_TIERS, ROUTER_RULES, routerRules, type RouterChanges, type RouterRules } from './router-rules.ts'
+export { readRouterSettings, type RouterSettings } from './router-settings.ts'
 export type { Standing } from './circuit.ts'
 export {
   afterAttempt, createHealth, figuresOf, hadOutage, HEALTH_RULES, scopeOf, UNKNOWN_HEALTH,

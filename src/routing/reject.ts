@@ -1,6 +1,5 @@
-import { keepsNothing, ratesFor } from '../core/index.ts'
+import { isFree, keepsNothing, ratesFor } from '../core/index.ts'
 import type { DataPolicy, Endpoint, Need, Offer, RejectionReason } from '../core/index.ts'
-import { isFree } from './cost.ts'
 import type { Given } from './given.ts'
 import { coversEndpoint, isTierName, meansEndpoint } from './match.ts'
 import { lacks } from './parameters.ts'

@@ -1,3 +1,4 @@
 /** Optional layers over canonical values, one file each. They see neither HTTP, dialects nor SQL. */
 export { contextCompression } from './context-compression.ts'
 export { reasoningExclude } from './reasoning-exclude.ts'
+export { variants } from './variants.ts'

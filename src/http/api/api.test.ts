@@ -220,7 +220,7 @@ describe('the API of the catalogue', () => {
 
   it('explains a plan without calling anything', async () => {
     const made: Explanation = {
-      strategy: 'balanced', models: ['a/m'], ignored: ['debug'],
+      strategy: 'balanced', models: ['a/m'], pipeline: [], ignored: ['debug'],
       need: { prompt_tokens: 5, max_tokens: null, input_modalities: ['text'], output_modalities: ['text'], parameters: ['tools'] },
       candidates: [{
         position: 1, endpoint: 'a/m@p', model: 'a/m', provider: 'p', provider_name: 'P', tag: 'p', tier: 'default', credential: 'sk-…abcd', weight: 0.9,

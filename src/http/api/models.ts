@@ -223,7 +223,7 @@ function permits(preferences: KeyPreferences | undefined, endpoint: Endpoint, mo
 function retrieved(at: Snapshot, name: string): Record<string, unknown> {
   const found = at.offer(name)
   if ('fault' in found) throw new FaultError(found.fault)
-  const entry = at.model(found.offer.model.id)
+  const entry = at.model('router' in found ? found.router.id : found.offer.model.id)
   if (!entry) throw new FaultError(fault('not-found', `There is no model ${name.slice(0, 200)}`))
   return openAiModelShape(entry)
 }

@@ -246,6 +246,8 @@ export const ExplanationShape = z.object({
       endpoint: z.string(), model: z.string(), provider: z.string(), why: z.string(), detail: z.string(),
     })),
     ignored: z.array(z.string()).describe('Fields that were understood but have no effect'),
+    pipeline: z.array(z.looseObject({ type: z.string(), name: z.string(), summary: z.string() }))
+      .describe('What would be changed of the request, and what a router model would choose and why'),
   }),
 }).meta({ id: 'Explanation' })
 
