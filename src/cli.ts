@@ -214,9 +214,10 @@ function json(text: string, where: string): unknown {
   }
 }
 
-function explanationText({ strategy, candidates, rejected }: Awaited<ReturnType<typeof explainRequest>>): string {
+function explanationText({ strategy, pipeline, candidates, rejected }: Awaited<ReturnType<typeof explainRequest>>): string {
   const share = (weight: number | null) => weight === null ? '' : `, ${(weight * 100).toFixed(0)} % of first tries`
   return [
+    ...pipeline.map(({ name, summary }) => `${name}: ${summary}`),
     `Order: ${strategy}`, '',
     ...candidates.map((c) => `${String(c.position).padStart(3)}. ${c.endpoint}: at most $${c.worst_cost}${share(c.weight)} (${c.reasons.join(', ')})`),
     ...(candidates.length === 0 ? ['No endpoint can take this request.'] : []),

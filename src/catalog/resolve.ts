@@ -25,9 +25,9 @@ const ROUTE_OF_KIND: Readonly<Record<string, string>> = {
   transcription: 'POST /api/v1/audio/transcriptions',
 }
 
-/** Whether a router model can be asked here. */
-export function isRouter(id: string): boolean {
-  return Object.hasOwn(ROUTERS, id)
+/** Which of the router models that can be asked here has this id; null for every other model. */
+export function routerNamed(id: string): RouterReference['router'] | null {
+  return Object.hasOwn(ROUTERS, id) ? ROUTERS[id]! : null
 }
 
 /** No model has a longer name; beyond it a reference is not worth taking apart, nor repeating in a message. */

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { listEndpointsResponseFromJSON, modelsListResponseFromJSON } from '@openrouter/sdk/models'
 import { listEndpointsZdrResponseFromJSON, listProvidersResponseFromJSON } from '@openrouter/sdk/models/operations'
 import {
-  createCatalog, endpointShape, endpointsShape, modelShape, NO_OVERLAY, openAiModelsShape, providersShape, zdrShape,
+  createCatalog, endpointShape, endpointsShape, isListed, modelShape, NO_OVERLAY, openAiModelsShape, providersShape, zdrShape,
 } from './index.ts'
 
 const snapshot = createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat']), settings: () => ({}) }).snapshot()
@@ -51,6 +51,12 @@ test('a model says what OpenRouter says, in its words', () => {
   assert.equal((shape['reasoning'] as { default_effort: string }).default_effort, 'medium')
   assert.deepEqual(shape['links'], { details: '/api/v1/models/openai/o3-mini/endpoints' })
   assert.deepEqual([shape['default_effort'], shape['fine_tuning'], shape['per_request_limits']], ['medium', null, null])
+})
+
+test('a router model is listed without a price of its own, but for the free one, and the others not at all', () => {
+  assert.equal(modelShape(entryOf('openrouter/auto'), snapshot).pricing.prompt, '-1')
+  assert.deepEqual(modelShape(entryOf('openrouter/free'), snapshot).pricing, { prompt: '0', completion: '0' })
+  assert.deepEqual(['openrouter/auto', 'openrouter/free', 'openrouter/fusion'].map((id) => isListed(entryOf(id))), [true, true, false])
 })
 
 test('a model without a known price is not shown as free', () => {

@@ -1,6 +1,6 @@
 import { keepsNothing, type Endpoint } from '../core/index.ts'
 import { pricingShape, topEndpoint, type PricingShape } from './pricing-shape.ts'
-import { isRouter } from './resolve.ts'
+import { routerNamed } from './resolve.ts'
 import type { ModelRow, ProviderRow } from './rows.ts'
 import type { ModelEntry, Snapshot } from './snapshot.ts'
 
@@ -76,7 +76,7 @@ export function modelShape(entry: ModelEntry, snapshot: Snapshot, detail = false
     description_source: entry.descriptionSource,
     context_length: row.context_length,
     architecture: architectureShape(row),
-    pricing: pricingShape(top?.price ?? null),
+    pricing: routerNamed(row.id) === 'free' ? FREE : pricingShape(top?.price ?? null),
     top_provider: {
       context_length: top?.contextLength ?? null,
       max_completion_tokens: top?.maxOutputTokens ?? null,
@@ -108,6 +108,9 @@ export function modelShape(entry: ModelEntry, snapshot: Snapshot, detail = false
     }),
   }
 }
+
+/** What the router model costs that chooses among free models only. */
+const FREE: PricingShape = Object.freeze({ prompt: '0', completion: '0' })
 
 /** Unix seconds; a model whose date nobody stated is as old as time, so that it is never the newest. */
 function createdOf(row: ModelRow): number {
@@ -217,7 +220,7 @@ export function zdrShape(snapshot: Snapshot, figures: FiguresOf = NO_FIGURES): {
 
 /** Whether lists show a model: not the retired ones, nor routers that there is no rule for. */
 export function isListed(entry: ModelEntry): boolean {
-  return entry.row.status !== 'retired' && (entry.row.kind !== 'router' || isRouter(entry.row.id))
+  return entry.row.status !== 'retired' && (entry.row.kind !== 'router' || routerNamed(entry.row.id) !== null)
 }
 
 /** `GET /providers`. */

@@ -93,7 +93,10 @@ describe('ten thousand plans', () => {
   it('draw only among those that meet the thresholds while there are such', () => {
     const figures = (tps: number): Figures => ({ latency: null, throughput: { p50: tps, p75: tps, p90: tps, p99: tps }, samples: 9 })
     const measured: HealthView = { unstable: () => false, figures: (id) => id.endsWith('@p0') ? figures(10) : figures(90) }
-    sharedAs(firsts(priced(1, 2, 3), measured, { preferredMinThroughput: { p50: 50 } }), inverseSquares({ p1: 2, p2: 3 }))
+    const wish = { preferredMinThroughput: { p50: 50 } }
+    sharedAs(firsts(priced(1, 2, 3), measured, wish), inverseSquares({ p1: 2, p2: 3 }))
+    const { candidates } = plan(need(), [offer(priced(1, 2, 3))], given(wish, { health: measured }))
+    assert.deepEqual(candidates.filter((it) => it.weight === 0).map((it) => it.endpoint.tag), ['p0'], 'and the plan states the shares so')
   })
 
   it('mix two models into one draw where the partition is none', () => {

@@ -365,6 +365,13 @@ describe('the worst cost', () => {
       worstCharge(price, { inputTokens: 4_016, outputTokens: DEFAULT_POLICY.unboundedOutputTokens, images: 0 }))
   })
 
+  it('counts the dearer of two prices where a tier may be served, and billed, as the default one', () => {
+    const flex = endpoint('a/flex', { tier: 'flex', price: sheet(1), plainPrice: sheet(2) })
+    const worst = (it: ReturnType<typeof endpoint>) => planOne([it], { only: ['a/flex'] }).candidates[0]!.worst
+    assert.equal(worst(flex), worst({ ...flex, price: sheet(2) }))
+    assert.equal(worst({ ...flex, price: sheet(3) }), worst({ ...flex, price: sheet(3), plainPrice: sheet(1) }))
+  })
+
   it('is in whole nano-dollars', () => {
     const price = { ...sheet(0), rates: { request: attoFromDecimal('0.0000000001')! } }
     assert.equal(planOne([endpoint('a', { price })]).candidates[0]!.worst, 1n)

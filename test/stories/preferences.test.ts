@@ -201,6 +201,17 @@ describe('Keys and workspaces', () => {
     }
   })
 
+  test('The models that a key is shown are those that its settings let it call', async () => {
+    const shown = async (provider: object) => {
+      const { key } = await box.app.accounts.createKey({ name: 'shown', settings: { provider } })
+      const { data } = await (await box.get('/v1/models', asking(key))).json() as { data: { id: string }[] }
+      return data.map(({ id }) => id).filter((id) => id.startsWith('acme/')).toSorted()
+    }
+    assert.deepEqual(await shown({ quantizations: ['fp8'] }), ['acme/weights'], 'a family by its member')
+    assert.deepEqual(await shown({ enforce_distillable_text: true }), ['acme/teacher'])
+    assert.deepEqual(await shown({ only: ['crawls', 'jogs'] }), ['acme/other', 'acme/paced'])
+  })
+
   test("A key's wishes hold until the request has its own", async () => {
     const { key } = await strict.app.accounts.createKey({ name: 'wishes', settings: { provider: { sort: 'price', preferred_max_latency: 5 } } })
     const strategy = async (provider?: object) => {

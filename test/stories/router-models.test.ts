@@ -89,7 +89,8 @@ describe('openrouter/auto', () => {
       assert.deepEqual([pipeline[0].type, pipeline[0].name, pipeline[0].data.task], ['plugin', 'auto-router', 'mathematics'])
       assert.equal(reply['model'], pipeline[0].data.models[0].model)
       assert.ok(reply['usage'].cost > 0)
-      assert.equal((await box.generation(reply['id']))['model'], reply['model'])
+      const { model: answered, router } = await box.generation(reply['id'])
+      assert.deepEqual([answered, router], [reply['model'], 'openrouter/auto'])
     }
   })
 

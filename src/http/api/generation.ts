@@ -11,6 +11,10 @@ const Query = z.object({ id: z.string().min(1).max(100).describe('`gen-…`: the
 
 export function generationRoutes(services: Services): readonly Route[] {
   const read = queryReader(Query)
+  const routerOf = (requested: string): string | null => {
+    const found = services.catalog.snapshot().offer(requested)
+    return 'router' in found ? found.router.id : null
+  }
   return [{
     name: 'getGeneration', methods: ['GET'], paths: api('/generation'), tag: 'Generations', policy: 'key',
     summary: 'The record of one call: usage, cost, times and every attempt. Of the workspace of the key only',
@@ -22,13 +26,13 @@ export function generationRoutes(services: Services): readonly Route[] {
       const generation = await services.stats.find(id, x.key.workspace)
       // The same for one of another workspace as for one that never was.
       if (!generation) throw new FaultError(fault('not-found', `There is no generation ${id}`))
-      return { json: { data: generationBody(generation) }, headers: ['Cache-Control', 'no-store'] }
+      return { json: { data: generationBody(generation, routerOf(generation.requested)) }, headers: ['Cache-Control', 'no-store'] }
     },
   }]
 }
 
-/** A generation in OpenRouter's shape. What nobody has measured is null, never zero. */
-export function generationBody(g: Generation): Record<string, unknown> {
+/** A generation in OpenRouter's shape, with the router model that was asked for. What nobody has measured is null, never zero. */
+export function generationBody(g: Generation, router: string | null): Record<string, unknown> {
   const { input, output } = g.usage
   const cost = usdFromNano(g.cost)
   const search = g.usage.services['web_search']
@@ -41,7 +45,7 @@ export function generationBody(g: Generation): Record<string, unknown> {
     created_at: new Date(g.createdAt).toISOString(),
     model: g.model ?? g.requested,
     provider_name: g.providerName,
-    router: null,
+    router,
     api_type: 'completions',
     origin: g.referer ?? '',
     http_referer: g.referer,
