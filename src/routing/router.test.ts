@@ -122,6 +122,11 @@ describe('openrouter/auto', () => {
     assert.deepEqual(ids(chosen([...pool, ...many], saying('Hi'), { rules })), ['b', 'e', 'd', 'c', 'a'])
   })
 
+  it('takes the head of a family one tier off before a model of the tier that heads none', () => {
+    const pool = TIERS.map((it) => it.offer.model.id === 'acme/low' ? it : { ...it, aliases: [`~${it.offer.model.id}-latest`] })
+    assert.deepEqual(ids(chosen(pool)), ['medium', 'low', 'high'])
+  })
+
   it('prefers models that reason where the task says that it helps', () => {
     const pool = [model('quick', { released: '2026-09-01' }), model('deep', { reasons: true, released: '2025-01-01' }), ...TIERS.slice(1).map((it) => it)]
     const of = (text: string) => ids(chosen([...pool, ...Array.from({ length: 10 }, (_, i) => model(`dear${i}`, { usd: 9 }))], saying(text), { settings: { costTier: 'low' } }))[0]

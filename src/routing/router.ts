@@ -50,8 +50,8 @@ interface Fit {
  * asked of any model. Only models that can take the request here, under all of its preferences, are chosen among; a
  * prompt that cannot be read counts as one of the default task.
  *
- * `auto`: the task says which fifth of the models by cost is meant and whether reasoning helps; within it the heads of
- * families in wide use come first, then the newest. `free`: one of the models that cost nothing, drawn.
+ * `auto`: the task says which fifth of the models by cost is meant and whether reasoning helps; the heads of
+ * families in wide use come before others, then the newest. `free`: one of the models that cost nothing, drawn.
  */
 export function chooseModels(of: RouterCase): Choice | { readonly fault: Fault } {
   const { reference, rules, given } = of
@@ -199,11 +199,11 @@ function keyOf(fit: Fit, named: readonly string[], wanted: CostTier, reasoning: 
     fit.failing ? 1 : 0,
     fit.slow ? 1 : 0,
     placeAmong(named, fit.from),
-    // Of two tiers as far off, the cheaper.
-    distance > 0 ? 2 * distance : -2 * distance - (distance < 0 ? 1 : 0),
+    // Of two tiers as far off, the cheaper. What no moving alias stands for counts as one tier further off, so that a
+    // model that nobody has heard of is not the second choice because it came out last week.
+    (distance > 0 ? 2 * distance : -2 * distance - (distance < 0 ? 1 : 0)) + (aliases.length > 0 ? 0 : 2.5),
     reasoning && !offer.model.reasoning.supported ? 1 : 0,
     offer.model.status === 'active' ? 0 : 1,
-    aliases.length > 0 ? 0 : 1,
     -released,
     fit.cost,
   ]

@@ -1,4 +1,4 @@
-import { fault, rewrite, type Fault, type Stage, type StageCall } from '../core/index.ts'
+import { fault, rewrite, type Fault, type Offer, type Stage, type StageCall } from '../core/index.ts'
 
 /**
  * The variants of a model that are about the request and not about its endpoints. `:thinking` switches reasoning on,
@@ -10,8 +10,7 @@ import { fault, rewrite, type Fault, type Stage, type StageCall } from '../core/
 export function variants(): Stage {
   return {
     name: 'variants',
-    wants: (call) => call.offers.some((offer) => offer.variants.includes('online') || offer.variants.includes('thinking'))
-      || call.asked.plugins.some(isWeb),
+    wants: (call) => call.offers.some(isAboutTheRequest) || call.asked.plugins.some(isWeb),
     async request(call) {
       const refused = offline(call)
       if (refused !== null) return { fault: refused }
@@ -32,6 +31,8 @@ export function variants(): Stage {
     },
   }
 }
+
+const isAboutTheRequest = ({ variants: asked }: Offer): boolean => asked.includes('online') || asked.includes('thinking')
 
 const isWeb = ({ id, enabled }: StageCall['asked']['plugins'][number]): boolean => id === 'web' && enabled
 
