@@ -14,7 +14,7 @@ const RANK: Readonly<Record<ModelRow['status'], number>> = { active: 0, deprecat
  * What the operator's file names stands; the target that the catalogue states does where no slug fits.
  */
 export function latestOf(alias: ModelRow, rows: Iterable<ModelRow>): string | undefined {
-  if (alias.alias_pinned || !/-latest$/.test(alias.id)) return alias.alias_target
+  if (alias.alias_pinned || !alias.id.endsWith('-latest')) return alias.alias_target
   const words = wordsOf(alias.id).slice(0, -1)
   let newest: ModelRow | null = null
   for (const row of rows) {

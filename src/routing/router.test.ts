@@ -190,7 +190,7 @@ describe('openrouter/auto', () => {
     assert.deepEqual([note.type, note.name], ['plugin', 'auto-router'])
     assert.equal(note.summary, 'code, medium: acme/medium, then acme/low, then acme/high (of 5 that fit)')
     assert.deepEqual([note.data?.['task'], note.data?.['because']], ['code', ['code', 'debug']])
-    const [first, second] = note.data?.['models'] as { reasons: string[] }[]
+    const [first, second] = note.data!['models'] as { reasons: string[] }[]
     assert.deepEqual(first!.reasons, ['of the cost tier medium'])
     assert.deepEqual(second!.reasons, ['of the cost tier low, the nearest that is left'])
   })
@@ -240,7 +240,7 @@ describe('openrouter/free', () => {
   })
 
   it('keeps the paid endpoints of what it draws out of the plan', () => {
-    assert.deepEqual(chosen(gifts, saying('Hi'), { router: 'free' }).offers.map((it) => [it.variants, it.via]), Array(3).fill([['free'], 'free']))
+    assert.deepEqual(chosen(gifts, saying('Hi'), { router: 'free' }).offers.map((it) => [...it.variants, it.via]), gifts.map(() => ['free', 'free']))
   })
 
   it('takes only what fits: a picture goes to a free model that can see', () => {
