@@ -45,8 +45,8 @@ describe('the settings of a key', () => {
 
   it('leave the request the stricter of its own wishes', () => {
     const strict: Preferences = { ...asked, zdr: true, dataCollection: 'deny', allowFallbacks: false, maxPrice: { prompt: 1n } }
-    const { setBy: _, ...held } = tighten(strict, { dataCollection: 'allow', zdr: false, allowFallbacks: true, maxPrice: { prompt: 5n } })
-    assert.deepEqual(held, strict)
+    assert.deepEqual(tighten(strict, { dataCollection: 'allow', zdr: false, allowFallbacks: true, maxPrice: { prompt: 5n } }), strict)
+    assert.equal(tighten({ ...asked, only: ['openai'] }, { only: ['openai', 'groq'] }).setBy, undefined, 'and they are its own')
   })
 
   it('are wishes where nothing is forbidden: order, sort and options are the request\'s when it has them', () => {

@@ -64,8 +64,7 @@ export function tighten(asked: Preferences, key: KeyPreferences | undefined, set
   const ignore = asked.ignore && key.ignore ? [...new Set([...asked.ignore, ...key.ignore])] : asked.ignore ?? key.ignore
   const maxPrice = lowest(asked.maxPrice, key.maxPrice)
   const by = asked.sort?.by ?? key.sort?.by
-  const setBy = { ...setterOf(key, setter), ...(closed && { only: key.setBy?.only ?? setter }) }
-  return {
+  const merged: Preferences = {
     ...key,
     ...present(asked),
     ...(only && { only }),
@@ -79,15 +78,30 @@ export function tighten(asked: Preferences, key: KeyPreferences | undefined, set
     ...(key.enforceDistillableText && { enforceDistillableText: true }),
     ...(key.dataCollection === 'deny' && { dataCollection: 'deny' as const }),
     ...((asked.options ?? key.options) && { options: { ...key.options, ...asked.options } }),
-    ...(!isEmpty(setBy) && { setBy }),
   }
+  const setBy = settersOf(asked, merged, key, setter)
+  return isEmpty(setBy) ? merged : { ...merged, setBy }
 }
 
-/** Who set each limit that is set, for the reasons that a caller is given. */
-function setterOf(key: KeyPreferences, setter: Setter): NonNullable<Preferences['setBy']> {
+/** Who set each limit that is not as the request has it, for the reasons that a caller is given. */
+function settersOf(asked: Preferences, merged: Preferences, key: KeyPreferences, setter: Setter): NonNullable<Preferences['setBy']> {
   const set: Partial<Record<(typeof LIMITS)[number], Setter>> = {}
-  for (const limit of LIMITS) if (key[limit] !== undefined) set[limit] = key.setBy?.[limit] ?? setter
+  for (const limit of LIMITS) {
+    if (leavesOut(limit, merged[limit]) && !equal(asked[limit], merged[limit])) set[limit] = key.setBy?.[limit] ?? setter
+  }
   return set
+}
+
+/** Whether a value can leave anybody out: `allow`, and a strictness that is off, cannot. */
+function leavesOut(limit: (typeof LIMITS)[number], value: unknown): boolean {
+  return limit === 'allowFallbacks' ? value === false : value !== undefined && value !== false && value !== 'allow'
+}
+
+/** Lists and prices are equal by what is in them. */
+function equal(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b
+  const [these, those] = [Object.entries(a), new Map(Object.entries(b))]
+  return these.length === those.size && these.every(([name, value]) => those.get(name) === value)
 }
 
 const LISTS = ['order', 'only', 'ignore'] as const
