@@ -11,6 +11,7 @@ import { createStore, preferredEncoding } from './stored.ts'
 import { FACE } from './stand-ins.test.ts'
 
 const asked: Preferences = { models: ['a/m'] }
+const catalog = createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat']), settings: () => ({}) }).snapshot()
 
 describe('the settings of a key', () => {
   it('leave a request as it is when there are none', () => {
@@ -58,7 +59,7 @@ describe('the settings of a key', () => {
 
   it('are read once, by the face that reads requests', () => {
     let reads = 0
-    const read = createKeyReader({ ...FACE, decode: (body) => { reads++; return FACE.decode(body) } })
+    const read = createKeyReader({ ...FACE, decode: (body) => { reads++; return FACE.decode(body) } }, () => catalog)
     const own = { settings: { provider: { only: ['openai'] } }, workspace: 'default' }
     assert.deepEqual(read(own), { only: ['openai'] })
     assert.equal(read(own), read(own))
@@ -67,7 +68,7 @@ describe('the settings of a key', () => {
   })
 
   it('meet the limits of their workspace, and say which of the two set what', () => {
-    const read = createKeyReader(FACE, (id) => id === 'strict' ? STRICT : undefined)
+    const read = createKeyReader(FACE, () => catalog, (id) => id === 'strict' ? STRICT : undefined)
     const key = { settings: { provider: { only: ['openai', 'groq'] } } }
     const held = read({ ...key, workspace: 'strict' })!
     assert.deepEqual([held.only, held.zdr, held.setBy], [['groq'], true, { only: 'workspace', zdr: 'workspace' }])
@@ -75,6 +76,11 @@ describe('the settings of a key', () => {
     assert.deepEqual(read({ ...key, workspace: 'open' }), { only: ['openai', 'groq'] })
     const alone = read({ settings: {}, workspace: 'strict' })
     assert.deepEqual([alone?.only, alone?.setBy?.only], [['groq', 'azure'], 'workspace'])
+  })
+
+  it('name providers as requests do, by slug or by display name', () => {
+    const held = createKeyReader(FACE, () => catalog)({ settings: { provider: { only: ['Google Vertex', 'to come'] } }, workspace: 'default' })
+    assert.deepEqual(held?.only, ['google-vertex', 'to come'])
   })
 
   it('close their order against a request that would name others', () => {
@@ -98,8 +104,6 @@ describe('the settings of a key', () => {
 const STRICT = { only: ['groq', 'azure'], zdr: true }
 
 describe('the providers that a request names', () => {
-  const catalog = createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat']), settings: () => ({}) }).snapshot()
-
   it('may go by their display names and other names, and are compared by their slugs', () => {
     assert.deepEqual(withSlugs({ ...asked, only: ['Google Vertex', 'wandb', 'DeepInfra/Turbo'] }, catalog).only, ['google-vertex', 'coreweave', 'deepinfra/turbo'])
     const plain: Preferences = { ...asked, order: ['openai'] }

@@ -15,7 +15,9 @@ type ProviderSettings = KeySettings['provider']
  * Reads the preferences in settings of keys and workspaces. They have the form of a request's `provider`, so the face
  * that reads requests reads them too, once for each settings object: the two cannot come to mean different things.
  */
-export function createKeyReader(face: Inbound, workspace: (id: string) => ProviderSettings = () => undefined): KeyReader {
+export function createKeyReader(
+  face: Inbound, catalog: () => Pick<Snapshot, 'providerNamed'>, workspace: (id: string) => ProviderSettings = () => undefined,
+): KeyReader {
   const read = new WeakMap<object, KeyPreferences>()
   const merged = new WeakMap<object, { readonly over: KeyPreferences; readonly both: KeyPreferences }>()
   const readOnce = (provider: ProviderSettings, whose: string): KeyPreferences | undefined => {
@@ -25,7 +27,7 @@ export function createKeyReader(face: Inbound, workspace: (id: string) => Provid
       const decoded = face.decode({ model: 'any', messages: [{ role: 'user', content: 'any' }], provider })
       if ('fault' in decoded) throw new FaultError(fault('internal', `A ${whose} has settings that cannot be read: ${decoded.fault.message}`))
       const { models: _, ...rest } = decoded.asked.preferences
-      read.set(provider, preferences = rest)
+      read.set(provider, preferences = { ...rest, ...slugsOf(rest, catalog()) })
     }
     return preferences
   }
@@ -102,6 +104,12 @@ function equal(a: unknown, b: unknown): boolean {
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b
   const [these, those] = [Object.entries(a), new Map(Object.entries(b))]
   return these.length === those.size && these.every(([name, value]) => those.get(name) === value)
+}
+
+/** The provider lists of settings by slugs, as those of requests are; a name that nobody has yet stays as it is. */
+function slugsOf(settings: KeyPreferences, catalog: Pick<Snapshot, 'providerNamed'>): KeyPreferences {
+  const named = LISTS.filter((list) => settings[list] !== undefined)
+  return Object.fromEntries(named.map((list) => [list, settings[list]!.map((entry) => slugIn(entry, catalog) ?? entry)]))
 }
 
 const LISTS = ['order', 'only', 'ignore'] as const

@@ -22,7 +22,7 @@ export interface RoutesGiven {
 
 /** The one table of all routes: the server serves nothing that is not in it, and the document of the API is made from it. */
 export function createRoutes({ services, limits, face, metrics, draining }: RoutesGiven): readonly Route[] {
-  const keyPreferences = createKeyReader(face, services.workspace)
+  const keyPreferences = createKeyReader(face, services.catalog.snapshot, services.workspace)
   const routes: Route[] = [
     {
       name: 'createChatCompletion', methods: ['POST'], paths: api('/chat/completions'), tag: 'Chat', policy: 'key', inference: true,
