@@ -18,6 +18,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['core', 'schema', 'catalog'],
   accounts: ['core', 'schema', 'store'],
   stats: ['core', 'store'],
+  history: ['core', 'store'],
   jobs: ['core', 'store'],
   gateway: ['core', 'dialects', 'net', 'providers', 'routing'],
   http: ['core', 'schema', 'dialects', 'catalog', 'accounts', 'stats', 'gateway'],
@@ -26,11 +27,11 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ambient: ['core'],
   app: [
     'core', 'schema', 'dialects', 'providers', 'catalog', 'routing', 'stages', 'gateway', 'net', 'accounts', 'stats',
-    'store', 'jobs', 'http', 'ambient', 'config',
+    'store', 'history', 'jobs', 'http', 'ambient', 'config',
   ],
   main: ['core', 'app', 'config', 'ambient', 'welcome', 'offline'],
   welcome: ['app'],
-  offline: ['core', 'accounts', 'catalog', 'dialects', 'gateway', 'net', 'stats', 'store', 'app', 'config'],
+  offline: ['core', 'accounts', 'catalog', 'dialects', 'gateway', 'net', 'stats', 'store', 'history', 'app', 'config'],
   cli: ['core', 'offline', 'config', 'ambient', 'testing'],
 }
 

@@ -1,6 +1,7 @@
 import type { DiscoveredRows } from './merge.ts'
 import { createOverlayCheck } from './overlay-check.ts'
 import { completeEndpoint, completeModel, type EndpointPatch, type ModelPatch, type Overlay } from './rows.ts'
+import { partsOf, recipeOf, type CatalogRecipe } from './recipe.ts'
 import { readSeed } from './seed.ts'
 import { createSnapshot, type Snapshot } from './snapshot.ts'
 
@@ -27,6 +28,10 @@ export interface Catalog {
   discovered(source: string, rows: Discovery): void
   /** While on, every chat model can also be answered by the simulation. */
   simulate(on: boolean): void
+  /** What the snapshot was made from. The same object as long as that is the same. */
+  recipe(): CatalogRecipe
+  /** The snapshot of a recipe; null when it was made beside other seed files, those of another version. */
+  made(recipe: CatalogRecipe): Snapshot | null
 }
 
 /** The catalogue: the shipped rows, the operator's overlay and what was found, merged. Throws a ConfigError on a bad overlay. */
@@ -41,6 +46,7 @@ export function createCatalog(given: CatalogInput): Catalog {
     return createSnapshot({ seed, ...next, discovered: new Map(found), simulate: simulating })
   }
   let current = build(given)
+  let recipe: { readonly of: Snapshot; readonly value: CatalogRecipe } | null = null
 
   return {
     snapshot: () => current,
@@ -56,6 +62,14 @@ export function createCatalog(given: CatalogInput): Catalog {
       if (on === simulating) return
       simulating = on
       current = build(input)
+    },
+    recipe() {
+      if (recipe?.of !== current) recipe = { of: current, value: recipeOf(seed.hash, input, found, simulating, current.providers) }
+      return recipe.value
+    },
+    made(of) {
+      if (of.seed !== seed.hash) return null
+      return JSON.stringify(of) === JSON.stringify(this.recipe()) ? current : createSnapshot({ seed, ...partsOf(of) })
     },
   }
 }

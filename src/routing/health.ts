@@ -4,6 +4,7 @@ import { credited, retryCost, spent, type Budget, type BudgetRules } from './bud
 import { afterWin, ejected, mayTry, standingOf, withoutTrial, type Circuit, type CircuitRules } from './circuit.ts'
 import type { Figures, HealthView } from './given.ts'
 import { Recent } from './recent.ts'
+import { summaryEntry, type HealthSummary, type SummaryEntry } from './summary.ts'
 
 /** What became of one attempt, as health sees it. A simulated endpoint's are not reported. */
 export interface Observation {
@@ -272,6 +273,13 @@ export interface Health extends Required<HealthView> {
   retry(provider: string, after: FaultKind, now: number): number | null
   /** To be called when an attempt begins to answer that was a trial, or a retry, which gets back what it cost. */
   answers(attempt: { readonly endpoint: EndpointId; readonly provider: string; readonly trial: number; readonly cost: number }, now: number): void
+  /**
+   * What plans would read now, for the history: one endpoint at a time, because two thousand busy ones take a tenth of a
+   * second. Null for one that there is nothing to say of.
+   */
+  entries(now: number): Iterable<readonly [EndpointId, SummaryEntry | null]>
+  /** Keys that were refused, and until when they are left alone. */
+  benched(now: number): HealthSummary['keys']
   /** Takes other rules into force; what is remembered stays. */
   adopt(rules: Partial<HealthRules>): void
 }
@@ -321,7 +329,7 @@ export function createHealth(given: Partial<HealthRules> = {}, random: () => num
     else budgets.set(provider, budget)
   }
 
-  return {
+  const health: Health = {
     observe(seen) {
       const before = endpoints.get(seen.endpoint) ?? UNKNOWN_HEALTH
       const after = afterAttempt(before, seen, rules, random)
@@ -376,10 +384,20 @@ export function createHealth(given: Partial<HealthRules> = {}, random: () => num
       const after = afterTrialAnswered(before, trial, now, rules)
       if (after !== before) put(endpoint, after)
     },
+    *entries(now) {
+      // A list of now: each attempt puts its endpoint at the end of the map, where it would be met again.
+      const ids = [...endpoints.keys()]
+      for (const id of ids) {
+        const known = endpoints.get(id)
+        if (known !== undefined) yield [id, summaryEntry(health, id, known.cooling, now)]
+      }
+    },
+    benched: (now) => Object.fromEntries([...benched].filter(([, until]) => until > now)),
     adopt(next) {
       rules = { ...HEALTH_RULES, ...next }
     },
   }
+  return health
 }
 
 /** A figure as it may be reported, or null where it is none. */

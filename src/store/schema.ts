@@ -12,6 +12,8 @@ export interface Schema {
   readonly rollups: RollupTable
   readonly rollup_cursors: RollupCursorTable
   readonly leases: LeaseTable
+  readonly versions: VersionTable
+  readonly health_summaries: HealthSummaryTable
   readonly migrations: MigrationTable
 }
 
@@ -60,6 +62,24 @@ export interface MigrationTable {
   number: number
   name: string
   applied_at: number
+}
+
+/** What a catalogue or a policy was made from, by the hash of its JSON. */
+export interface VersionTable {
+  hash: string
+  body: string
+  created_at: number
+}
+
+/** What one node knew of health at a moment, and by which versions it planned. */
+export interface HealthSummaryTable {
+  at: number
+  node: string
+  /** Milliseconds that it speaks for: the first of each minute 60,000 and kept for longer, the others 10,000. */
+  grain: number
+  catalog: string
+  policy: string
+  body: string
 }
 
 /**
