@@ -1,14 +1,18 @@
+import { setImmediate } from 'node:timers/promises'
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
-import { ConfigError, createCatalog, DEMO, type Catalog } from './catalog/index.ts'
+import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, type Snapshot } from './catalog/index.ts'
 import type { Config } from './config/index.ts'
-import type { Ambient, Generation } from './core/index.ts'
+import { fault, FaultError, type Ambient, type Credential, type Generation } from './core/index.ts'
 import { DIALECTS, parseUpstream } from './dialects/index.ts'
-import { createGateway, createTokenCounter, type Gateway, type Timeouts } from './gateway/index.ts'
+import { createGateway, createTokenCounter, type Gateway, type Past, type Timeouts } from './gateway/index.ts'
+import { createHistory, type History, type Kept } from './history/index.ts'
 import { createHttp, type Http, type Log } from './http/index.ts'
 import { createJobs } from './jobs/index.ts'
 import { createGuardedFetch, createNet, type Net } from './net/index.ts'
 import { createDemo, createProviders, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
-import { createHealth, DEFAULT_POLICY, routerRules, type RouterRules, type RoutingPolicy } from './routing/index.ts'
+import {
+  createHealth, DEFAULT_POLICY, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
+} from './routing/index.ts'
 import { contextCompression, reasoningExclude, variants } from './stages/index.ts'
 import type { ProviderPreferences } from './schema/index.ts'
 import { createFigures, createRollups, createStats, type Stats } from './stats/index.ts'
@@ -25,15 +29,26 @@ export interface CallPath {
   workspace(id: string): ProviderPreferences | undefined
   /** Servers that were found on this machine at the last look. */
   locals(): readonly LocalFinding[]
+  /** What plans are made from now, for the history. */
+  standing(): Promise<Kept<HealthSummary, CatalogThen, RoutingPolicy>>
   /** Takes a new configuration into force. Throws a ConfigError, and keeps the old one, when it is bad. */
   reload(config: Config): void
   close(): Promise<void>
 }
 
+/** The catalogue of a moment, and who could be called: labels of keys, never a key. */
+export interface CatalogThen {
+  readonly recipe: CatalogRecipe
+  readonly keys: Readonly<Record<string, readonly Credential[]>>
+}
+
+export type AppHistory = History<HealthSummary, CatalogThen, RoutingPolicy>
+
 export interface App extends Omit<CallPath, 'close'> {
   readonly store: Store
   readonly accounts: Accounts
   readonly stats: Stats
+  readonly history: AppHistory
   readonly http: Http
   /** Ends calls in good order within the grace, writes what is left, and closes everything. */
   close(graceMs: number, settleMs?: number): Promise<void>
@@ -45,6 +60,8 @@ const REFRESH_MS = 1000
 const ROLLUPS_EVERY_MS = 2000
 const PRUNE_EVERY_MS = 3_600_000
 const PROBE_MS = 200
+/** So many endpoints are summarised at once: about two milliseconds' worth. */
+const SUMMARY_SLICE = 30
 const PROBE_MAX_BYTES = 1024 * 1024
 const BUILTIN: ReadonlySet<string> = new Set([DEMO])
 
@@ -63,7 +80,8 @@ export async function createApp(given: {
   const figures = createFigures({ store, ambient })
   const rollups = createRollups({ store, ambient })
   const jobs = createJobs({ store, ambient, onError })
-  const path = await createCallPath({ config, ambient, record: stats.record, onError })
+  const history: AppHistory = createHistory({ store, ambient, take: () => path.standing(), onError })
+  const path = await createCallPath({ config, ambient, record: stats.record, recall: history.recall, onError })
   const http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
     dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway,
@@ -80,9 +98,10 @@ export async function createApp(given: {
   refreshing.unref()
   jobs.add({ name: 'rollups', everyMs: ROLLUPS_EVERY_MS, run: () => rollups.catchUp() })
   jobs.add({ name: 'prune-rollups', everyMs: PRUNE_EVERY_MS, run: () => rollups.prune() })
+  history.start()
 
   return {
-    ...path, store, accounts, stats, http,
+    ...path, store, accounts, stats, history, http,
     async close(graceMs, settleMs = 0) {
       clearInterval(refreshing)
       await http.drain(graceMs, settleMs)
@@ -90,6 +109,7 @@ export async function createApp(given: {
       await path.gateway.idle()
       await stats.close()
       await jobs.close()
+      await history.close()
       accounts.close()
       await path.close()
       await store.close()
@@ -102,6 +122,7 @@ export async function createCallPath(given: {
   readonly config: Config
   readonly ambient: Ambient
   readonly record: (generation: Generation) => void
+  readonly recall?: AppHistory['recall']
   readonly onError?: (error: Error) => void
 }): Promise<CallPath> {
   const { ambient } = given
@@ -130,6 +151,19 @@ export async function createCallPath(given: {
   }
   await look()
 
+  let then: CatalogThen | null = null
+  let thenOf: readonly unknown[] = []
+  const catalogThen = (): CatalogThen => {
+    const recipe = catalog.recipe()
+    if (then === null || thenOf[0] !== recipe || thenOf[1] !== providers) {
+      const keys = [...catalog.snapshot().providers.keys()].map((slug) => [slug, providers.credentials(slug)] as const)
+      then = { recipe, keys: Object.fromEntries(keys.filter(([, of]) => of.length > 0)) }
+      thenOf = [recipe, providers]
+    }
+    return then
+  }
+  const past = given.recall && createPast({ recall: given.recall, catalog })
+
   const gateway = createGateway({
     offer: (reference) => catalog.snapshot().offer(reference),
     models: () => catalog.snapshot(),
@@ -145,12 +179,14 @@ export async function createCallPath(given: {
       return own ? { ...config.timeouts, ...own } : config.timeouts
     },
     net, download: createGuardedFetch({ allow: [] }), tokens, record: given.record, ambient,
+    ...(past && { past }),
   })
   return {
     catalog, gateway,
     providers: () => providers,
     workspace: (id) => config.workspaces[id]?.provider,
     locals: () => found,
+    standing: async () => ({ health: await summaryOf(health, ambient.now()), catalog: catalogThen(), policy }),
     reload(next) {
       const nextRules = rulesOf(next)
       catalog.reload(catalogInput(next))
@@ -175,6 +211,39 @@ function rulesOf({ autoRouter }: Config): RouterRules {
     throw new ConfigError(`auto_router.default_task must be one of ${Object.keys(rules.tasks).join(', ')}, is ${JSON.stringify(rules.defaultTask)}`)
   }
   return rules
+}
+
+/** What plans read of health, gathered in slices, so that no stream waits for it. */
+async function summaryOf(health: Health, now: number): Promise<HealthSummary> {
+  const endpoints: Record<string, SummaryEntry> = {}
+  let seen = 0
+  for (const [id, entry] of health.entries(now)) {
+    if (entry !== null) endpoints[id] = entry
+    if (++seen % SUMMARY_SLICE === 0) await setImmediate()
+  }
+  return { endpoints, keys: health.benched(now) }
+}
+
+/** What plans were made from at a past moment, put together again; the last catalogue is remembered, for a comparison asks twice. */
+function createPast({ recall, catalog }: { readonly recall: AppHistory['recall']; readonly catalog: Catalog }): (at: number) => Promise<Past> {
+  let last: { readonly hash: string; readonly snapshot: Snapshot } | null = null
+  return async (at) => {
+    const { health, policy, catalog: { hash, value: { recipe, keys } }, at: asOf } = await recall(at)
+    const snapshot = last?.hash === hash ? last.snapshot : catalog.made(recipe)
+    if (snapshot === null) {
+      throw new FaultError(fault('invalid-request', `at: the catalogue of that moment came with another version of Signalbox (its seed is ${recipe.seed}); `
+        + `that version can explain it`, { field: 'at' }))
+    }
+    last = { hash, snapshot }
+    const credentials = (provider: string): readonly Credential[] => Object.hasOwn(keys, provider) ? keys[provider]! : []
+    return {
+      catalog: hash, policyVersion: policy.hash,
+      offer: (reference) => snapshot.offer(reference),
+      models: () => snapshot,
+      providers: () => ({ credentials }),
+      given: { health: viewOf(health), policy: { ...DEFAULT_POLICY, ...policy.value }, credentials, now: asOf },
+    }
+  }
 }
 
 /** What the catalogue is made from: the operator's rows, and the dialects that can be spoken here. */

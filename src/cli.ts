@@ -91,13 +91,16 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     }),
   },
   'explain': {
-    usage: 'explain REQUEST.json',
-    summary: 'what would be done with a chat request, and why; nothing is called or spent',
-    options: {},
+    usage: 'explain REQUEST.json [--at TIME] [--policy JSON]',
+    summary: 'what would be done with a chat request, or would have been at a time, or by another policy, and why; nothing is called or spent',
+    options: { at: { type: 'string' }, policy: { type: 'string' } },
     arguments: ['REQUEST.json'],
-    async run({ config, args }) {
+    async run({ config, args, flags }) {
       const text = await readFile(path.resolve(CALLER, args[0]!), 'utf8')
-      const explanation = await explainRequest({ config, ambient, text })
+      const explanation = await explainRequest({
+        config, ambient, text, at: flags['at'],
+        ...(typeof flags['policy'] === 'string' && { policy: json(flags['policy'], '--policy') }),
+      })
       return { json: explanation, text: explanationText(explanation) }
     },
   },
@@ -214,12 +217,13 @@ function json(text: string, where: string): unknown {
   }
 }
 
-function explanationText({ strategy, pipeline, candidates, rejected }: Awaited<ReturnType<typeof explainRequest>>): string {
+function explanationText({ strategy, pipeline, candidates, rejected, past }: Awaited<ReturnType<typeof explainRequest>>): string {
   const share = (weight: number | null) => weight === null ? '' : `, ${(weight * 100).toFixed(0)} % of first tries`
   return [
+    ...(past ? [`As of: ${past.as_of}`] : []),
     ...pipeline.map(({ name, summary }) => `${name}: ${summary}`),
     `Order: ${strategy}`, '',
-    ...candidates.map((c) => `${String(c.position).padStart(3)}. ${c.endpoint}: at most $${c.worst_cost}${share(c.weight)} (${c.reasons.join(', ')})`),
+    ...candidates.map((c) => `${String(c.position).padStart(3)}. ${c.endpoint}: about $${c.estimated_cost}, at most $${c.worst_cost}${share(c.weight)} (${c.reasons.join(', ')})`),
     ...(candidates.length === 0 ? ['No endpoint can take this request.'] : []),
     '',
     ...rejected.map((r) => `  ✗ ${r.endpoint}: ${r.detail}`),

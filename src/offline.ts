@@ -1,10 +1,11 @@
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { createCatalog, diffTable, overlayYaml, syncCatalog, type Change } from './catalog/index.ts'
-import { catalogInput, createCallPath, getJson } from './app.ts'
+import { catalogInput, createCallPath, getJson, type AppHistory } from './app.ts'
 import type { Config } from './config/index.ts'
 import { FaultError, type Ambient } from './core/index.ts'
 import { DIALECTS, parseBody } from './dialects/index.ts'
-import type { Explanation } from './gateway/index.ts'
+import { readExplaining, type Explanation } from './gateway/index.ts'
+import { createHistory } from './history/index.ts'
 import { createNet } from './net/index.ts'
 import { createRollups } from './stats/index.ts'
 import { openStore } from './store/index.ts'
@@ -44,19 +45,33 @@ export async function rebuildFigures(given: {
   }
 }
 
-/** Explains a chat request, given as JSON text. Throws a FaultError when it is not one or no model answers to it. */
-export async function explainRequest(given: { readonly config: Config; readonly ambient: Ambient; readonly text: string }): Promise<Explanation> {
+/**
+ * Explains a chat request, given as JSON text, for now or for a moment that a server kept, by the policy in force or by
+ * another. Throws a FaultError when it is no request, no model answers to it, or nothing is known of the moment.
+ */
+export async function explainRequest(given: {
+  readonly config: Config
+  readonly ambient: Ambient
+  readonly text: string
+  readonly at?: unknown
+  readonly policy?: unknown
+}): Promise<Explanation> {
+  const { config, ambient } = given
+  const how = readExplaining(given)
   const parsed = parseBody(given.text)
   if ('fault' in parsed) throw new FaultError(parsed.fault)
   const decoded = DIALECTS.get('openai-chat')!.inbound!.decode(parsed.value)
   if ('fault' in decoded) throw new FaultError(decoded.fault)
-  const path = await createCallPath({ config: given.config, ambient: given.ambient, record: () => {} })
+  const store = how.at === undefined ? null : await openStore({ url: config.databaseUrl, home: config.home })
+  const history: AppHistory | null = store && createHistory({ store, ambient })
+  const path = await createCallPath({ config, ambient, record: () => {}, ...(history && { recall: history.recall }) })
   try {
-    const explained = await path.gateway.explain(decoded.asked)
+    const explained = await path.gateway.explain(decoded.asked, how)
     if ('fault' in explained) throw new FaultError(explained.fault)
     return explained
   } finally {
     await path.close()
+    await store?.close()
   }
 }
 

@@ -7,6 +7,8 @@ export const keySettings = z.strictObject({
   provider: providerPreferences,
   /** Whether comments keep a stream alive while its provider is silent; some clients cannot read them. */
   heartbeats: z.boolean(),
+  /** Whether `debug.echo_upstream_body` may show what went to a provider: what the operator's rows add is in it. */
+  echo_upstream_body: z.boolean(),
 }).partial()
 
 export type KeySettings = Readonly<z.infer<typeof keySettings>>

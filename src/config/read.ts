@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { ConfigError, nearest, type EndpointPatch, type ModelPatch, type Overlay, type ProviderPatch } from '../catalog/index.ts'
+import type { MaxOutput, UnsupportedParameters } from '../core/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
 import { readFile } from './file.ts'
 import { CLIENT_VARIABLES, DEFAULTS, VARIABLES, VARIABLES_NOT_YET, type ConfigFile } from './schema.ts'
@@ -43,7 +44,8 @@ export interface Routing {
   readonly attemptsPerModel: number
   readonly attemptsInAll: number
   readonly outageWindowMs: number
-  readonly maxOutput: 'clamp' | 'drop'
+  readonly maxOutput: MaxOutput
+  readonly unsupportedParameters: UnsupportedParameters
   readonly expectedOutputTokens: number
   readonly unboundedOutputTokens: number
   readonly ejectAfter: number
@@ -319,6 +321,7 @@ function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {
     attemptsInAll: all.attempts_in_all,
     outageWindowMs: all.outage_window_ms,
     maxOutput: all.max_output,
+    unsupportedParameters: all.unsupported_parameters,
     expectedOutputTokens: all.expected_output_tokens,
     unboundedOutputTokens: all.unbounded_output_tokens,
     ejectAfter: all.ejection_failures,

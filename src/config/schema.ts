@@ -1,3 +1,4 @@
+import { MAX_OUTPUT, UNSUPPORTED_PARAMETERS } from '../core/index.ts'
 import { providerPreferences, z } from '../schema/index.ts'
 
 /** Milliseconds, up to a day. */
@@ -36,6 +37,7 @@ export const DEFAULTS = {
     attempts_in_all: 6,
     outage_window_ms: 30_000,
     max_output: 'clamp',
+    unsupported_parameters: 'drop',
     expected_output_tokens: 500,
     unbounded_output_tokens: 128_000,
     ejection_failures: 5,
@@ -120,7 +122,8 @@ export const fileSchema = z.strictObject({
     attempts_per_model: z.int().min(1).max(20).optional(),
     attempts_in_all: z.int().min(1).max(50).optional(),
     outage_window_ms: ms.optional(),
-    max_output: z.enum(['clamp', 'drop']).optional(),
+    max_output: z.enum(MAX_OUTPUT).optional(),
+    unsupported_parameters: z.enum(UNSUPPORTED_PARAMETERS).optional(),
     expected_output_tokens: z.int().min(1).max(10_000_000).optional(),
     unbounded_output_tokens: z.int().min(1).max(10_000_000).optional(),
     ejection_failures: z.int().min(1).max(1_000).optional(),

@@ -9,6 +9,14 @@ export interface Percentiles {
   readonly p99?: number
 }
 
+/** What becomes of a bound on output tokens that an endpoint cannot give; the later, the stricter. */
+export const MAX_OUTPUT = ['clamp', 'drop', 'refuse'] as const
+export type MaxOutput = (typeof MAX_OUTPUT)[number]
+
+/** What becomes of parameters that an endpoint does not honour; the later, the stricter. */
+export const UNSUPPORTED_PARAMETERS = ['keep', 'drop', 'refuse'] as const
+export type UnsupportedParameters = (typeof UNSUPPORTED_PARAMETERS)[number]
+
 export type SortKey = 'price' | 'throughput' | 'latency' | 'exacto'
 
 /** What the caller wishes of routing: OpenRouter's `models`, `provider` and variants, in one meaning. */
@@ -21,6 +29,9 @@ export interface Preferences {
   /** Default true. */
   readonly allowFallbacks?: boolean
   readonly requireParameters?: boolean
+  /** Where it is not said, the operator's policy holds. */
+  readonly maxOutput?: MaxOutput
+  readonly unsupportedParameters?: UnsupportedParameters
   readonly dataCollection?: 'allow' | 'deny'
   readonly zdr?: boolean
   readonly enforceDistillableText?: boolean

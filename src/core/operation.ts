@@ -22,6 +22,8 @@ export interface Asked {
   readonly preferences: Preferences
   readonly plugins: readonly Plugin[]
   readonly stream: boolean
+  /** A stream shall begin with what was sent to each provider (`debug.echo_upstream_body`). */
+  readonly echo?: boolean
   /** Warnings for the answer's metadata: fields that were understood but have no effect. */
   readonly ignored: readonly string[]
 }

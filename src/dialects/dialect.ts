@@ -28,8 +28,10 @@ export interface Rendered {
 
 /** Turns the events of one reply into the bytes of one stream. One call, one string, one write. */
 export interface Encoder {
-  /** The bytes for a batch; may be empty. */
-  push(batch: readonly ChatEvent[]): string
+  /** The bytes for a batch; may be empty. `metadata` rides on a fault in it, after which nothing follows. */
+  push(batch: readonly ChatEvent[], metadata?: JsonObject): string
+  /** What went to each provider that was asked, for callers who debug; before everything else. */
+  debug?(upstreamBodies: readonly JsonObject[]): string
   /** What ends the stream; `metadata` (openrouter_metadata) rides on the last chunk. After a fault nothing follows. */
   end(metadata?: JsonObject): string
 }
@@ -47,7 +49,7 @@ export interface Inbound {
   /** A failure before anything was sent. */
   fault(fault: Fault, extra?: JsonObject): Rendered
   /** A failure inside a stream of which headers or comments were sent already, but no block: whole frames. */
-  faultFrames(fault: Fault, meta: Partial<ReplyMeta> & { readonly id: string; readonly created: number }): string
+  faultFrames(fault: Fault, meta: Partial<ReplyMeta> & { readonly id: string; readonly created: number }, metadata?: JsonObject): string
   /** Frames that keep a silent stream open (SSE comments). */
   readonly heartbeat: string
 }
@@ -62,6 +64,14 @@ export interface Target {
   readonly userId?: string
 }
 
+/** A number that an endpoint is sent in the place of the caller's; `asked` is null where the caller said none. */
+export interface Changed {
+  /** In OpenRouter's parameter names. */
+  readonly parameter: string
+  readonly asked: number | null
+  readonly sent: number
+}
+
 /** A request as it goes out; the address is `endpoint.baseUrl + path`. */
 export interface Outgoing {
   readonly path: string
@@ -69,6 +79,8 @@ export interface Outgoing {
   readonly body: string | Uint8Array
   /** What the caller set and this endpoint or dialect has no word for: dropped, in OpenRouter's parameter names. */
   readonly dropped: readonly string[]
+  /** What is sent with another value than the caller's, or because the provider demands one. */
+  readonly changed?: readonly Changed[]
 }
 
 /** Turns the bytes of one upstream stream into events. Never throws: what it cannot read is a `fault` event. */

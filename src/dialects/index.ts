@@ -16,5 +16,6 @@ export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
 export type * from './dialect.ts'
 export { parseBody, parseUpstream, type Parsed } from './json.ts'
 export {
-  chunkSchema as chatChunkSchema, errorBodySchema as chatErrorSchema, replySchema as chatReplySchema, requestSchema as chatRequestSchema,
+  availabilitySchema, chunkSchema as chatChunkSchema, errorBodySchema as chatErrorSchema, metadataSchema,
+  replySchema as chatReplySchema, requestSchema as chatRequestSchema,
 } from './openai-chat/index.ts'

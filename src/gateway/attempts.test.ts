@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
-  Departure, fault, usage,
+  Departure, fault, needOf, usage,
   type Candidate, type ChatEvent, type ChatRequest, type Endpoint, type FaultKind, type Plan, type PriceSheet,
 } from '../core/index.ts'
 import type { Net } from '../net/index.ts'
 import type { Providers } from '../providers/index.ts'
+import { DEFAULT_POLICY } from '../routing/index.ts'
 import { createFakeAmbient } from '../testing/index.ts'
 import { tryCandidates, type AttemptHealth, type AttemptParts, type Timeouts } from './attempts.ts'
 import { createDeadlines } from './deadline.ts'
@@ -59,7 +60,7 @@ async function trying(candidates: readonly Candidate[], does: Readonly<Record<st
     deadlines, ambient, limits: () => given.limits ?? { attemptsPerModel: 3, attemptsInAll: 6 },
     observe: given.observe ?? (({ endpoint }, { kind }) => void observed.push({ provider: endpoint.provider, kind })),
     health: given.health ?? { begin: () => 0, retry: () => 0, answers: () => {} },
-  }, plan, given.request ?? REQUEST, { stream: true, preferences: { models: ['acme/one'] }, departure, startedAt: ambient.monotonic(), workspace: 'default', downloads: null })
+  }, plan, given.request ?? REQUEST, { stream: true, preferences: { models: ['acme/one'] }, need: needOf(given.request ?? REQUEST, true), fit: DEFAULT_POLICY, echo: null, departure, startedAt: ambient.monotonic(), workspace: 'default', downloads: null })
   return { tried, observed, asked, providers: asked.map((it) => it.provider) }
 }
 

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
-import type { Dialect, Target } from '../dialects/index.ts'
+import type { Changed, Dialect, Outgoing, Target } from '../dialects/index.ts'
 import {
   charge, commits, fault, FAULTS, faultOf,
   type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault, type Nano,
-  type FaultKind, type Plan, type Preferences,
+  type FaultKind, type JsonObject, type Need, type Plan, type Preferences,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
-import type { RoutingPolicy } from '../routing/index.ts'
+import { outputOffered, type Fit, type RoutingPolicy } from '../routing/index.ts'
 import type { Deadline, Deadlines } from './deadline.ts'
+import { secretsOf, shownBody } from './echo.ts'
 import type { Downloads } from './inline.ts'
 import { openLocal, openUpstream, type Opened, type Source } from './source.ts'
 
@@ -177,6 +178,10 @@ interface Failed {
 interface Trying {
   readonly stream: boolean
   readonly preferences: Preferences
+  readonly need: Need
+  readonly fit: Fit
+  /** Gathers what goes to each provider, for a caller who asked for it. */
+  readonly echo: JsonObject[] | null
   readonly departure: Departure
   /** The monotonic clock at the last byte of the caller's body. */
   readonly startedAt: number
@@ -192,7 +197,10 @@ export class RunningAttempt {
   readonly deadline: Deadline
   headersMs: number | null = null
   status: number | null = null
-  dropped: readonly string[] = []
+  dropped: readonly string[] = NOTHING
+  changed: readonly Changed[] = NOTHING
+  /** The limit on output tokens that the request had when it was written for the endpoint. */
+  limit: number | undefined = undefined
   /** Its number where it tries an endpoint that kept failing; else 0. */
   trial = 0
   /** Ends what is under way; set by whoever is. */
@@ -256,6 +264,7 @@ async function attempt(
   running.abort = () => source.abort()
   running.status = source.status
   running.dropped = opened.dropped
+  running.changed = opened.changed ?? NOTHING
 
   let first: readonly ChatEvent[] = []
   for (;;) {
@@ -280,6 +289,8 @@ async function attempt(
   }
 }
 
+const NOTHING: readonly never[] = Object.freeze([])
+
 /** Durations are taken down in tenths of a millisecond, so that a record reads the same from memory and from the database. */
 function tenths(ms: number): number {
   return Math.round(ms * 10) / 10
@@ -300,7 +311,8 @@ function failed(running: RunningAttempt, of: Fault, said: readonly ChatEvent[] =
 }
 
 async function open(parts: AttemptParts, running: RunningAttempt, request: ChatRequest, trying: Trying): Promise<Opened> {
-  const { endpoint, credential } = running.candidate
+  const { credential } = running.candidate
+  const endpoint = trying.fit.unsupportedParameters === 'keep' ? trusting(running.candidate.endpoint, request, trying.need) : running.candidate.endpoint
   const options = trying.preferences.options?.[endpoint.provider]
   const target: Target = {
     endpoint,
@@ -308,7 +320,8 @@ async function open(parts: AttemptParts, running: RunningAttempt, request: ChatR
     ...(options && { options }),
     ...(endpoint.dataPolicy.requiresUserIds && { userId: userIdOf(trying.workspace, request.user) }),
   }
-  const asked = withDefaultEffort(clamped(request, endpoint.maxOutputTokens), endpoint)
+  const asked = withDefaultEffort(clamped(request, outputOffered(endpoint, trying.need.inputTokens)), endpoint)
+  running.limit = asked.maxOutputTokens
   const dialect = endpoint.dialect ?? ''
   const local = parts.locals.get(dialect)
   if (local) return { source: openLocal(local, asked, target, trying.departure), dropped: [] }
@@ -320,6 +333,7 @@ async function open(parts: AttemptParts, running: RunningAttempt, request: ChatR
     connectMs: running.timeouts.connectMs,
     download: parts.download,
     downloads: () => trying.downloads ??= new Map(),
+    check: trying.echo !== null || trying.fit.unsupportedParameters === 'refuse' ? checkOf(parts, running, request, trying) : null,
     control: (abort) => {
       running.abort = abort
       if (trying.departure.gone) abort()
@@ -334,6 +348,28 @@ async function open(parts: AttemptParts, running: RunningAttempt, request: ChatR
 function withDefaultEffort(request: ChatRequest, endpoint: Endpoint): ChatRequest {
   const { defaultEffort } = endpoint.reasoning
   return request.reasoning === undefined && defaultEffort ? { ...request, reasoning: { effort: defaultEffort } } : request
+}
+
+/** Sees a request before it goes: refuses what its endpoint would not be sent whole, and keeps what the caller wants echoed. */
+function checkOf(parts: AttemptParts, running: RunningAttempt, request: ChatRequest, trying: Trying): (outgoing: Outgoing) => Fault | null {
+  return ({ body, dropped }) => {
+    const { endpoint, credential } = running.candidate
+    // An effort that the catalogue put in is not the caller's to lose.
+    const lost = trying.fit.unsupportedParameters === 'refuse' ? dropped.find((name) => name !== 'reasoning' || request.reasoning !== undefined) : undefined
+    if (lost !== undefined) {
+      return fault('unsupported-parameter', `${lost}: ${endpoint.providerName} cannot be sent it, and provider.unsupported_parameters is refuse`, { field: lost })
+    }
+    trying.echo?.push(shownBody(body, secretsOf(parts.providers().headers(credential))))
+    return null
+  }
+}
+
+/** The endpoint as if it honoured every parameter of the request; the two names of the limit stay what they are. */
+function trusting(endpoint: Endpoint, { extras }: ChatRequest, { parameters }: Need): Endpoint {
+  if (endpoint.parameters === null) return endpoint
+  const trusted = new Set([...endpoint.parameters, ...parameters, ...Object.keys(extras)])
+  if (endpoint.parameters.has('max_completion_tokens') && !endpoint.parameters.has('max_tokens')) trusted.delete('max_tokens')
+  return { ...endpoint, parameters: trusted }
 }
 
 /** A limit above what the endpoint gives is lowered to it: many hosts answer a higher one with a 400. */

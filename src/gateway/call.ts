@@ -1,6 +1,6 @@
 import type { ReplyMeta } from '../dialects/index.ts'
 import type { Asked, Departure, EventStream, Fault, JsonObject, StageNote } from '../core/index.ts'
-import type { PlanExplanation } from '../routing/index.ts'
+import type { PlanExplanation, RoutingPolicy } from '../routing/index.ts'
 
 /** One call of a caller, admitted: who asks, through which surface, for what. */
 export interface Call {
@@ -28,7 +28,13 @@ export interface Call {
  * or a `fault` as the last event.
  */
 export type Outcome =
-  | { readonly meta: ReplyMeta; readonly events: EventStream; metadata(): JsonObject }
+  | {
+    readonly meta: ReplyMeta
+    readonly events: EventStream
+    /** What was sent to each provider that was asked, where the caller wanted it. */
+    readonly echo?: readonly JsonObject[] | null
+    metadata(): JsonObject
+  }
   | { readonly fault: Fault; metadata(): JsonObject | undefined }
 
 /** What would be done with a request, and why; made without spending anything. */
@@ -36,12 +42,23 @@ export type Explanation = PlanExplanation & {
   readonly ignored: readonly string[]
   /** What the stages, and the choice of a router model, would make of the request. */
   readonly pipeline: readonly StageNote[]
+  /** For a moment in the past: when what it was planned with was so, and which versions that were. */
+  readonly past?: { readonly as_of: string; readonly catalog: string; readonly policy: string }
+}
+
+/** What a plan is explained for, where it is not for now. */
+export interface Explaining {
+  /** A moment in the past (ms epoch): with the health, the catalogue and the policy of then. */
+  readonly at?: number
+  /** What the policy shall say otherwise. */
+  readonly policy?: Partial<RoutingPolicy>
 }
 
 export interface Gateway {
   /** Resolves when the call is committed to an endpoint or has failed; never rejects. */
   generate(call: Call): Promise<Outcome>
-  explain(asked: Asked): Promise<Explanation | { readonly fault: Fault }>
+  /** Rejects with a FaultError where nothing is known of the moment. */
+  explain(asked: Asked, how?: Explaining): Promise<Explanation | { readonly fault: Fault }>
   /** Calls that have not reached their end. */
   inFlight(): number
   /** Resolves when no call is in flight. */

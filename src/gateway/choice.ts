@@ -10,7 +10,7 @@ export interface Models {
 
 export interface ChooserParts {
   readonly models: () => Models
-  readonly providers: () => Providers
+  readonly providers: () => Pick<Providers, 'credentials'>
   readonly rules: () => RouterRules
   /** What the plan of a request depends on beside its offers: a router chooses under the same conditions. */
   readonly given: (asked: Asked) => RouterCase['given']
@@ -23,7 +23,7 @@ const AT_ONCE = 32
 
 /** Router references as models: who may be meant is worked out once for each state of the catalogue and the keys. */
 export function createChooser(parts: ChooserParts): Choose {
-  let known: { readonly models: Models; readonly providers: Providers; readonly pool: Promise<readonly Choosable[]> } | null = null
+  let known: { readonly models: Models; readonly providers: Pick<Providers, 'credentials'>; readonly pool: Promise<readonly Choosable[]> } | null = null
   const poolOf = (): Promise<readonly Choosable[]> => {
     const [models, providers] = [parts.models(), parts.providers()]
     if (known?.models !== models || known.providers !== providers) {

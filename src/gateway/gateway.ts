@@ -1,17 +1,17 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
-  fault, needOf, rewrite,
-  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type Generation, type Need, type Offer, type Plan, type RouterReference, type Stage,
-  type StageCall, type StageNote,
+  fault, FaultError, needOf, rewrite,
+  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type Generation, type JsonObject, type Offer, type RouterReference,
+  type Stage, type StageCall, type StageNote,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
-import { explain, plan as makePlan, planFault, type Health, type RouterRules, type RoutingPolicy } from '../routing/index.ts'
+import { explain, fitOf, plan as makePlan, planFault, type Given, type Health, type RouterRules, type RoutingPolicy } from '../routing/index.ts'
 import { tryCandidates, type AttemptParts, type Timeouts } from './attempts.ts'
 import { createChooser, type Choose, type Models } from './choice.ts'
-import type { Call, Explanation, Gateway, Outcome } from './call.ts'
+import type { Call, Explaining, Explanation, Gateway, Outcome } from './call.ts'
 import { createDeadlines } from './deadline.ts'
-import { metadataOf } from './metadata.ts'
+import { metadataOf, unplanned } from './metadata.ts'
 import { Meter } from './meter.ts'
 import { providerOf, recordOf, servedPlain, summed } from './record.ts'
 import { Relay, type RelayParts, type Transform } from './relay.ts'
@@ -36,7 +36,22 @@ export interface GatewayParts {
   readonly download: GuardedFetch
   readonly tokens: TokenCounter
   readonly record: (generation: Generation) => void
+  /** What plans were made from at a moment (ms epoch); rejects with a FaultError of the field `at` when nobody knows. */
+  readonly past?: (at: number) => Promise<Past>
   readonly ambient: Ambient
+}
+
+/** What plans were made from at a past moment. */
+export interface Past {
+  /** Which versions it was. */
+  readonly catalog: string
+  readonly policyVersion: string
+  readonly offer: GatewayParts['offer']
+  readonly models: GatewayParts['models']
+  /** Who could be called then. */
+  readonly providers: () => Pick<Providers, 'credentials'>
+  /** `now` is when it was so. */
+  readonly given: Pick<Given, 'credentials' | 'health' | 'policy' | 'now'>
 }
 
 /** What a call is once its models are resolved and the stages have had their say. */
@@ -86,7 +101,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
   }
 
-  const givenOf = (asked: Asked): Parameters<typeof makePlan>[2] => {
+  const givenOf = (asked: Asked): Given => {
     const providers = parts.providers()
     return {
       preferences: asked.preferences,
@@ -99,24 +114,28 @@ export function createGateway(parts: GatewayParts): Gateway {
       random: ambient.random,
     }
   }
-  const planFor = ({ asked, offers }: Prepared, need: Need): Plan => makePlan(need, offers, givenOf(asked))
   const choose = createChooser({ models: parts.models, providers: parts.providers, rules: parts.routerRules, given: givenOf })
 
   const generate = async (call: Call): Promise<Outcome> => {
     const preparing = prepare(parts, choose, call.asked)
     const prepared = preparing instanceof Promise ? await preparing : preparing
-    if ('fault' in prepared) return { fault: prepared.fault, metadata: () => undefined }
-    const { notes } = prepared
-    const strategy = strategyOf(prepared)
+    if ('fault' in prepared) return { fault: prepared.fault, metadata: () => unplanned(call) }
+    const { offers } = prepared
     const { request } = prepared.asked.operation
     const need = needOf(request, prepared.asked.stream)
-    const plan = planFor(prepared, need)
+    const given = givenOf(prepared.asked)
+    const plan = makePlan(need, offers, given)
     if (plan.candidates.length === 0) {
-      return { fault: planFault(plan, prepared.offers, need), metadata: () => metadataOf(call, plan, [], null, notes, strategy) }
+      return {
+        fault: planFault(plan, offers, need, { given }),
+        metadata: () => metadataOf({ call, prepared, plan, need, given, failed: NONE, answering: null }, ambient.monotonic()),
+      }
     }
+    const echo: JsonObject[] | null = call.asked.echo ? [] : null
     const tried = await tryCandidates(attemptParts, plan, request, {
       stream: call.asked.stream,
       preferences: prepared.asked.preferences,
+      need, echo, fit: fitOf(prepared.asked.preferences, given.policy),
       departure: call.departure,
       startedAt: call.startedAt,
       workspace: call.key.workspace,
@@ -125,20 +144,27 @@ export function createGateway(parts: GatewayParts): Gateway {
     const { committed } = tried
     if (!committed) {
       parts.record(recordOf(call, need, tried, null, ambient.monotonic()))
-      return { fault: summed(tried), metadata: () => metadataOf(call, plan, tried.failed, null, notes, strategy) }
+      return {
+        fault: summed(tried, call.asked.preferences.models),
+        metadata: () => metadataOf({ call, prepared, plan, need, given, failed: tried.failed, answering: null }, ambient.monotonic()),
+      }
     }
 
-    const { candidate } = committed.attempt
-    const { endpoint } = candidate
+    const { attempt } = committed
+    const { endpoint } = attempt.candidate
+    const provider = providerOf(committed)
     inFlight++
+    const events = new Relay(relayParts, { call, need, tried, committed, transforms: prepared.transforms },
+      new Meter(request, endpoint, parts.tokens))
     return {
+      events, echo,
       meta: {
-        id: call.id, created: Math.floor(call.createdAt / 1000), model: endpoint.model, provider: providerOf(committed),
+        id: call.id, created: Math.floor(call.createdAt / 1000), model: endpoint.model, provider,
         ...(endpoint.tier !== 'default' && { tier: servedPlain(committed) ? 'default' : endpoint.tier }),
       },
-      events: new Relay(relayParts, { call, need, tried, committed, transforms: prepared.transforms },
-        new Meter(request, endpoint, parts.tokens)),
-      metadata: () => metadataOf(call, plan, tried.failed, candidate, notes, strategy),
+      metadata: () => metadataOf({
+        call, prepared, plan, need, given, failed: tried.failed, answering: { attempt, provider, failure: events.failure },
+      }, ambient.monotonic()),
     }
   }
 
@@ -151,11 +177,24 @@ export function createGateway(parts: GatewayParts): Gateway {
         ended()
       }
     },
-    async explain(asked) {
-      const prepared = await prepare(parts, choose, asked)
+    async explain(asked, how = {}) {
+      const past = await pastOf(parts, how)
+      const givenThen = (of: Asked): Given => {
+        const then = { ...givenOf(of), ...past?.given }
+        return how.policy ? { ...then, policy: { ...then.policy, ...how.policy } } : then
+      }
+      const prepared = past
+        ? await prepare({ ...parts, offer: past.offer }, createChooser({ ...past, rules: parts.routerRules, given: givenThen }), asked)
+        : await prepare(parts, choose, asked)
       if ('fault' in prepared) return prepared
       const need = needOf(prepared.asked.operation.request, prepared.asked.stream)
-      return { ...explain(planFor(prepared, need), need, parts.policy(), { health: parts.health, now: ambient.now() }), ignored: prepared.asked.ignored, pipeline: prepared.notes } satisfies Explanation
+      const given = givenThen(prepared.asked)
+      return {
+        ...explain(makePlan(need, prepared.offers, given), need, given.policy, given),
+        ignored: prepared.asked.ignored,
+        pipeline: prepared.notes,
+        ...(past && { past: { as_of: new Date(past.given.now).toISOString(), catalog: past.catalog, policy: past.policyVersion } }),
+      } satisfies Explanation
     },
     inFlight: () => inFlight,
     idle: () => inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve)),
@@ -164,12 +203,13 @@ export function createGateway(parts: GatewayParts): Gateway {
 
 const NONE: readonly never[] = Object.freeze([])
 
-type Preparing = Prepared | { readonly fault: Fault }
-
-/** How the models came about, in the words of OpenRouter's metadata. */
-function strategyOf({ asked, offers }: Prepared): string {
-  return asked.preferences.models.length > 1 ? 'fallback' : offers[0]?.via ?? 'direct'
+async function pastOf(parts: GatewayParts, { at }: Explaining): Promise<Past | null> {
+  if (at === undefined) return null
+  if (!parts.past) throw new FaultError(fault('invalid-request', 'at: no history is kept here', { field: 'at' }))
+  return parts.past(at)
 }
+
+type Preparing = Prepared | { readonly fault: Fault }
 
 /**
  * Resolves the models and runs the stages' request side. A model that nobody has heard of is the caller's mistake

@@ -1,4 +1,4 @@
-import { NO_USAGE, type Attempt, type Fault, type Generation, type Need } from '../core/index.ts'
+import { NO_USAGE, type Attempt, type Fault, type FaultKind, type Generation, type Need } from '../core/index.ts'
 import type { Committed, Tried } from './attempts.ts'
 import type { Call } from './call.ts'
 import type { Meter, Metered } from './meter.ts'
@@ -70,8 +70,18 @@ export function servedPlain({ first }: Committed): boolean {
   return first.some((event) => event.type === 'start' && (event.tier === 'default' || event.tier === 'standard'))
 }
 
-/** The last failure, with what came before it: the error that a caller sees when every attempt failed. */
-export function summed(tried: Tried): Fault {
+/** OpenRouter's `availability.code` where providers were asked and had nothing to give, and whether it is worth asking again. */
+const UNAVAILABLE: Readonly<Partial<Record<FaultKind, { readonly code: string; readonly retryable: boolean }>>> = {
+  'upstream-rate-limited': { code: 'capacity_exhausted', retryable: true },
+  'overloaded': { code: 'temporarily_unavailable', retryable: true },
+  'model-unavailable': { code: 'model_unavailable_upstream', retryable: false },
+}
+
+/**
+ * The last failure, with what came before it: the error that a caller sees when every attempt failed. `requested` are
+ * the models as the caller named them.
+ */
+export function summed(tried: Tried, requested: readonly string[]): Fault {
   const last = tried.fault!
   const hints = tried.faults.map(({ fault }) => fault.retryAfterMs).filter((ms) => ms !== undefined)
   const previous = tried.faults.slice(0, -1).map(({ fault, candidate }) => ({
@@ -79,9 +89,19 @@ export function summed(tried: Tried): Fault {
     code: fault.kind,
     status: fault.upstream?.status ?? null,
   }))
+  const unavailable = UNAVAILABLE[last.kind]
+  const retryAfterMs = hints.length > 0 ? Math.min(...hints) : null
   return {
     ...last,
-    ...(hints.length > 0 && { retryAfterMs: Math.min(...hints) }),
+    ...(retryAfterMs !== null && { retryAfterMs }),
+    ...(unavailable && !last.availability && {
+      availability: {
+        ...unavailable,
+        ...(retryAfterMs !== null && { retry_after: Math.ceil(retryAfterMs / 1000) }),
+        requested_models: requested,
+        affected_providers: [...new Set(tried.faults.map(({ candidate }) => candidate.endpoint.provider))],
+      },
+    }),
     metadata: {
       ...last.metadata,
       ...(previous.length > 0 && { previous_errors: previous }),

@@ -53,6 +53,11 @@ export class Relay implements AsyncIterableIterator<Batch> {
     deadline.set(timeouts.idleMs)
   }
 
+  /** Why the answer ended badly, once it has; null for one that is whole or still under way. */
+  get failure(): Fault | null {
+    return this.#failure
+  }
+
   [Symbol.asyncIterator](): this {
     return this
   }

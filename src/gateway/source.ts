@@ -1,4 +1,4 @@
-import type { Decoder, Outbound, Target } from '../dialects/index.ts'
+import type { Changed, Decoder, Outbound, Outgoing, Target } from '../dialects/index.ts'
 import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault } from '../core/index.ts'
 import type { GuardedFetch, Net, OutboundResponse } from '../net/index.ts'
 import type { LocalProvider } from '../providers/index.ts'
@@ -31,11 +31,13 @@ export interface Exchange {
   readonly download: GuardedFetch
   readonly downloads: () => Downloads
   readonly control: (abort: () => void) => void
+  /** Sees what is about to be sent; a fault keeps it here. */
+  readonly check?: ((outgoing: Outgoing) => Fault | null) | null
 }
 
 /** What a provider's answer to a request came to: events to read, or a fault with what is known of it. */
 export type Opened =
-  | { readonly source: Source; readonly dropped: readonly string[] }
+  | { readonly source: Source; readonly dropped: readonly string[]; readonly changed?: readonly Changed[] | undefined }
   | { readonly fault: Fault; readonly status: number | null }
 
 /** Sends a request and reads the answer's head. Resolves; what goes wrong is a fault in the result. */
@@ -52,6 +54,8 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
   }
   const outgoing = outbound.encode(request, target)
   if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
+  const refusal = exchange.check ? exchange.check(outgoing) : null
+  if (refusal) return { fault: refusal, status: null }
   let response: OutboundResponse
   try {
     response = await exchange.net.send({
@@ -68,11 +72,11 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
   const { status } = response
   try {
     if (status === 200 && !response.headers['content-encoding'] && target.stream && !isWhole(response)) {
-      return { source: new StreamSource(response, outbound.decoder(target)), dropped: outgoing.dropped }
+      return { source: new StreamSource(response, outbound.decoder(target)), dropped: outgoing.dropped, changed: outgoing.changed }
     }
     if (status === 200 && !response.headers['content-encoding']) {
       const body = await readAll(response, MAX_WHOLE_BYTES)
-      return { source: new WholeSource(outbound.decodeReply(body, target), response), dropped: outgoing.dropped }
+      return { source: new WholeSource(outbound.decodeReply(body, target), response), dropped: outgoing.dropped, changed: outgoing.changed }
     }
     const body = await readAll(response, MAX_ERROR_BYTES, 'cut')
     return { fault: outbound.decodeFault(status, response.headers, body, target), status }

@@ -1,6 +1,8 @@
 import type { KeyRecord, KeySettings } from '../accounts/index.ts'
 import { nearest, type Snapshot } from '../catalog/index.ts'
-import { fault, FaultError, quantizationsMeant, type Fault, type Preferences } from '../core/index.ts'
+import {
+  fault, FaultError, MAX_OUTPUT, quantizationsMeant, UNSUPPORTED_PARAMETERS, type Fault, type Preferences,
+} from '../core/index.ts'
 import type { Inbound } from '../dialects/index.ts'
 
 /** What a key's or a workspace's settings say of routing: everything that a request may say, but for the models. */
@@ -65,6 +67,8 @@ export function tighten(asked: Preferences, key: KeyPreferences | undefined, set
   const quantizations = both(asked.quantizations, key.quantizations, sameFamily)
   const ignore = asked.ignore && key.ignore ? [...new Set([...asked.ignore, ...key.ignore])] : asked.ignore ?? key.ignore
   const maxPrice = lowest(asked.maxPrice, key.maxPrice)
+  const maxOutput = stricter(MAX_OUTPUT, asked.maxOutput, key.maxOutput)
+  const unsupportedParameters = stricter(UNSUPPORTED_PARAMETERS, asked.unsupportedParameters, key.unsupportedParameters)
   const by = asked.sort?.by ?? key.sort?.by
   const merged: Preferences = {
     ...key,
@@ -76,6 +80,8 @@ export function tighten(asked: Preferences, key: KeyPreferences | undefined, set
     ...(asked.sort && { sort: { ...asked.sort, ...(by && { by }) } }),
     ...(key.allowFallbacks === false && { allowFallbacks: false }),
     ...(key.requireParameters && { requireParameters: true }),
+    ...(maxOutput && { maxOutput }),
+    ...(unsupportedParameters && { unsupportedParameters }),
     ...(key.zdr && { zdr: true }),
     ...(key.enforceDistillableText && { enforceDistillableText: true }),
     ...(key.dataCollection === 'deny' && { dataCollection: 'deny' as const }),
@@ -186,6 +192,12 @@ function covers(slug: string, tag: string): boolean {
 
 function same(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase()
+}
+
+/** Of two words in a list from the mildest to the strictest, the stricter one. */
+function stricter<T>(scale: readonly T[], asked: T | undefined, key: T | undefined): T | undefined {
+  if (asked === undefined || key === undefined) return asked ?? key
+  return scale.indexOf(asked) > scale.indexOf(key) ? asked : key
 }
 
 /** What two quantizations have in common: `fp8` also means `mxfp8`, never the other way round. */

@@ -35,10 +35,13 @@ export async function answerStream(given: StreamGiven, calling: Promise<Outcome>
       return
     }
     writer.encoder = face.encoder(outcome.meta)
+    const debug = outcome.echo ? writer.encoder.debug?.(outcome.echo) ?? '' : ''
+    if (debug !== '' && !writer.over && !writer.write(debug)) await writer.drained()
     for await (const batch of outcome.events) {
       if (writer.over) continue
       if (isLast(batch)) {
-        writer.end(writer.encoder.push(batch) + writer.encoder.end(given.withMetadata ? outcome.metadata() : undefined))
+        const metadata = given.withMetadata ? outcome.metadata() : undefined
+        writer.end(writer.encoder.push(batch, metadata) + writer.encoder.end(metadata))
         continue
       }
       const text = writer.encoder.push(batch)
@@ -157,8 +160,8 @@ function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writ
         return
       }
       const id = { id: x.id!, created: Math.floor(x.createdAt / 1000) }
-      writer.end(writer.encoder === null ? face.faultFrames(what, id)
-        : writer.encoder.push([{ type: 'fault', fault: what }]) + writer.encoder.end(metadata))
+      writer.end(writer.encoder === null ? face.faultFrames(what, id, metadata)
+        : writer.encoder.push([{ type: 'fault', fault: what }], metadata) + writer.encoder.end(metadata))
     },
   }
   x.onGone = () => {

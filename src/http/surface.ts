@@ -10,13 +10,24 @@ import type { Keyed } from './route.ts'
 import type { Services } from './services.ts'
 import { answerStream } from './stream.ts'
 
-/** Reads what a request asks, under the settings of its key and workspace. Throws FaultErrors that name the field at fault. */
-export function readAsked(x: Keyed, face: Inbound, keyPreferences: KeyReader, catalog: Services['catalog']): Asked {
+/** The JSON of a request's body. Throws a FaultError that says where it is none. */
+export function bodyOf(x: Keyed): unknown {
   const parsed = parseBody(x.body!)
   if ('fault' in parsed) throw new FaultError(parsed.fault)
-  const decoded = face.decode(parsed.value, x.body!)
+  return parsed.value
+}
+
+/**
+ * Reads what a body asks, under the settings of its key and workspace; `bytes` are those of the body where it is the
+ * whole of it. Throws FaultErrors that name the field at fault.
+ */
+export function askedOf(
+  x: Keyed, face: Inbound, keyPreferences: KeyReader, catalog: Services['catalog'], body: unknown, bytes?: Uint8Array,
+): Asked {
+  const decoded = face.decode(body, bytes)
   if ('fault' in decoded) throw new FaultError(decoded.fault)
-  const { asked } = decoded
+  const { settings } = x.key
+  const asked = decoded.asked.echo && settings.echo_upstream_body === false ? { ...decoded.asked, echo: false } : decoded.asked
   const preferences = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
   return preferences === asked.preferences ? asked : { ...asked, preferences }
 }
@@ -29,7 +40,7 @@ export function createSurface(
   services: Services, limits: HttpLimits, face: Inbound, keyPreferences: KeyReader,
 ): (x: Keyed) => Promise<void> {
   return (x) => {
-    const asked = readAsked(x, face, keyPreferences, services.catalog)
+    const asked = askedOf(x, face, keyPreferences, services.catalog, bodyOf(x), x.body!)
     const departure = new Departure()
     const call: Call = {
       id: x.id!,

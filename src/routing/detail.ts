@@ -1,7 +1,8 @@
 import { decimalFromAtto, ratesFor, REJECTIONS } from '../core/index.ts'
 import type { Atto, DataPolicy, Endpoint, Preferences, RejectionReason, Unpriced } from '../core/index.ts'
+import { outputShare } from './fit.ts'
 import { lacks } from './parameters.ts'
-import { names, outputShare, overpriced, type Case } from './reject.ts'
+import { names, overpriced, type Case } from './reject.ts'
 
 /** Says in a sentence, with the figures, why an endpoint was rejected for `why`; and whose limit it was, where it is not the request's. */
 export function detailOf(why: RejectionReason, endpoint: Endpoint, of: Case): string {

@@ -24,7 +24,7 @@ describe('an explained plan', () => {
   it('says of each candidate what it costs and why it stands where it does', () => {
     assert.deepEqual(told.candidates[0], {
       position: 1, endpoint: 'acme/one@cheap', model: 'acme/one', provider: 'cheap', provider_name: 'Cheap', tag: 'cheap',
-      tier: 'default', credential: 'sk-…abcd', weight: 0.9, worst_cost: 0.009196,
+      tier: 'default', credential: 'sk-…abcd', weight: 0.9, estimated_cost: 0.000751, worst_cost: 0.009196,
       price_per_million: { prompt: '0.25', completion: '1' }, simulated: false,
       reasons: ['stable', '4.99 times the cost of the cheapest', 'drawn first with a share of 90 %'],
     })
@@ -108,7 +108,7 @@ describe('a plan without candidates', () => {
     assert.equal(fault.availability!['code'], 'no_endpoints')
     assert.match(fault.message, /^No endpoints found for acme\/one\. There is no key for P0: set P0_API_KEY; .*P4_API_KEY; and 7 more\.$/)
     const made = plan(need(), [offer(many)], given({}, nobody))
-    assert.match(planFault(made, [offer(many)], need(), nobody.remedy).message, /No key for p0 \(set P0_API_KEY\), .* and 7 more\.$/)
+    assert.match(planFault(made, [offer(many)], need(), nobody).message, /No key for p0 \(set P0_API_KEY\), .* and 7 more\.$/)
   })
 
   it('gives every group its reason when several conditions stand in the way', () => {

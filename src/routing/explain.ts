@@ -8,6 +8,13 @@ import type { Placed, RoutePlan } from './plan.ts'
 
 /** A plan as `POST /route/explain` and the command line print it. */
 export interface PlanExplanation {
+  /** What would be tried first; costs in US dollars. Null where nobody can take the request. */
+  readonly chosen: {
+    readonly endpoint: string
+    readonly provider_name: string
+    readonly estimated_cost: number
+    readonly worst_cost: number
+  } | null
   readonly strategy: string
   readonly models: readonly string[]
   readonly need: {
@@ -31,6 +38,8 @@ export interface PlanExplanation {
     readonly credential: string
     /** The share of first draws, 0–1; null where the order is fixed. */
     readonly weight: number | null
+    /** What the request is expected to cost, with an answer of usual length, in US dollars. */
+    readonly estimated_cost: number
     /** The most that the call can cost, in US dollars. */
     readonly worst_cost: number
     /** US dollars per million tokens, as decimal strings. */
@@ -58,7 +67,12 @@ export function explain(plan: RoutePlan, need: Need, policy: RoutingPolicy = DEF
   const output = expectedOutput(need, policy)
   const costOf = ({ price }: Endpoint): number => price === null ? 0 : estimatedCost(price, need, output)
   const cheapest = Math.min(...plan.candidates.map((it) => costOf(it.endpoint)))
+  const [first] = plan.candidates
   return {
+    chosen: first === undefined ? null : {
+      endpoint: first.endpoint.id, provider_name: first.endpoint.providerName,
+      estimated_cost: usdFromNano(nanoFromAtto(costOf(first.endpoint))), worst_cost: usdFromNano(first.worst),
+    },
     strategy: plan.strategy,
     models: plan.models,
     need: {
@@ -80,6 +94,7 @@ export function explain(plan: RoutePlan, need: Need, policy: RoutingPolicy = DEF
         tier: endpoint.tier,
         credential: credential.label,
         weight: candidate.weight === null ? null : Math.round(candidate.weight * 10_000) / 10_000,
+        estimated_cost: usdFromNano(nanoFromAtto(costOf(endpoint))),
         worst_cost: usdFromNano(candidate.worst),
         price_per_million: {
           prompt: perMillion(endpoint.price?.rates.prompt ?? 0n),
@@ -97,6 +112,13 @@ export function explain(plan: RoutePlan, need: Need, policy: RoutingPolicy = DEF
   }
 }
 
+const ATTO_IN_NANO = 1e9
+
+/** An estimate in whole nano-dollars, rounded up as a charge is. */
+function nanoFromAtto(estimate: number): bigint {
+  return BigInt(Math.ceil(estimate / ATTO_IN_NANO))
+}
+
 function placeReasons(candidate: Placed, seen: SeenHealth | undefined): readonly string[] {
   const { marks = 0, endpoint, credential } = candidate
   const has = (mark: number): boolean => (marks & mark) !== 0
@@ -108,6 +130,7 @@ function placeReasons(candidate: Placed, seen: SeenHealth | undefined): readonly
     ...has(MARK.resting) ? [`its provider asked us to wait, or refused the key${untilTime(rests)}`] : [],
     ...has(MARK.lacking) ? ['does not honour tools, structured output or verbosity as the request has them'] : [],
     ...has(MARK.slow) ? ['misses a threshold of the request'] : [],
+    ...has(MARK.cramped) ? ['its context leaves less than half of the output that was asked for'] : [],
     ...has(MARK.deprecated) ? ['deprecated'] : [],
   ]
 }

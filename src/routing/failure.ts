@@ -3,8 +3,10 @@ import {
   type Endpoint, type Fault, type Need, type Offer, type Plan, type Rejection, type RejectionReason,
 } from '../core/index.ts'
 import { missing } from './detail.ts'
+import { fitOf, outputShare } from './fit.ts'
+import type { Given } from './given.ts'
 import { lacks } from './parameters.ts'
-import { outputShare } from './reject.ts'
+import { relaxed, type Relaxed } from './relax.ts'
 
 /** Reasons that no request could change: the rest is what the caller can act on, so it decides what the error is. */
 const FACTS: ReadonlySet<RejectionReason> = new Set([
@@ -47,28 +49,75 @@ const NAMED = 5
 /**
  * What the caller is told when no endpoint can take the request: a 404 whose message begins with the words that
  * OpenRouter's clients look for and then says why, group by group, or a 400 when the prompt is too long for all that
- * would otherwise take it. `remedy` says what an operator would do to make a provider usable; without it the
- * rejections' own sentences do.
+ * would otherwise take it, or when it may not be served with less than it asks. `remedy` says what an operator would do
+ * to make a provider usable; without it the rejections' own sentences do. With what the plan was `given`, `metadata`
+ * says of each condition how many endpoints it alone keeps out, and who could answer without it.
  */
-export function planFault(plan: Plan, offers: readonly Offer[], need: Need, remedy?: (provider: string) => string): Fault {
+export function planFault(plan: Plan, offers: readonly Offer[], need: Need, rest: Told = {}): Fault {
+  const { given, remedy } = rest
   const { telling, acted } = tellingOf(plan, offers)
   const reasons = new Set(telling.map((it) => it.why))
-  if (reasons.size === 1 && reasons.has('context_length')) return tooLong(plan, offers, need, telling)
+  const constraints = given && acted ? relaxed({ need, offers, given }) : []
+  const metadata = constraints.length > 0 ? { metadata: { constraints } } : null
+  if (reasons.size === 1 && reasons.has('context_length')) return { ...tooLong(plan, offers, need, telling), ...metadata }
+  const strict = given && reasons.size === 1 ? strictFault(telling, offers, need, given) : null
+  if (strict) return { ...strict, metadata: { ...strict.metadata, ...metadata?.metadata } }
 
   const excludedBy = [...new Set(telling.map((it) => EXCLUDED_BY[it.why]).filter((it) => it !== undefined))]
   const main = mostFrequent(telling)
   const code = codeOf(reasons, acted, offers)
   const message = [headline(telling, reasons, offers, need), ...groupsOf([...telling, ...plan.rejected.filter((it) => !telling.includes(it))], remedy)].join(' ')
   return fault('no-endpoint', message, {
+    ...metadata,
     availability: {
       ...availabilityOf(code, offers, telling),
       ...(excludedBy.length > 0 && { excluded_by: excludedBy }),
       ...(code === 'free_variant_ended' && { fallback_models: modelsOf(offers) }),
       ...(main !== null && FIELDS[main.why] !== undefined && {
-        constraint: { field: fieldOf(main), detail: main.detail },
+        constraint: { field: fieldOf(main), detail: main.detail + gainOf(fieldOf(main), constraints) },
       }),
     },
   })
+}
+
+/** What a failed plan is told with. */
+interface Told {
+  /** What it was made from. */
+  readonly given?: Given
+  readonly remedy?: (provider: string) => string
+}
+
+/**
+ * The 400 of a request that may not be served with less than it asks (`provider.max_output` or
+ * `provider.unsupported_parameters` is `refuse`), and that nothing else keeps from being served.
+ */
+function strictFault(telling: readonly Rejection[], offers: readonly Offer[], need: Need, given: Given): Fault | null {
+  const fit = fitOf(given.preferences, given.policy)
+  const rejected = new Set(telling.map((it) => it.endpoint))
+  const endpoints = endpointsOf(offers).filter((it) => rejected.has(it.id))
+  const availability = (field: string): object => ({
+    availability: { ...availabilityOf('constraint_filtered', offers, telling), constraint: { field, detail: telling[0]!.detail } },
+  })
+  if (telling[0]!.why === 'max_output' && fit.maxOutput === 'refuse') {
+    const most = Math.max(...endpoints.map((it) => it.maxOutputTokens ?? 0))
+    return fault('invalid-request', `max_tokens: must be at most ${most} for ${modelsOf(offers).join(', ')}, is ${need.outputBound} (provider.max_output is refuse)`, {
+      field: 'max_tokens', metadata: { error_type: 'max_tokens_exceeded' }, ...availability('max_tokens'),
+    })
+  }
+  if (telling[0]!.why !== 'parameters' || fit.unsupportedParameters !== 'refuse' || given.preferences.requireParameters) return null
+  const lost = [...need.parameters].filter((name) => endpoints.some((it) => lacks(it, name)))
+  const message = `${lost.join(', ')}: no endpoint of ${modelsOf(offers).join(', ')} honours ${lost.length > 1 ? 'all of them' : 'it'} `
+    + '(provider.unsupported_parameters is refuse)'
+  return fault('unsupported-parameter', message, { field: lost[0]!, ...availability(lost[0]!) })
+}
+
+/** What lifting the condition would give, behind what it did. */
+function gainOf(field: string, constraints: readonly Relaxed[]): string {
+  const found = constraints.find((it) => it.field === field)
+  if (!found || found.excludes_alone === 0) return ''
+  const { excludes_alone: count, providers } = found
+  const more = providers.length > NAMED ? ` and ${providers.length - NAMED} more` : ''
+  return `; without it ${count} ${count === 1 ? 'endpoint' : 'endpoints'} could answer (${providers.slice(0, NAMED).join(', ')}${more})`
 }
 
 /**

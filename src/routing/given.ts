@@ -1,4 +1,5 @@
 import type { Standing } from './circuit.ts'
+import type { Fit } from './fit.ts'
 import type { Credential, EndpointId, Percentiles, Preferences } from '../core/index.ts'
 
 /** What was measured at one endpoint in the last minutes; a group is null when nothing was measured in it. */
@@ -26,16 +27,11 @@ export interface HealthView {
 }
 
 /** The operator's part of the rules. */
-export interface RoutingPolicy {
+export interface RoutingPolicy extends Fit {
   /** How long a significant outage keeps an endpoint behind the others, in ms. */
   readonly outageWindowMs: number
   readonly attemptsPerModel: number
   readonly attemptsInAll: number
-  /**
-   * What happens to an endpoint that gives fewer output tokens than the caller's bound. `clamp`: it stays, and the
-   * gateway lowers the bound to what it gives. `drop`: it is rejected, as OpenRouter does.
-   */
-  readonly maxOutput: 'clamp' | 'drop'
   /** Output tokens that a request is taken to need when prices are compared; the caller's bound lowers it. */
   readonly expectedOutputTokens: number
   /** Output tokens that the worst cost counts where neither the caller nor the endpoint knows a limit. */
@@ -49,6 +45,7 @@ export const DEFAULT_POLICY: RoutingPolicy = Object.freeze({
   attemptsPerModel: 3,
   attemptsInAll: 6,
   maxOutput: 'clamp',
+  unsupportedParameters: 'drop',
   expectedOutputTokens: 500,
   unboundedOutputTokens: 128_000,
   trialCostFactor: 3,

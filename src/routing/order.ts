@@ -1,6 +1,7 @@
 import type { Credential, Endpoint, Need, Percentiles, SortKey } from '../core/index.ts'
 import type { Standing } from './circuit.ts'
 import { estimatedCost } from './cost.ts'
+import { isCramped } from './fit.ts'
 import type { Figures, Given, RoutingPolicy } from './given.ts'
 import { meansEndpoint } from './match.ts'
 import { lacks } from './parameters.ts'
@@ -28,6 +29,8 @@ export const MARK = {
   panic: 2048,
   /** It is out, and keeps the place that the caller's `order` gives it. */
   pinned: 4096,
+  /** Its window leaves less than half of the output that was asked for. */
+  cramped: 1 << 20,
 } as const
 
 /** An endpoint that may answer, with what decides its place: lower ranks first, then lower keys, then lower costs. */
@@ -116,6 +119,7 @@ export function entryOf(endpoint: Endpoint, mode: Mode, scale: Scale): Entry {
   const slow = wishes.thresholds && missesThresholds(figures, wishes)
   const tierFirst = wishes.tier !== 'default' && endpoint.tier === wishes.tier
   const behind = endpoint.deprecated && !listed
+  const cramped = !listed && isCramped(endpoint, scale.need)
 
   let rank = lacking
   rank = rank * 2 + (out ? 1 : 0)
@@ -123,6 +127,7 @@ export function entryOf(endpoint: Endpoint, mode: Mode, scale: Scale): Entry {
   rank = rank * 2 + (!out && (unstable || well & MARK.held) ? 1 : 0)
   rank = rank * 2 + (!out && slow ? 1 : 0)
   rank = rank * ((wishes.order?.length ?? 0) + 1) + (out ? 0 : place)
+  rank = rank * 2 + (!out && cramped ? 1 : 0)
   rank = rank * 2 + (out || tierFirst ? 0 : 1)
   rank = rank * 2 + (!out && behind ? 1 : 0)
   return {
@@ -132,7 +137,7 @@ export function entryOf(endpoint: Endpoint, mode: Mode, scale: Scale): Entry {
     key: out ? standing!.badness : keyOf(mode, cost, figures, given),
     marks: (listed ? MARK.listed : 0) | (tierFirst ? MARK.tierAsked : 0) | (endpoint.deprecated ? MARK.deprecated : 0)
       | (unstable ? MARK.unstable : 0) | (allRest ? MARK.resting : 0) | (lacking > 0 ? MARK.lacking : 0)
-      | (slow ? MARK.slow : 0) | well,
+      | (slow ? MARK.slow : 0) | (cramped ? MARK.cramped : 0) | well,
     weight: null,
   }
 }

@@ -57,8 +57,15 @@ describe('what the request needs', () => {
   it('counts the asked output towards the window, but no more than the endpoint gives', () => {
     const tight = endpoint('tight', { contextLength: 10_000, maxOutputTokens: 4_000 })
     assert.deepEqual(tags(planOne([tight], {}, { need: { inputTokens: 5_000, outputBound: 100_000 } })), ['tight'])
-    const made = planOne([tight], {}, { need: { inputTokens: 6_001, outputBound: 100_000 } })
+    const made = planOne([tight], { maxOutput: 'drop' }, { need: { inputTokens: 6_001, outputBound: 4_000 } })
     assert.equal(made.rejected[0]!.detail, 'the prompt is about 6,001 tokens and 4,000 more are for output, its context is 10,000')
+  })
+
+  it('keeps an endpoint whose window has room for a usual answer when a bound is lowered, behind those that have all of it', () => {
+    const tight = endpoint('tight', { contextLength: 10_000, maxOutputTokens: 4_000, price: sheet(0.1) })
+    const asked = (inputTokens: number) => ({ need: { inputTokens, outputBound: 100_000 } })
+    assert.deepEqual(tags(planOne([tight, endpoint('roomy')], {}, asked(8_500))), ['roomy', 'tight'])
+    assert.deepEqual(tags(planOne([tight], {}, asked(9_501))), [])
   })
 
   it('respects a limit on the prompt alone', () => {

@@ -1,5 +1,6 @@
 import { isFree, keepsNothing, ratesFor } from '../core/index.ts'
 import type { DataPolicy, Endpoint, Need, Offer, RejectionReason } from '../core/index.ts'
+import { outputShare } from './fit.ts'
 import type { Given } from './given.ts'
 import { coversEndpoint, isTierName, meansEndpoint } from './match.ts'
 import { lacks } from './parameters.ts'
@@ -57,10 +58,10 @@ function whyNotFitting(endpoint: Endpoint, of: Case): RejectionReason | null {
   if (!holdsAll(endpoint.inputModalities, need.inputModalities)) return 'modality'
   if (!holdsAll(endpoint.outputModalities, need.outputModalities)) return 'modality'
   if (endpoint.maxPromptTokens !== null && need.inputTokens > endpoint.maxPromptTokens) return 'context_length'
-  if (endpoint.contextLength !== null && need.inputTokens + outputShare(endpoint, need) > endpoint.contextLength) {
+  if (endpoint.contextLength !== null && need.inputTokens + leastOutput(endpoint, of) > endpoint.contextLength) {
     return 'context_length'
   }
-  if (of.given.policy.maxOutput === 'drop' && exceedsOutput(endpoint, need)) return 'max_output'
+  if (of.wishes.fit.maxOutput !== 'clamp' && exceedsOutput(endpoint, need)) return 'max_output'
   if (!tierAsked(endpoint, of)) return 'tier'
   return variantAsked(endpoint, of) ? null : 'variant'
 }
@@ -78,7 +79,7 @@ function whyNotWished(endpoint: Endpoint, of: Case): RejectionReason | null {
   if (wishes.quantizations !== null && !wishes.quantizations.has(quantization)) return 'quantization'
   if (preferences.enforceDistillableText && of.offer.model.distillable !== true) return 'distillable'
   if (preferences.maxPrice && overpriced(endpoint, of) !== null) return 'max_price'
-  if (preferences.requireParameters) {
+  if (preferences.requireParameters || wishes.fit.unsupportedParameters === 'refuse') {
     for (const parameter of of.need.parameters) if (lacks(endpoint, parameter)) return 'parameters'
   }
   return null
@@ -91,10 +92,13 @@ function holdsAll(has: ReadonlySet<string>, wanted: ReadonlySet<string>): boolea
   return true
 }
 
-/** Output tokens that the caller's bound takes from the window; the gateway lowers a bound above the endpoint's cap. */
-export function outputShare(endpoint: Endpoint, need: Need): number {
-  const bound = need.outputBound ?? 0
-  return endpoint.maxOutputTokens !== null && endpoint.maxOutputTokens < bound ? endpoint.maxOutputTokens : bound
+/**
+ * The output that has to fit the window beside the prompt. A bound that is lowered to what fits needs only the room of
+ * an usual answer: clients send a whole window as their bound, and would find no endpoint at all.
+ */
+function leastOutput(endpoint: Endpoint, { need, wishes, given }: Case): number {
+  const share = outputShare(endpoint, need)
+  return wishes.fit.maxOutput === 'clamp' ? Math.min(share, given.policy.expectedOutputTokens) : share
 }
 
 function exceedsOutput(endpoint: Endpoint, need: Need): boolean {

@@ -1,4 +1,5 @@
 import { quantizationsMeant, type Preferences, type SortKey, type Tier } from '../core/index.ts'
+import { fitOf, type Fit } from './fit.ts'
 import type { Given } from './given.ts'
 
 /** The preferences of a request, read once for all of its endpoints: names in lower case, families spelled out. */
@@ -15,6 +16,7 @@ export interface Wishes {
   /** The tier that `service_tier` asks for. */
   readonly tier: Tier
   readonly thresholds: boolean
+  readonly fit: Fit
 }
 
 /**
@@ -39,6 +41,7 @@ export function readWishes(given: Given): Wishes {
     quantizations: preferences.quantizations === undefined ? null : quantizationsMeant(preferences.quantizations),
     tier: given.serviceTier ? TIERS[given.serviceTier.toLowerCase()] ?? 'default' : 'default',
     thresholds: preferences.preferredMinThroughput !== undefined || preferences.preferredMaxLatency !== undefined,
+    fit: fitOf(preferences, given.policy),
   }
 }
 

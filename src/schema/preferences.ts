@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MAX_OUTPUT, UNSUPPORTED_PARAMETERS } from '../core/index.ts'
 
 const names = z.array(z.string().min(1)).max(200)
 const price = z.union([z.number().min(0), z.string().regex(/^\d+(\.\d{1,18})?$/)])
@@ -16,6 +17,8 @@ export const providerPreferences = z.strictObject({
   ignore: names,
   allow_fallbacks: z.boolean(),
   require_parameters: z.boolean(),
+  max_output: z.enum(MAX_OUTPUT),
+  unsupported_parameters: z.enum(UNSUPPORTED_PARAMETERS),
   data_collection: z.enum(['allow', 'deny']),
   zdr: z.boolean(),
   enforce_distillable_text: z.boolean(),

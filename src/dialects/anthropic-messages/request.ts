@@ -1,7 +1,7 @@
 import {
   EFFORTS, type ChatRequest, type Effort, type Endpoint, type Fault, type JsonObject, type SamplingName,
 } from '../../core/index.ts'
-import type { Outgoing, Target } from '../dialect.ts'
+import type { Changed, Outgoing, Target } from '../dialect.ts'
 import { nearestEffort, thinkingOf } from '../reasoning.ts'
 import { settleMarks } from './cache-marks.ts'
 import { markOf } from './content.ts'
@@ -86,7 +86,19 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     headers: headersOf(traits, conversation.fileIds),
     body: serialised(body, messages),
     dropped: [...dropped],
+    ...changedIn(request, limit, sampling.body),
   }
+}
+
+/** A limit is demanded here, and a temperature ends at 1. */
+function changedIn(request: ChatRequest, limit: number, sampled: Sampled['body']): Pick<Outgoing, 'changed'> | null {
+  if (limit === request.maxOutputTokens && sampled['temperature'] === request.sampling.temperature) return null
+  const changed: Changed[] = []
+  if (limit !== request.maxOutputTokens) changed.push({ parameter: 'max_tokens', asked: request.maxOutputTokens ?? null, sent: limit })
+  const { temperature } = sampled
+  const asked = request.sampling.temperature
+  if (temperature !== undefined && asked !== undefined && temperature !== asked) changed.push({ parameter: 'temperature', asked, sent: temperature })
+  return { changed }
 }
 
 /** Only what this format adds: the version, where the provider's own headers do not have it, and betas. */

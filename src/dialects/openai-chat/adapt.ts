@@ -1,5 +1,5 @@
 import type { ChatRequest, Endpoint, JsonObject } from '../../core/index.ts'
-import type { Target } from '../dialect.ts'
+import type { Changed, Target } from '../dialect.ts'
 import { budgetOf, effortOf, nearestEffort, thinkingOf, type Thinking } from '../reasoning.ts'
 import { adaptMessages } from './adapt-messages.ts'
 import type { Flags } from './quirks.ts'
@@ -9,6 +9,7 @@ import type { Loose } from './wire.ts'
 export interface Draft {
   readonly body: Record<string, unknown>
   readonly dropped: string[]
+  changed: readonly Changed[] | null
 }
 
 /** Parameters by their keys in a body, with the names that `supported_parameters` has for them. */
@@ -109,6 +110,7 @@ function outputLimit(draft: Draft, request: ChatRequest, endpoint: Endpoint, fla
     if (request.maxOutputTokens !== undefined) draft.dropped.push('max_tokens')
     return
   }
+  if (request.maxOutputTokens === undefined) draft.changed = [{ parameter: 'max_tokens', asked: null, sent: limit }]
   draft.body[newName ? 'max_completion_tokens' : 'max_tokens'] = limit
 }
 

@@ -25,13 +25,14 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
   const origin = request.origin?.dialect === DIALECT ? request.origin : undefined
   const lost = origin ? null : unsendable(request.messages)
   if (lost) return { fault: fault('invalid-request', `messages: ${endpoint.providerName} takes no ${lost.kind} by its id: send an address or the data`, { field: 'messages' }) }
-  const draft: Draft = { body: origin ? patchable(origin.body) : writeBody(request), dropped: [] }
+  const draft: Draft = { body: origin ? patchable(origin.body) : writeBody(request), dropped: [], changed: null }
   adapt(draft, request, target, flagsOf(endpoint.quirks))
   return {
     path: '/chat/completions',
     headers: { 'content-type': 'application/json', accept: target.stream ? 'text/event-stream' : 'application/json' },
     body: bytesOf(draft.body, origin),
     dropped: draft.dropped,
+    ...(draft.changed && { changed: draft.changed }),
   }
 }
 

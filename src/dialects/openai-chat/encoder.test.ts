@@ -210,9 +210,15 @@ test('a whole reply that failed after partial output is a 200 whose choice has t
   assert.equal(isReply(reply), null)
 })
 
+const UNPLANNED = {
+  requested: 'a/b', strategy: 'direct', region: null, summary: 'available=0, selected=none', attempt: 0, is_byok: false,
+  endpoints: { total: 0, available: [] },
+}
+
 test('a refused request names its status, type and field; what the plan knows rides along', () => {
   const { status, body } = inbound.fault(
-    fault('no-endpoint', 'None left.', { field: 'provider.only', availability: { code: 'constraint_filtered', retryable: false } }), { openrouter_metadata: { requested: 'a/b' } },
+    fault('no-endpoint', 'None left.', { field: 'provider.only', availability: { code: 'constraint_filtered', retryable: false, requested_models: ['a/b'] } }),
+    { openrouter_metadata: UNPLANNED },
   )
   const error = JSON.parse(body) as Loose
   assert.equal(status, 404)
@@ -220,9 +226,9 @@ test('a refused request names its status, type and field; what the plan knows ri
   assert.deepEqual(error, {
     error: {
       code: 404, message: 'None left.', error_type: 'not_found', http_status: 404, metadata: { error_type: 'not_found', field: 'provider.only' },
-      availability: { code: 'constraint_filtered', retryable: false },
+      availability: { code: 'constraint_filtered', retryable: false, requested_models: ['a/b'] },
     },
-    openrouter_metadata: { requested: 'a/b' },
+    openrouter_metadata: UNPLANNED,
   })
 })
 

@@ -1,4 +1,4 @@
-import type { Block, ChatEvent, JsonObject, Note, Seal } from '../../core/index.ts'
+import type { Block, ChatEvent, Fault, JsonObject, Note, Seal } from '../../core/index.ts'
 import type { Encoder, ReplyMeta } from '../dialect.ts'
 import { writeAnnotation } from './annotations.ts'
 import { errorChunk } from './faults.ts'
@@ -48,10 +48,14 @@ class ChunkEncoder implements Encoder {
     this.meta = meta
   }
 
-  push(batch: readonly ChatEvent[]): string {
+  push(batch: readonly ChatEvent[], metadata?: JsonObject): string {
     let out = ''
     for (const event of batch) {
       if (this.over) break
+      if (event.type === 'fault') {
+        out += this.fail(event.fault, metadata)
+        break
+      }
       out += event.type === 'block-delta' ? this.delta(event.index, event.text) : this.write(event)
     }
     return out
@@ -62,6 +66,16 @@ class ChunkEncoder implements Encoder {
     this.over = true
     const rest = (this.usage ? `,"usage":${JSON.stringify(this.usage)}` : '') + (metadata ? `,"openrouter_metadata":${JSON.stringify(metadata)}` : '')
     return `${rest === '' ? '' : `${this.begin()},"choices":[]${rest}}\n\n`}data: [DONE]\n\n`
+  }
+
+  debug(upstreamBodies: readonly JsonObject[]): string {
+    return upstreamBodies.map((body) => `${this.begin()},"choices":[],"debug":${JSON.stringify({ echo_upstream_body: body })}}\n\n`).join('')
+  }
+
+  private fail(fault: Fault, metadata: JsonObject | undefined): string {
+    this.over = true
+    const open = this.choices.flatMap((choice, index) => (choice.finished ? [] : [index]))
+    return errorChunk(fault, this.meta, this.choices.length === 0 ? [0] : open, this.usage, metadata)
   }
 
   private begin(): string {
@@ -167,7 +181,7 @@ class ChunkEncoder implements Encoder {
     return out + this.chunk(choice, '{"content":""}', `,"logprobs":${JSON.stringify(logprobs)}${UNFINISHED}`)
   }
 
-  private write(event: Exclude<ChatEvent, { type: 'block-delta' }>): string {
+  private write(event: Exclude<ChatEvent, { type: 'block-delta' | 'fault' }>): string {
     switch (event.type) {
       case 'start':
         this.fingerprint = event.fingerprint
@@ -183,11 +197,6 @@ class ChunkEncoder implements Encoder {
         const out = this.enter(event.choice)
         this.choices[event.choice]!.finished = true
         return out + this.chunk(event.choice, '{}', `,"finish_reason":"${event.reason}","native_finish_reason":${JSON.stringify(event.native ?? event.reason)}`)
-      }
-      case 'fault': {
-        this.over = true
-        const open = this.choices.flatMap((choice, index) => (choice.finished ? [] : [index]))
-        return errorChunk(event.fault, this.meta, this.choices.length === 0 ? [0] : open, this.usage)
       }
     }
   }

@@ -35,6 +35,7 @@ export function errorBody(fault: Fault, extra?: JsonObject): string {
 /** The last chunk of a stream that fails: `choices` are those that had not finished. Nothing follows it. */
 export function errorChunk(
   fault: Fault, meta: Partial<ReplyMeta> & { readonly id: string; readonly created: number }, choices: readonly number[], usage?: JsonObject,
+  metadata?: JsonObject,
 ): string {
   const native = fault.upstream?.code
   return `data: ${JSON.stringify({
@@ -47,5 +48,7 @@ export function errorChunk(
     error: errorOf(fault),
     choices: choices.map((index) => ({ index, delta: { content: '' }, finish_reason: 'error', native_finish_reason: native ?? 'error' })),
     ...(usage && { usage }),
+    // Left out of internal faults, as in a whole answer: it would tell what we just decided not to.
+    ...(metadata && fault.kind !== 'internal' && { openrouter_metadata: metadata }),
   })}\n\n`
 }

@@ -12,6 +12,6 @@ export const inbound: Inbound = {
   reply: renderReply,
   encoder: createEncoder,
   fault: (fault, extra) => ({ status: FAULTS[fault.kind].status, body: errorBody(fault, extra) }),
-  faultFrames: (fault, meta) => errorChunk(fault, meta, [0]),
+  faultFrames: (fault, meta, metadata) => errorChunk(fault, meta, [0], undefined, metadata),
   heartbeat: ': OPENROUTER PROCESSING\n\n',
 }

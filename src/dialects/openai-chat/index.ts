@@ -10,4 +10,4 @@ export const mistralChat: Dialect = { name: 'mistral-chat', outbound: { ...outbo
 export const azureOpenai: Dialect = { name: 'azure-openai', outbound: { ...outbound, dialect: 'azure-openai' } }
 
 export { requestSchema } from './wire.ts'
-export { chunkSchema, errorBodySchema, replySchema, usageSchema } from './wire-reply.ts'
+export { availabilitySchema, chunkSchema, errorBodySchema, metadataSchema, replySchema, usageSchema } from './wire-reply.ts'

@@ -65,6 +65,7 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
       plugins: readPlugins(it),
       stream: it['stream'] === true,
       ignored: ignoredIn(it),
+      ...(echoes(it) && { echo: true }),
     },
   }
 }
@@ -81,9 +82,12 @@ function put<K extends keyof Draft>(draft: Draft, key: K, value: Draft[K] | null
 const NO_EFFECT = ['debug', 'trace', 'max_tool_calls', 'stop_server_tools_when'] as const
 
 function ignoredIn(body: Loose): readonly string[] {
-  for (const key of NO_EFFECT) if (given(body[key])) return NO_EFFECT.filter((key) => given(body[key]))
+  for (const key of NO_EFFECT) if (given(body[key])) return NO_EFFECT.filter((key) => given(body[key]) && !(key === 'debug' && echoes(body)))
   return NONE
 }
+
+/** OpenRouter's `debug` has one switch that does something, and only on a stream. */
+const echoes = (body: Loose): boolean => body['stream'] === true && body['debug']?.echo_upstream_body === true
 
 /** What the caller may set that only this wire format has a word for, and every key that is not known. */
 function extrasOf(body: Loose): JsonObject {

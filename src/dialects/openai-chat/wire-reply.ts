@@ -52,16 +52,52 @@ export const usageSchema = z.object({
   server_tool_use_details: z.object({ web_search_requests: count.optional() }).optional(),
 })
 
+const names = z.array(text)
+
+/** How an answer came about (docs/explain.md). What OpenRouter's SDK demands is demanded here. */
+export const metadataSchema = z.looseObject({
+  requested: text,
+  strategy: text.describe('How the model came to be: direct, alias, latest, fallback …'),
+  region: text.nullable(),
+  summary: text,
+  attempt: count.describe('How many attempts there were; 0 where no provider was asked.'),
+  is_byok: z.boolean(),
+  generation_time: count.optional().describe('Milliseconds.'),
+  endpoints: z.object({ total: count, available: z.array(z.object({ provider: text, model: text, selected: z.boolean() })) }),
+  order: text.optional().describe('How the endpoints were put in order.'),
+  candidates: z.array(z.looseObject({
+    provider: text, model: text, endpoint: text, tier: text, reasons: names,
+    weight: z.number().nullable().describe('The share of first tries; null where the order is fixed.'),
+    estimated_cost: z.number().describe('Dollars.'), worst_cost: z.number().describe('Dollars.'),
+  })).optional(),
+  rejected: z.array(z.object({ endpoint: text, why: text, detail: text })).optional(),
+  attempts: z.array(z.looseObject({
+    provider: text, model: text, status: z.int(), endpoint: text.optional(), duration_ms: z.number().optional(), fault: text.optional(),
+  })).optional(),
+  parameters: z.object({
+    dropped: names.optional(), kept: names.optional(), ignored: names.optional(),
+    changed: z.array(z.object({ parameter: text, asked: z.number().nullable(), sent: z.number() })).optional(),
+  }).optional().describe('What of the request an endpoint was not sent as it was asked for.'),
+  pipeline: z.array(z.looseObject({ type: text, name: text, summary: text.optional(), data: z.looseObject({}).optional() })).optional(),
+}).meta({ id: 'OpenRouterMetadata' })
+
+/** Why nobody could take a request, in OpenRouter's words. */
+export const availabilitySchema = z.looseObject({
+  code: text, retryable: z.boolean(), requested_models: names,
+  retry_after: z.number().optional(), affected_providers: names.optional(), excluded_by: names.optional(), fallback_models: names.optional(),
+  constraint: z.object({ field: text.optional(), detail: text }).optional(),
+})
+
 export const errorSchema = z.object({
   code: z.int().describe('The HTTP status that it has, or would have had before the stream began.'),
   message: text,
   error_type: text.optional(),
   http_status: z.int().optional(),
   metadata: z.looseObject({ error_type: text }).optional(),
-  availability: z.looseObject({}).optional(),
+  availability: availabilitySchema.optional(),
 })
 
-export const errorBodySchema = z.object({ error: errorSchema, openrouter_metadata: z.looseObject({}).optional() })
+export const errorBodySchema = z.object({ error: errorSchema, openrouter_metadata: metadataSchema.optional() })
 
 const wholeCall = z.object({
   index: count.optional(),
@@ -98,7 +134,7 @@ export const replySchema = z.object({
     error: errorSchema.optional(),
   })),
   usage: usageSchema.optional(),
-  openrouter_metadata: z.looseObject({}).optional(),
+  openrouter_metadata: metadataSchema.optional(),
 })
 
 const callDelta = z.object({
@@ -136,5 +172,6 @@ export const chunkSchema = z.object({
   })),
   usage: usageSchema.optional(),
   error: errorSchema.optional(),
-  openrouter_metadata: z.looseObject({}).optional(),
+  debug: z.object({ echo_upstream_body: z.looseObject({}) }).optional().describe('What went to a provider; choices is empty.'),
+  openrouter_metadata: metadataSchema.optional(),
 })

@@ -1,4 +1,4 @@
-import { EFFORTS, SAMPLING, type SamplingName } from '../../core/index.ts'
+import { EFFORTS, MAX_OUTPUT, SAMPLING, UNSUPPORTED_PARAMETERS, type SamplingName } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
 
 /**
@@ -176,6 +176,8 @@ export const providerSchema = z.strictObject({
   ignore: z.array(text).nullish(),
   allow_fallbacks: z.boolean().nullish(),
   require_parameters: z.boolean().nullish(),
+  max_output: z.enum(MAX_OUTPUT).nullish().describe('A limit on output tokens above what an endpoint offers: lowered, or the endpoint is dropped, or the request refused.'),
+  unsupported_parameters: z.enum(UNSUPPORTED_PARAMETERS).nullish().describe('Parameters that an endpoint does not honour: sent all the same, left out for it, or the request is refused.'),
   data_collection: z.enum(['allow', 'deny']).nullish(),
   zdr: z.boolean().nullish(),
   enforce_distillable_text: z.boolean().nullish(),
@@ -243,7 +245,8 @@ export const requestSchema = z.looseObject({
   metadata: z.record(text, text.max(512)).nullish().describe('At most 16 pairs; keys of 64 characters.'),
   trace: z.looseObject({}).nullish(),
   service_tier: z.enum(['auto', 'default', 'fast', 'flex', 'priority', 'scale']).nullish(),
-  debug: z.looseObject({}).nullish(),
+  debug: z.looseObject({ echo_upstream_body: z.boolean().nullish() }).nullish()
+    .describe('echo_upstream_body: a stream begins with a chunk for each provider that was asked, with what it was sent.'),
   usage: z.looseObject({ include: z.boolean().nullish() }).nullish().describe('Accepted; usage is always sent.'),
 })
 

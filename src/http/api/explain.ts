@@ -1,23 +1,32 @@
 import { FaultError } from '../../core/index.ts'
 import type { Inbound } from '../../dialects/index.ts'
+import { readExplaining } from '../../gateway/index.ts'
 import type { KeyReader } from '../preferences.ts'
 import { api, type Route } from '../route.ts'
 import type { Services } from '../services.ts'
-import { readAsked } from '../surface.ts'
-import { CHAT_EXAMPLE, ChatRequestShape } from './chat-shapes.ts'
-import { ExplanationShape } from './shapes.ts'
+import { askedOf, bodyOf } from '../surface.ts'
+import { CHAT_EXAMPLE } from './chat-shapes.ts'
+import { ExplanationShape, ExplainRequestShape } from './shapes.ts'
 
 export function explainRoutes(services: Services, face: Inbound, keyPreferences: KeyReader): readonly Route[] {
   return [{
     name: 'explainRoute', methods: ['POST'], paths: api('/route/explain'), tag: 'Routing', policy: 'key',
-    summary: 'What would be done with a chat request, and why; nothing is called and nothing is spent',
-    body: ChatRequestShape, bodyExample: CHAT_EXAMPLE,
+    summary: 'What would be done with a chat request, or would have been at a moment in the past, and why; nothing is called and nothing is spent',
+    body: ExplainRequestShape, bodyExample: { ...CHAT_EXAMPLE, policy: { max_output: 'drop' } },
     replies: { 200: { description: 'The plan: what would be tried in which order, and why not the others', schema: ExplanationShape } },
-    errors: ['invalid-request', 'model-not-found', 'forbidden', 'no-endpoint', 'unprocessable'],
+    errors: ['invalid-request', 'model-not-found', 'forbidden', 'no-endpoint', 'unprocessable', 'unavailable'],
     async handle(x) {
-      const made = await services.gateway.explain(readAsked(x, face, keyPreferences, services.catalog))
+      const body = bodyOf(x)
+      // A body that is no object is refused by the face, in the words of every other request.
+      const { at, policy, ...request } = isObject(body) ? body : {}
+      const asked = askedOf(x, face, keyPreferences, services.catalog, isObject(body) ? request : body)
+      const made = await services.gateway.explain(asked, readExplaining({ at, policy }))
       if ('fault' in made) throw new FaultError(made.fault)
       return { json: { data: made } }
     },
   }]
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

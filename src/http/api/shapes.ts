@@ -1,4 +1,7 @@
+import { MAX_OUTPUT, UNSUPPORTED_PARAMETERS } from '../../core/index.ts'
+import { availabilitySchema, metadataSchema } from '../../dialects/index.ts'
 import { z } from '../../schema/index.ts'
+import { ChatRequestShape } from './chat-shapes.ts'
 
 /**
  * The shapes of what the API answers, as they are published. They follow OpenRouter's objects field by field:
@@ -210,14 +213,34 @@ export const ErrorShape = z.looseObject({
     code: z.int().describe('The HTTP status'),
     message: z.string(),
     metadata: z.looseObject({ error_type: z.string().optional() }).optional(),
-    availability: z.looseObject({}).optional(),
+    availability: availabilitySchema.optional(),
   }),
   user_id: z.string().optional(),
-  openrouter_metadata: z.looseObject({}).optional(),
+  openrouter_metadata: metadataSchema.optional(),
 }).meta({ id: 'Error' })
+
+const tokensBound = z.int().min(1).max(10_000_000).optional()
+
+export const ExplainRequestShape = z.intersection(ChatRequestShape, z.looseObject({
+  at: z.union([z.string(), z.number()]).nullish()
+    .describe('A moment in the past, as ISO 8601 or Unix seconds: with the health, the catalogue and the policy of then'),
+  policy: z.strictObject({
+    max_output: z.enum(MAX_OUTPUT).optional(),
+    unsupported_parameters: z.enum(UNSUPPORTED_PARAMETERS).optional(),
+    expected_output_tokens: tokensBound,
+    unbounded_output_tokens: tokensBound,
+    trial_cost_factor: z.number().min(1).max(1000).optional(),
+  }).nullish().describe('What the settings under `routing` shall say otherwise'),
+})).meta({ id: 'ExplainRequest', description: 'A chat request, with what it shall be explained for' })
 
 export const ExplanationShape = z.object({
   data: z.object({
+    chosen: z.object({
+      endpoint: z.string(), provider_name: z.string(), estimated_cost: z.number(), worst_cost: z.number(),
+    }).nullable().describe('What would be tried first, and its costs in US dollars; null where nobody can take the request'),
+    past: z.object({
+      as_of: z.string().describe('The moment that was kept'), catalog: z.string(), policy: z.string(),
+    }).optional().describe('With `at`: what it was planned with, and by which versions'),
     strategy: z.string(),
     models: z.array(z.string()),
     need: z.object({
@@ -237,6 +260,7 @@ export const ExplanationShape = z.object({
       tier: z.string(),
       credential: z.string().describe('The label of the key, never the key'),
       weight: z.number().nullable().describe('The share of first tries; null where the order is fixed'),
+      estimated_cost: z.number().describe('What the request is expected to cost there, in US dollars, with an answer of usual length'),
       worst_cost: z.number().describe('The most that the call can cost there, in US dollars'),
       price_per_million: z.object({ prompt: z.string(), completion: z.string() }),
       simulated: z.boolean(),
