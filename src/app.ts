@@ -14,7 +14,7 @@ import {
   createHealth, DEFAULT_POLICY, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
 import { contextCompression, reasoningExclude, variants } from './stages/index.ts'
-import type { ProviderPreferences } from './schema/index.ts'
+import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createFigures, createRollups, createStats, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
@@ -165,6 +165,7 @@ export async function createCallPath(given: {
   const past = given.recall && createPast({ recall: given.recall, catalog })
 
   const gateway = createGateway({
+    judge: createJudge(),
     offer: (reference) => catalog.snapshot().offer(reference),
     models: () => catalog.snapshot(),
     routerRules: () => rules,

@@ -26,6 +26,18 @@ export interface Attempt {
   readonly message: string | null
 }
 
+/** What a reply was worth beside its words: whether its tool calls and its structured output were what was asked for. */
+export interface Quality {
+  /** Tools were offered. */
+  readonly tools: boolean
+  readonly toolCalls: number
+  /** Of those, calls whose arguments do not parse, whose tool was not offered, or that break its schema. */
+  readonly badToolCalls: number
+  /** Structured output was asked for, and this reply is the answer that has to have it. */
+  readonly structured: boolean
+  readonly badStructured: boolean
+}
+
 /** The whole call, for the record. Everything that `GET /generation` and the statistics need, and no content. */
 export interface Generation {
   /** `gen-<unix seconds>-<random>`. */
@@ -69,4 +81,6 @@ export interface Generation {
   readonly session: string | null
   readonly inputMedia: number
   readonly inputAudio: number
+  /** Null where nothing was to be judged, or could not be: see `Audit`. */
+  readonly quality: Quality | null
 }

@@ -8,6 +8,7 @@ import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
 import { explain, fitOf, plan as makePlan, planFault, type Given, type Health, type RouterRules, type RoutingPolicy } from '../routing/index.ts'
 import { tryCandidates, type AttemptParts, type Timeouts } from './attempts.ts'
+import { Audit, auditable, type Judge } from './audit.ts'
 import { createChooser, type Choose, type Models } from './choice.ts'
 import type { Call, Explaining, Explanation, Gateway, Outcome } from './call.ts'
 import { createDeadlines } from './deadline.ts'
@@ -35,6 +36,8 @@ export interface GatewayParts {
   /** Fetches what callers name. */
   readonly download: GuardedFetch
   readonly tokens: TokenCounter
+  /** Judges what replies were asked for by the schemas that their callers wrote. */
+  readonly judge: Judge
   readonly record: (generation: Generation) => void
   /** What plans were made from at a moment (ms epoch); rejects with a FaultError of the field `at` when nobody knows. */
   readonly past?: (at: number) => Promise<Past>
@@ -154,8 +157,10 @@ export function createGateway(parts: GatewayParts): Gateway {
     const { endpoint } = attempt.candidate
     const provider = providerOf(committed)
     inFlight++
-    const events = new Relay(relayParts, { call, need, tried, committed, transforms: prepared.transforms },
-      new Meter(request, endpoint, parts.tokens))
+    const events = new Relay(relayParts, {
+      call, need, tried, committed, transforms: prepared.transforms,
+      audit: auditable(request) ? new Audit(request, parts.judge) : null,
+    }, new Meter(request, endpoint, parts.tokens))
     return {
       events, echo,
       meta: {

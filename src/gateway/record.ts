@@ -1,4 +1,4 @@
-import { NO_USAGE, type Attempt, type Fault, type FaultKind, type Generation, type Need } from '../core/index.ts'
+import { NO_USAGE, type Attempt, type Fault, type FaultKind, type Generation, type Need, type Quality } from '../core/index.ts'
 import type { Committed, Tried } from './attempts.ts'
 import type { Call } from './call.ts'
 import type { Meter, Metered } from './meter.ts'
@@ -10,6 +10,7 @@ export interface End {
   readonly meter: Meter
   readonly metered: Metered
   readonly failure: Fault | null
+  readonly quality: Quality | null
   /** The monotonic clock when the first block was there. */
   readonly firstBlockAt: number
 }
@@ -56,6 +57,7 @@ export function recordOf(call: Call, need: Need, tried: Tried, end: End | null, 
     session: request.session ?? null,
     inputMedia: need.media,
     inputAudio: need.audios,
+    quality: end?.quality ?? null,
   }
 }
 

@@ -1,5 +1,6 @@
 import { fault, type Ambient, type ChatEvent, type Fault, type Generation, type Need } from '../core/index.ts'
 import type { Committed, RunningAttempt, Tried } from './attempts.ts'
+import type { Audit } from './audit.ts'
 import type { Call } from './call.ts'
 import type { Ending, Meter, Metered } from './meter.ts'
 import { recordOf } from './record.ts'
@@ -21,6 +22,8 @@ export interface RelayOf {
   readonly tried: Tried
   readonly committed: Committed
   readonly transforms: readonly Transform[]
+  /** For requests in whose reply there is something to judge. */
+  readonly audit: Audit | null
 }
 
 /** After the last choice has finished, usage may follow for this long before the answer ends without it. */
@@ -103,6 +106,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
   }
 
   #pass(batch: Batch): Batch {
+    this.#of.audit?.take(batch)
     let out = this.#meter.take(batch)
     for (const transform of this.#of.transforms) out = transform(out)
     return out
@@ -140,13 +144,14 @@ export class Relay implements AsyncIterableIterator<Batch> {
 
   async #close(ending: Ending): Promise<Metered> {
     this.#closed = true
-    const { call, need, tried, committed } = this.#of
+    const { call, need, tried, committed, audit } = this.#of
     const { ambient, observe, record, ended } = this.#parts
     if (ending !== 'complete') committed.source.abort()
     try {
       const settling = this.#meter.settle(ending)
       const metered = settling instanceof Promise ? await settling : settling
       const failure = this.#failure
+      const quality = audit !== null && ending === 'complete' ? audit.verdict(this.#meter.reason) : null
       const attempt = committed.attempt.record({
         outcome: ending === 'complete' ? 'answered' : ending,
         fault: failure?.kind ?? null,
@@ -158,7 +163,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
       const tokens = metered.usage.output.total
       observe(committed.attempt, failure, this.#firstBlockAt - call.startedAt,
         streamedMs > LEAST_STREAM_MS && tokens > 0 ? tokens / streamedMs * 1000 : null)
-      record(recordOf(call, need, tried, { committed, attempt, meter: this.#meter, metered, failure, firstBlockAt: this.#firstBlockAt }, now))
+      record(recordOf(call, need, tried, { committed, attempt, meter: this.#meter, metered, failure, quality, firstBlockAt: this.#firstBlockAt }, now))
       return metered
     } finally {
       ended()

@@ -1,4 +1,4 @@
-import { FAULTS, type Attempt, type Generation } from '../core/index.ts'
+import { FAULTS, type Attempt, type Generation, type Quality } from '../core/index.ts'
 
 /**
  * What is added up of the calls, and by what. A cut is a way to group calls: by endpoint, by app, by key and model.
@@ -18,6 +18,10 @@ export const COUNTS = [
   'answered', 'cancelled',
   'streamed',
   'prompt_tokens', 'cache_read_tokens', 'cache_write_tokens', 'completion_tokens', 'reasoning_tokens',
+  /** Requests that offered tools and could be judged; of those, the ones with a call that was wrong; and all calls. */
+  'tool_requests', 'bad_tool_requests', 'tool_calls',
+  /** Answers that had to have a form, and those that had not. */
+  'structured_requests', 'bad_structured_requests',
   /** Tries that reached a verdict, those of calls that another endpoint answered in the end included. */
   'attempts',
   /** Of those, the ones that count against an endpoint's uptime, and the ones that were told to wait (429). */
@@ -85,7 +89,7 @@ export const CUTS: readonly Cut[] = [
 /** Of a generation what is added up. */
 export type Counted = Pick<Generation,
   | 'createdAt' | 'keyId' | 'workspace' | 'model' | 'endpoint' | 'provider' | 'streamed' | 'cancelled' | 'simulated' | 'fault'
-  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'user'>
+  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'user' | 'quality'>
 
 /** What one call, or one try of it, adds to the cuts that it belongs to. */
 export interface Contribution {
@@ -136,6 +140,7 @@ export function contributionsOf(g: Counted): readonly Contribution[] {
       cache_write_tokens: input.cacheWrite5m + input.cacheWrite1h,
       completion_tokens: output.total,
       reasoning_tokens: output.reasoning,
+      ...(g.quality && qualityCounts(g.quality)),
     },
     money: { cost_nano: g.cost, absorbed_nano: g.absorbed },
     measures: g.endpoint === null || g.fault !== null ? {} : {
@@ -145,6 +150,14 @@ export function contributionsOf(g: Counted): readonly Contribution[] {
     },
   })
   return out
+}
+
+function qualityCounts(quality: Quality): Partial<Record<Count, number>> {
+  return {
+    ...(quality.tools && { tool_requests: 1, bad_tool_requests: quality.badToolCalls > 0 ? 1 : 0 }),
+    tool_calls: quality.toolCalls,
+    ...(quality.structured && { structured_requests: 1, bad_structured_requests: quality.badStructured ? 1 : 0 }),
+  }
 }
 
 /**

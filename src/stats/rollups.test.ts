@@ -52,6 +52,8 @@ function calls(count: number, seed = 7, days = 3): readonly Generation[] {
       cost: answered ? BigInt(Math.floor(dice.random() * 1e12)) : 0n, absorbed: kind === 'failed' ? 12n : 0n, price: null, tier: null, attempts, untried: 0,
       referer: pick(dice, [null, 'https://www.App.example/x', 'https://app.example', 'http://localhost:3000']), title: pick(dice, [null, 'My App']),
       categories: [], userAgent: null, user: pick(dice, [null, 'u1', 'u\n2']), session: null, inputMedia: 0, inputAudio: 0,
+      quality: kind === 'answered'
+        ? { tools: dice.random() < 0.5, toolCalls: 2, badToolCalls: dice.random() < 0.2 ? 1 : 0, structured: dice.random() < 0.3, badStructured: false } : null,
     }
   })
 }
@@ -85,10 +87,12 @@ forEachStore((name, open) => {
         select created_at - created_at % ${sql.lit(length)} as at, coalesce(model, '') as model, count(*) as requests,
           sum(case when fault is null then 1 else 0 end) as answered, sum(cancelled) as cancelled, sum(streamed) as streamed,
           sum(input_tokens) as prompt_tokens, sum(output_tokens) as completion_tokens, sum(reasoning_tokens) as reasoning_tokens,
+          sum(case when tools = 1 then 1 else 0 end) as tool_requests, sum(case when tools = 1 and bad_tool_calls > 0 then 1 else 0 end) as bad_tool_requests,
+          coalesce(sum(tool_calls), 0) as tool_calls, coalesce(sum(structured), 0) as structured_requests,
           sum(cache_write_5m_tokens + cache_write_1h_tokens) as cache_write_tokens, sum(cost_nano) as cost_nano, sum(absorbed_nano) as absorbed_nano
         from generations where simulated = 0 group by 1, 2 order by 1, 2`.execute(store.db)
       const told = await store.db.selectFrom('rollups').where('cut', '=', 'model').where('grain', '=', grain).where('requests', '>', 0)
-        .select(['at', 'a as model', 'requests', 'answered', 'cancelled', 'streamed', 'prompt_tokens', 'completion_tokens', 'reasoning_tokens', 'cache_write_tokens', 'cost_nano', 'absorbed_nano'])
+        .select(['at', 'a as model', 'requests', 'answered', 'cancelled', 'streamed', 'prompt_tokens', 'completion_tokens', 'reasoning_tokens', 'tool_requests', 'bad_tool_requests', 'tool_calls', 'structured_requests', 'cache_write_tokens', 'cost_nano', 'absorbed_nano'])
         .orderBy('at').orderBy('a').execute()
       const plain = (rows: readonly object[]) => rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, String(value)])))
       assert.deepEqual(plain(told), plain(counted as object[]), `by ${grain} minutes`)

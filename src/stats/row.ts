@@ -1,6 +1,6 @@
 import {
   attoFromDecimal, decimalFromAtto, usage,
-  type Attempt, type FaultKind, type FinishReason, type Generation, type PriceKey, type PriceSheet, type Rates, type Usage,
+  type Attempt, type FaultKind, type FinishReason, type Generation, type PriceKey, type PriceSheet, type Quality, type Rates, type Usage,
 } from '../core/index.ts'
 import type { Selectable } from 'kysely'
 import type { Counted } from './cuts.ts'
@@ -66,6 +66,11 @@ const VALUES = {
   session: g => g.session,
   input_media: g => g.inputMedia,
   input_audio: g => g.inputAudio,
+  tools: g => (g.quality === null ? null : flag(g.quality.tools)),
+  tool_calls: g => g.quality?.toolCalls ?? null,
+  bad_tool_calls: g => g.quality?.badToolCalls ?? null,
+  structured: g => (g.quality === null ? null : flag(g.quality.structured)),
+  bad_structured: g => (g.quality === null ? null : flag(g.quality.badStructured)),
   node: (_, __, place) => place.node,
   seq: (_, __, place) => place.seq,
 } as const satisfies { readonly [Column in keyof GenerationTable]: Reader }
@@ -124,6 +129,15 @@ export function generationOf(row: GenerationRow): Generation {
     session: row.session,
     inputMedia: row.input_media,
     inputAudio: row.input_audio,
+    quality: qualityOf(row),
+  }
+}
+
+function qualityOf(row: Pick<GenerationRow, 'tools' | 'tool_calls' | 'bad_tool_calls' | 'structured' | 'bad_structured'>): Quality | null {
+  if (row.tools === null) return null
+  return {
+    tools: row.tools === 1, toolCalls: row.tool_calls ?? 0, badToolCalls: row.bad_tool_calls ?? 0,
+    structured: row.structured === 1, badStructured: row.bad_structured === 1,
   }
 }
 
@@ -151,7 +165,7 @@ function usageOf(row: GenerationRow): Usage {
 export const COUNTED_COLUMNS = [
   'created_at', 'key_id', 'workspace', 'model', 'endpoint', 'provider', 'provider_name', 'upstream_id', 'streamed', 'cancelled', 'simulated', 'fault',
   'latency_ms', 'duration_ms', 'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
-  'output_tokens', 'reasoning_tokens', 'attempts', 'referer', 'title', 'external_user', 'node', 'seq',
+  'output_tokens', 'reasoning_tokens', 'attempts', 'referer', 'title', 'external_user', 'tools', 'tool_calls', 'bad_tool_calls', 'structured', 'bad_structured', 'node', 'seq',
 ] as const satisfies readonly (keyof GenerationTable)[]
 /** Money as decimal text: SQLite reads every number of a row as a bigint when one of them is, at twice the price. */
 export type CountedRow = Pick<GenerationRow, typeof COUNTED_COLUMNS[number]> & { readonly cost: string; readonly absorbed: string }
@@ -171,6 +185,7 @@ export function countedOf(row: CountedRow): Counted {
       { total: row.output_tokens, reasoning: row.reasoning_tokens },
     ),
     cost: BigInt(row.cost), absorbed: BigInt(row.absorbed), attempts: attemptsOf(row), referer: row.referer, title: row.title, user: row.external_user,
+    quality: qualityOf(row),
   }
 }
 

@@ -140,6 +140,12 @@ export interface GenerationTable {
   session: string | null
   input_media: number
   input_audio: number
+  /** Whether tools were offered, what was called, and what of it was wrong; null where nothing was judged. */
+  tools: Flag | null
+  tool_calls: number | null
+  bad_tool_calls: number | null
+  structured: Flag | null
+  bad_structured: Flag | null
   /** The run of a program that wrote the row, and its place among that run's rows: the order in which rows are added up. */
   node: number
   seq: number
@@ -164,6 +170,11 @@ export interface RollupTable {
   cache_write_tokens: number
   completion_tokens: number
   reasoning_tokens: number
+  tool_requests: number
+  bad_tool_requests: number
+  tool_calls: number
+  structured_requests: number
+  bad_structured_requests: number
   attempts: number
   failures: number
   limited: number

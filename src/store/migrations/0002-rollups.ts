@@ -3,13 +3,16 @@ import type { Migration } from './index.ts'
 
 const COUNTS = [
   'requests', 'answered', 'cancelled', 'streamed', 'prompt_tokens', 'cache_read_tokens', 'cache_write_tokens', 'completion_tokens',
-  'reasoning_tokens', 'attempts', 'failures', 'limited',
+  'reasoning_tokens', 'tool_requests', 'bad_tool_requests', 'tool_calls', 'structured_requests', 'bad_structured_requests', 'attempts', 'failures', 'limited',
 ] as const
 
 /** What calls add up to by minute, hour and day; the order in which they are added up; and who does such work. */
 export const rollups: Migration = {
   name: 'rollups',
   async up(trx, { types, now }) {
+    for (const name of ['tools', 'tool_calls', 'bad_tool_calls', 'structured', 'bad_structured']) {
+      await trx.schema.alterTable('generations').addColumn(name, types.count).execute()
+    }
     // Records of before have no run that wrote them: they are one run of their own, in the order of their ids.
     await trx.schema.alterTable('generations').addColumn('node', types.count, column => column.notNull().defaultTo(0)).execute()
     await trx.schema.alterTable('generations').addColumn('seq', types.whole, column => column.notNull().defaultTo(0)).execute()
