@@ -11,11 +11,11 @@ import { createJobs } from './jobs/index.ts'
 import { createGuardedFetch, createNet, type Net } from './net/index.ts'
 import { createDemo, createProviders, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
 import {
-  createHealth, DEFAULT_POLICY, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
+  createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
 import { contextCompression, reasoningExclude, variants } from './stages/index.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
-import { createFigures, createRollups, createStats, type Stats } from './stats/index.ts'
+import { createFigures, createRollups, createStats, type Measured, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
 /** The composition root: the only file that knows every room. */
@@ -59,6 +59,8 @@ const REFRESH_MS = 1000
 /** How far the figures are behind the traffic, at most. */
 const ROLLUPS_EVERY_MS = 2000
 const PRUNE_EVERY_MS = 3_600_000
+/** How old what plans go by may be, beside that. */
+const MEASURE_MS = 5000
 const PROBE_MS = 200
 /** So many endpoints are summarised at once: about two milliseconds' worth. */
 const SUMMARY_SLICE = 30
@@ -80,8 +82,12 @@ export async function createApp(given: {
   const figures = createFigures({ store, ambient })
   const rollups = createRollups({ store, ambient })
   const jobs = createJobs({ store, ambient, onError })
+  let measured: ReadonlyMap<string, Measured> = new Map()
+  const measure = async (): Promise<void> => {
+    measured = await figures.measurements()
+  }
   const history: AppHistory = createHistory({ store, ambient, take: () => path.standing(), onError })
-  const path = await createCallPath({ config, ambient, record: stats.record, recall: history.recall, onError })
+  const path = await createCallPath({ config, ambient, record: stats.record, recall: history.recall, measured: () => measured, onError })
   const http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
     dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway,
@@ -96,6 +102,9 @@ export async function createApp(given: {
   await accounts.refresh()
   const refreshing = setInterval(() => void accounts.refresh().catch(onError), REFRESH_MS)
   refreshing.unref()
+  await measure().catch(onError)
+  const measuring = setInterval(() => void measure().catch(onError), MEASURE_MS)
+  measuring.unref()
   jobs.add({ name: 'rollups', everyMs: ROLLUPS_EVERY_MS, run: () => rollups.catchUp() })
   jobs.add({ name: 'prune-rollups', everyMs: PRUNE_EVERY_MS, run: () => rollups.prune() })
   history.start()
@@ -104,6 +113,7 @@ export async function createApp(given: {
     ...path, store, accounts, stats, history, http,
     async close(graceMs, settleMs = 0) {
       clearInterval(refreshing)
+      clearInterval(measuring)
       await http.drain(graceMs, settleMs)
       await http.close()
       await path.gateway.idle()
@@ -123,6 +133,8 @@ export async function createCallPath(given: {
   readonly ambient: Ambient
   readonly record: (generation: Generation) => void
   readonly recall?: AppHistory['recall']
+  /** What was measured of endpoints, by id; without it, nothing was. */
+  readonly measured?: () => ReadonlyMap<string, Measured>
   readonly onError?: (error: Error) => void
 }): Promise<CallPath> {
   const { ambient } = given
@@ -130,6 +142,7 @@ export async function createCallPath(given: {
   const net = createNet()
   const tokens = createTokenCounter()
   const health = createHealth(config.routing, ambient.random)
+  const affinity = createAffinity(config.routing)
   let policy: RoutingPolicy = { ...DEFAULT_POLICY, ...config.routing }
   let rules = rulesOf(config)
   const catalog = createCatalog(catalogInput(config))
@@ -174,6 +187,8 @@ export async function createCallPath(given: {
     locals: new Map([[DEMO, createDemo({ pace: config.demoPace })]]),
     providers: () => providers,
     health,
+    affinity,
+    measured: (endpoint) => given.measured?.().get(endpoint) ?? null,
     policy: () => policy,
     timeouts: (provider): Timeouts => {
       const own = config.providers[provider]?.timeouts
@@ -187,7 +202,7 @@ export async function createCallPath(given: {
     providers: () => providers,
     workspace: (id) => config.workspaces[id]?.provider,
     locals: () => found,
-    standing: async () => ({ health: await summaryOf(health, ambient.now()), catalog: catalogThen(), policy }),
+    standing: async () => ({ health: await summaryOf({ health, now: ambient.now(), measured: given.measured?.(), policy }), catalog: catalogThen(), policy }),
     reload(next) {
       const nextRules = rulesOf(next)
       catalog.reload(catalogInput(next))
@@ -195,6 +210,7 @@ export async function createCallPath(given: {
       policy = { ...DEFAULT_POLICY, ...config.routing }
       rules = nextRules
       health.adopt(config.routing)
+      affinity.adopt(config.routing)
       settle()
       look().catch(given.onError ?? (() => {}))
     },
@@ -215,14 +231,20 @@ function rulesOf({ autoRouter }: Config): RouterRules {
 }
 
 /** What plans read of health, gathered in slices, so that no stream waits for it. */
-async function summaryOf(health: Health, now: number): Promise<HealthSummary> {
+async function summaryOf({ health, now, measured = new Map(), policy }: {
+  readonly health: Health
+  readonly now: number
+  readonly measured?: ReadonlyMap<string, Measured>
+  readonly policy: RoutingPolicy
+}): Promise<HealthSummary> {
   const endpoints: Record<string, SummaryEntry> = {}
   let seen = 0
   for (const [id, entry] of health.entries(now)) {
     if (entry !== null) endpoints[id] = entry
     if (++seen % SUMMARY_SLICE === 0) await setImmediate()
   }
-  return { endpoints, keys: health.benched(now) }
+  const deciding = [...measured].filter(([, { tools }]) => policy.balance === 'measured' || (tools?.requests ?? 0) >= policy.toolRequests)
+  return { endpoints, keys: health.benched(now), ...(deciding.length > 0 && { measured: Object.fromEntries(deciding) }) }
 }
 
 /** What plans were made from at a past moment, put together again; the last catalogue is remembered, for a comparison asks twice. */
@@ -242,7 +264,7 @@ function createPast({ recall, catalog }: { readonly recall: AppHistory['recall']
       offer: (reference) => snapshot.offer(reference),
       models: () => snapshot,
       providers: () => ({ credentials }),
-      given: { health: viewOf(health), policy: { ...DEFAULT_POLICY, ...policy.value }, credentials, now: asOf },
+      given: { health: viewOf(health), measured: measuredIn(health), policy: { ...DEFAULT_POLICY, ...policy.value }, credentials, now: asOf },
     }
   }
 }

@@ -61,6 +61,10 @@ export interface Routing {
   readonly trialsToRecover: number
   readonly trialLeaseMs: number
   readonly trialCostFactor: number
+  readonly balance: 'price' | 'measured'
+  readonly toolRequests: number
+  readonly toolMargin: number
+  readonly stickyMs: number
   readonly rampMs: number
   readonly rampFrom: number
   readonly benchMs: number
@@ -337,6 +341,10 @@ function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {
     trialsToRecover: all.trial_successes,
     trialLeaseMs: all.trial_lease_ms,
     trialCostFactor: all.trial_cost_factor,
+    balance: all.balance,
+    toolRequests: all.tool_requests,
+    toolMargin: all.tool_margin,
+    stickyMs: all.sticky_ms,
     rampMs: all.ramp_ms,
     rampFrom: all.ramp_from,
     benchMs: all.bench_ms,

@@ -52,6 +52,8 @@ export interface Explaining {
   readonly at?: number
   /** What the policy shall say otherwise. */
   readonly policy?: Partial<RoutingPolicy>
+  /** Whose conversations are known; without it nobody's is. */
+  readonly workspace?: string
 }
 
 export interface Gateway {

@@ -6,9 +6,13 @@ import {
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
-import { explain, fitOf, plan as makePlan, planFault, type Given, type Health, type RouterRules, type RoutingPolicy } from '../routing/index.ts'
+import {
+  explain, fitOf, plan as makePlan, planFault, type Affinity, type Given, type Health, type Measured, type RouterRules, type RoutingPolicy,
+  type Sticky,
+} from '../routing/index.ts'
 import { tryCandidates, type AttemptParts, type Timeouts } from './attempts.ts'
 import { Audit, auditable, type Judge } from './audit.ts'
+import { ConversationOf } from './conversation.ts'
 import { createChooser, type Choose, type Models } from './choice.ts'
 import type { Call, Explaining, Explanation, Gateway, Outcome } from './call.ts'
 import { createDeadlines } from './deadline.ts'
@@ -30,6 +34,10 @@ export interface GatewayParts {
   readonly locals: ReadonlyMap<string, LocalProvider>
   readonly providers: () => Providers
   readonly health: Health
+  /** Where conversations have their prompts cached. */
+  readonly affinity: Affinity
+  /** What this instance's traffic says of an endpoint. */
+  readonly measured: (endpoint: string) => Measured | null
   readonly policy: () => RoutingPolicy
   readonly timeouts: (provider: string) => Timeouts
   readonly net: Net
@@ -54,7 +62,7 @@ export interface Past {
   /** Who could be called then. */
   readonly providers: () => Pick<Providers, 'credentials'>
   /** `now` is when it was so. */
-  readonly given: Pick<Given, 'credentials' | 'health' | 'policy' | 'now'>
+  readonly given: Pick<Given, 'credentials' | 'health' | 'measured' | 'policy' | 'now'>
 }
 
 /** What a call is once its models are resolved and the stages have had their say. */
@@ -89,6 +97,17 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
   const relayParts: RelayParts = {
     ambient, record: parts.record, ended,
+    answered: ({ call, committed }, { input }) => {
+      const { endpoint } = committed.attempt.candidate
+      if (endpoint.simulated) return
+      const cachedTokens = input.cacheRead + input.cacheWrite5m + input.cacheWrite1h
+      const { request } = call.asked.operation
+      if (cachedTokens === 0 && request.session === undefined && request.cacheKey === undefined) return
+      const { prompt, input_cache_read: cached } = endpoint.price?.rates ?? {}
+      parts.affinity.learn(new ConversationOf(call.key.workspace, request), {
+        model: endpoint.model, endpoint: endpoint.id, cachedTokens, cacheIsCheaper: prompt !== undefined && cached !== undefined && cached < prompt,
+      }, ambient.now())
+    },
     observe: ({ candidate, trial }, failure, latencyMs, throughput) => observe(candidate, failure, latencyMs, throughput, trial, null),
   }
   const attemptParts: AttemptParts = {
@@ -104,8 +123,16 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
   }
 
-  const givenOf = (asked: Asked): Given => {
+  /** Where the conversation's last turn was answered; asked only while any is remembered. */
+  const stickyOf = (asked: Asked, workspace: string | null): ((model: string) => Sticky | null) | undefined => {
+    if (workspace === null || !parts.affinity.any()) return undefined
+    const conversation = new ConversationOf(workspace, asked.operation.request)
+    return (model) => parts.affinity.find(conversation, model, ambient.now())
+  }
+  /** Without a workspace nobody's conversation is continued. */
+  const givenOf = (asked: Asked, workspace: string | null): Given => {
     const providers = parts.providers()
+    const sticky = stickyOf(asked, workspace)
     return {
       preferences: asked.preferences,
       credentials: providers.credentials,
@@ -115,9 +142,11 @@ export function createGateway(parts: GatewayParts): Gateway {
       policy: parts.policy(),
       now: ambient.now(),
       random: ambient.random,
+      measured: parts.measured,
+      ...(sticky && { sticky }),
     }
   }
-  const choose = createChooser({ models: parts.models, providers: parts.providers, rules: parts.routerRules, given: givenOf })
+  const choose = createChooser({ models: parts.models, providers: parts.providers, rules: parts.routerRules, given: (asked) => givenOf(asked, null) })
 
   const generate = async (call: Call): Promise<Outcome> => {
     const preparing = prepare(parts, choose, call.asked)
@@ -126,7 +155,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     const { offers } = prepared
     const { request } = prepared.asked.operation
     const need = needOf(request, prepared.asked.stream)
-    const given = givenOf(prepared.asked)
+    const given = givenOf(prepared.asked, call.key.workspace)
     const plan = makePlan(need, offers, given)
     if (plan.candidates.length === 0) {
       return {
@@ -185,7 +214,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     async explain(asked, how = {}) {
       const past = await pastOf(parts, how)
       const givenThen = (of: Asked): Given => {
-        const then = { ...givenOf(of), ...past?.given }
+        const then = { ...givenOf(of, past ? null : how.workspace ?? null), ...past?.given }
         return how.policy ? { ...then, policy: { ...then.policy, ...how.policy } } : then
       }
       const prepared = past

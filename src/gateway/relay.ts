@@ -1,4 +1,4 @@
-import { fault, type Ambient, type ChatEvent, type Fault, type Generation, type Need } from '../core/index.ts'
+import { fault, type Ambient, type ChatEvent, type Fault, type Generation, type Need, type Usage } from '../core/index.ts'
 import type { Committed, RunningAttempt, Tried } from './attempts.ts'
 import type { Audit } from './audit.ts'
 import type { Call } from './call.ts'
@@ -12,6 +12,8 @@ export interface RelayParts {
   readonly ambient: Ambient
   readonly record: (generation: Generation) => void
   readonly observe: (attempt: RunningAttempt, failure: Fault | null, latencyMs: number | null, throughput: number | null) => void
+  /** It was answered to its end, and this is what it used. */
+  readonly answered: (of: RelayOf, used: Usage) => void
   /** The call is over. */
   readonly ended: () => void
 }
@@ -145,7 +147,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
   async #close(ending: Ending): Promise<Metered> {
     this.#closed = true
     const { call, need, tried, committed, audit } = this.#of
-    const { ambient, observe, record, ended } = this.#parts
+    const { ambient, observe, record, ended, answered } = this.#parts
     if (ending !== 'complete') committed.source.abort()
     try {
       const settling = this.#meter.settle(ending)
@@ -163,6 +165,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
       const tokens = metered.usage.output.total
       observe(committed.attempt, failure, this.#firstBlockAt - call.startedAt,
         streamedMs > LEAST_STREAM_MS && tokens > 0 ? tokens / streamedMs * 1000 : null)
+      if (ending === 'complete') answered(this.#of, metered.usage)
       record(recordOf(call, need, tried, { committed, attempt, meter: this.#meter, metered, failure, quality, firstBlockAt: this.#firstBlockAt }, now))
       return metered
     } finally {

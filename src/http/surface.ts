@@ -1,4 +1,4 @@
-import { collect, Departure, FaultError, type Asked, type Fault } from '../core/index.ts'
+import { collect, Departure, fault, FaultError, type Asked, type Fault } from '../core/index.ts'
 import { parseBody, type Inbound } from '../dialects/index.ts'
 import type { Call, Outcome } from '../gateway/index.ts'
 import { attributionOf, wantsMetadata } from './attribution.ts'
@@ -27,9 +27,23 @@ export function askedOf(
   const decoded = face.decode(body, bytes)
   if ('fault' in decoded) throw new FaultError(decoded.fault)
   const { settings } = x.key
-  const asked = decoded.asked.echo && settings.echo_upstream_body === false ? { ...decoded.asked, echo: false } : decoded.asked
+  const heard = inSession(decoded.asked, x.req.headers['x-session-id'])
+  const asked = heard.echo && settings.echo_upstream_body === false ? { ...heard, echo: false } : heard
   const preferences = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
   return preferences === asked.preferences ? asked : { ...asked, preferences }
+}
+
+const SESSION_LENGTH = 256
+
+/** A request that names no session is of the one that its header names (OpenRouter's `x-session-id`, at most 256 characters). */
+function inSession(asked: Asked, header: string | string[] | undefined): Asked {
+  const { request } = asked.operation
+  if (header === undefined || request.session !== undefined) return asked
+  const session = String(header)
+  if (session.length > SESSION_LENGTH) {
+    throw new FaultError(fault('invalid-request', `x-session-id: must have at most ${SESSION_LENGTH} characters, has ${session.length}`, { field: 'x-session-id' }))
+  }
+  return session === '' ? asked : { ...asked, operation: { ...asked.operation, request: { ...request, session } } }
 }
 
 /**

@@ -2,7 +2,7 @@ import { usdFromNano, type Endpoint, type Need } from '../core/index.ts'
 import type { Standing } from './circuit.ts'
 import { estimatedCost, expectedOutput } from './cost.ts'
 import { perMillion } from './detail.ts'
-import { DEFAULT_POLICY, type HealthView, type RoutingPolicy } from './given.ts'
+import { DEFAULT_POLICY, type Given, type HealthView, type RoutingPolicy } from './given.ts'
 import { MARK } from './order.ts'
 import type { Placed, RoutePlan } from './plan.ts'
 
@@ -60,6 +60,7 @@ export interface PlanExplanation {
 export interface SeenHealth {
   readonly health: HealthView
   readonly now: number
+  readonly measured?: Given['measured']
 }
 
 /** Puts a plan into words and plain JSON. Spends nothing and decides nothing. */
@@ -129,10 +130,21 @@ function placeReasons(candidate: Placed, seen: SeenHealth | undefined): readonly
     ...healthReasons(marks, seen?.health.standing?.(endpoint.id, seen.now) ?? null),
     ...has(MARK.resting) ? [`its provider asked us to wait, or refused the key${untilTime(rests)}`] : [],
     ...has(MARK.lacking) ? ['does not honour tools, structured output or verbosity as the request has them'] : [],
+    ...toolReasons(endpoint, marks, seen),
+    ...has(MARK.sticky) ? ['answered this conversation before: its prompt may be cached there'] : [],
+    ...has(MARK.unstuck) ? ['answered this conversation before, and another saves more than its cache is worth'] : [],
     ...has(MARK.slow) ? ['misses a threshold of the request'] : [],
     ...has(MARK.cramped) ? ['its context leaves less than half of the output that was asked for'] : [],
     ...has(MARK.deprecated) ? ['deprecated'] : [],
   ]
+}
+
+function toolReasons(endpoint: Endpoint, marks: number, seen: SeenHealth | undefined): readonly string[] {
+  const tools = seen?.measured?.(endpoint.id)?.tools
+  if (!tools || !(marks & MARK.toolsJudged)) return []
+  const share = Math.round(tools.bad / tools.requests * 1000) / 10
+  const found = `${share} % of ${tools.requests} requests with tools had a wrong call within seven days`
+  return [marks & MARK.toolsWorse ? `${found}, measurably more than at the best` : found]
 }
 
 function healthReasons(marks: number, standing: Standing | null): readonly string[] {

@@ -1,6 +1,7 @@
 import type { Standing } from './circuit.ts'
+import type { Sticky } from './affinity.ts'
 import type { Fit } from './fit.ts'
-import type { Credential, EndpointId, Percentiles, Preferences } from '../core/index.ts'
+import type { Credential, EndpointId, ModelId, Percentiles, Preferences } from '../core/index.ts'
 
 /** What was measured at one endpoint in the last minutes; a group is null when nothing was measured in it. */
 export interface Figures {
@@ -26,6 +27,25 @@ export interface HealthView {
   standing?(endpoint: EndpointId, now: number): Standing | null
 }
 
+/** What this instance's own traffic says of an endpoint, over longer than health remembers. */
+export interface Measured {
+  /** Of the last half hour; null when it was not tried. */
+  readonly lately: {
+    readonly promptTokens: number
+    readonly completionTokens: number
+    /** What it charged for them, in nano-dollars. */
+    readonly spentNano: number
+    /** Milliseconds to the first token; output tokens per second, the wait for the first included. Null of nothing. */
+    readonly latencyMs: number | null
+    readonly speed: number | null
+    /** Shares of tries that failed, and that were told to wait, 0–1. */
+    readonly failed: number
+    readonly limited: number
+  } | null
+  /** Of the last seven days: requests with tools that could be judged, and those with a call that was wrong. */
+  readonly tools: { readonly requests: number; readonly bad: number } | null
+}
+
 /** The operator's part of the rules. */
 export interface RoutingPolicy extends Fit {
   /** How long a significant outage keeps an endpoint behind the others, in ms. */
@@ -38,6 +58,12 @@ export interface RoutingPolicy extends Fit {
   readonly unboundedOutputTokens: number
   /** How many times the cost of the cheapest a request may cost that is sent to an endpoint as a trial. */
   readonly trialCostFactor: number
+  /** How the default order is drawn: by 1 / price², or by what was measured (`measured.ts`). */
+  readonly balance: 'price' | 'measured'
+  /** So many requests with tools an endpoint must have answered in seven days before its tool calls count. */
+  readonly toolRequests: number
+  /** By how much the share of wrong calls may be above that of the best, 0–1, before an endpoint goes behind. */
+  readonly toolMargin: number
 }
 
 export const DEFAULT_POLICY: RoutingPolicy = Object.freeze({
@@ -49,6 +75,9 @@ export const DEFAULT_POLICY: RoutingPolicy = Object.freeze({
   expectedOutputTokens: 500,
   unboundedOutputTokens: 128_000,
   trialCostFactor: 3,
+  balance: 'price',
+  toolRequests: 100,
+  toolMargin: 0.02,
 })
 
 /** Everything that a plan depends on beside the need and the offers; the same in gives the same plan. */
@@ -66,4 +95,8 @@ export interface Given {
   readonly serviceTier?: string | null
   /** What an operator would do to make a provider usable, in a phrase: `set GROQ_API_KEY`. */
   remedy?(provider: string): string
+  /** What was measured of an endpoint; without the question, nothing was. */
+  measured?(endpoint: EndpointId): Measured | null
+  /** Where the last turn of this conversation was answered, when its prompt may be cached there. */
+  sticky?(model: ModelId): Sticky | null
 }

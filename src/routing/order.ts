@@ -1,9 +1,11 @@
+import { ratesFor } from '../core/index.ts'
 import type { Credential, Endpoint, Need, Percentiles, SortKey } from '../core/index.ts'
 import type { Standing } from './circuit.ts'
 import { estimatedCost } from './cost.ts'
 import { isCramped } from './fit.ts'
 import type { Figures, Given, RoutingPolicy } from './given.ts'
 import { meansEndpoint } from './match.ts'
+import { scores } from './measured.ts'
 import { lacks } from './parameters.ts'
 import { sortOf, type Wishes } from './wishes.ts'
 
@@ -31,6 +33,14 @@ export const MARK = {
   pinned: 4096,
   /** Its window leaves less than half of the output that was asked for. */
   cramped: 1 << 20,
+  /** Its tool calls were measurably worse than those of the best. */
+  toolsWorse: 16384,
+  /** The conversation was answered there before, and its prompt may be cached. */
+  sticky: 32768,
+  /** Another would save more than the cache of that conversation is worth. */
+  unstuck: 65536,
+  /** Its tool calls were measured, and this request is ordered by them. */
+  toolsJudged: 131072,
 } as const
 
 /** An endpoint that may answer, with what decides its place: lower ranks first, then lower keys, then lower costs. */
@@ -43,8 +53,8 @@ export interface Entry {
   /** The estimate; raised for the draw while its endpoint ramps up. */
   readonly cost: number
   marks: number
-  readonly rank: number
-  readonly key: number
+  rank: number
+  key: number
   /** The share of first draws; null where the order is fixed. */
   weight: number | null
 }
@@ -53,14 +63,14 @@ export interface Entry {
 export interface Mode {
   readonly strategy: string
   /** What the fixed order goes by; null where it is drawn. */
-  readonly sort: 'price' | 'throughput' | 'latency' | null
+  readonly sort: 'price' | 'throughput' | 'latency' | 'exacto' | null
 }
 
 const MODES: Readonly<Record<SortKey, Mode>> = {
   price: { strategy: 'sort:price', sort: 'price' },
   throughput: { strategy: 'sort:throughput', sort: 'throughput' },
   latency: { strategy: 'sort:latency', sort: 'latency' },
-  exacto: { strategy: 'balanced (sort:exacto has no measurements yet)', sort: null },
+  exacto: { strategy: 'sort:exacto', sort: 'exacto' },
 }
 const BALANCED: Mode = { strategy: 'balanced', sort: null }
 
@@ -159,16 +169,124 @@ function marksOf(standing: Standing, mode: Mode, cost: number, listed: boolean, 
   }
 }
 
-/** Puts entries in order, in place, and gives the drawn ones their share of first draws. */
-export function arrange(entries: Entry[], mode: Mode, policy: RoutingPolicy): void {
+/**
+ * Puts entries in order, in place, and gives the drawn ones their share of first draws. Returns how they were put in
+ * order, which is not the mode that was asked for where nothing was measured to go by.
+ */
+export function arrange(entries: Entry[], mode: Mode, scale: Scale): Mode {
+  const { given: { policy }, need, wishes } = scale
+  const measured = mode.sort === 'exacto' || (mode.sort === null && wishes.order === null && need.parameters.has('tools'))
+    ? toolFigures(entries, scale) : null
+  const by = mode.sort !== 'exacto' ? mode : measured === null ? UNMEASURED : mode
+  if (measured !== null) {
+    if (by.sort === 'exacto') byValidity(entries, measured)
+    else demoteWorse(entries, measured, policy.toolMargin)
+  }
+  const scored = by.sort === null && policy.balance === 'measured' ? weighedByMeasure(entries, scale) : null
   entries.sort((a, b) => a.rank - b.rank || a.key - b.key || a.cost - b.cost)
   let out = 0
   for (const { marks } of entries) if (marks & (MARK.ejected | MARK.pinned | MARK.trial)) out++
   if (out * 2 > entries.length) for (const entry of entries) if (entry.marks & MARK.ejected) entry.marks |= MARK.panic
-  if (mode.sort !== null) return
-  const first = out === 0 ? null : certainFirst(entries, policy)
-  if (first === null) weigh(entries)
+  const stuck = keepConversation(entries, scale)
+  if (by.sort !== null) return by
+  const first = stuck ?? (out === 0 ? null : certainFirst(entries, policy))
+  if (first === null) weigh(entries, scored)
   else for (const entry of entries) entry.weight = entry === first ? 1 : 0
+  return scored === null ? by : MEASURED
+}
+
+const UNMEASURED: Mode = { strategy: 'balanced (sort:exacto: no endpoint has enough requests with tools yet)', sort: null }
+const MEASURED: Mode = { strategy: 'balanced by measure', sort: null }
+
+interface ToolFigure {
+  /** The share of requests with a wrong call, 0–1. */
+  readonly bad: number
+  readonly requests: number
+}
+
+/** The tool calls of those that have enough of them; null when none has. */
+function toolFigures(entries: readonly Entry[], { given }: Scale): ReadonlyMap<Entry, ToolFigure> | null {
+  if (given.measured === undefined) return null
+  let found: Map<Entry, ToolFigure> | null = null
+  for (const entry of entries) {
+    const tools = given.measured(entry.endpoint.id)?.tools
+    if (!tools || tools.requests < given.policy.toolRequests) continue
+    entry.marks |= MARK.toolsJudged
+    ;(found ??= new Map()).set(entry, { bad: tools.bad / tools.requests, requests: tools.requests })
+  }
+  return found
+}
+
+/** Fewest wrong calls first. What was not measured is taken for what all of them are together. */
+function byValidity(entries: readonly Entry[], measured: ReadonlyMap<Entry, ToolFigure>): void {
+  const figures = [...measured.values()]
+  const typical = figures.reduce((sum, { bad, requests }) => sum + bad * requests, 0) / figures.reduce((sum, { requests }) => sum + requests, 0)
+  for (const entry of entries) if (!(entry.marks & MARK.ejected)) entry.key = measured.get(entry)?.bad ?? typical
+}
+
+/**
+ * Puts those behind their equals whose tool calls are wrong more often than the best one's: by more than the margin,
+ * and by more than chance would have it (two standard errors). What was not measured stays with the good ones.
+ */
+function demoteWorse(entries: readonly Entry[], measured: ReadonlyMap<Entry, ToolFigure>, margin: number): void {
+  let best: ToolFigure | null = null
+  for (const figure of measured.values()) if (best === null || figure.bad < best.bad) best = figure
+  for (const entry of entries) {
+    const figure = measured.get(entry)
+    const worse = figure !== undefined && figure.bad - best!.bad > Math.max(margin, 2 * Math.hypot(errorOf(figure), errorOf(best!)))
+    if (worse) entry.marks |= MARK.toolsWorse
+    entry.rank = entry.rank * 2 + (worse ? 1 : 0)
+  }
+}
+
+function errorOf({ bad, requests }: ToolFigure): number {
+  return Math.sqrt(bad * (1 - bad) / requests)
+}
+
+/** Lets what was measured decide the draw: the race that was run by 1 / cost² is rescaled to the measured weights. */
+function weighedByMeasure(entries: readonly Entry[], { given }: Scale): ReadonlyMap<Entry, number> | null {
+  const payable = entries.filter((entry) => entry.cost > 0 && !(entry.marks & MARK.ejected))
+  if (given.measured === undefined || payable.length < 2) return null
+  const lately = payable.map((entry) => ({ cost: entry.cost, price: entry.endpoint.price!, lately: given.measured!(entry.endpoint.id)?.lately ?? null }))
+  if (lately.every((it) => it.lately === null)) return null
+  const weights = new Map<Entry, number>()
+  scores(lately).forEach(({ weight }, i) => {
+    const entry = payable[i]!
+    entry.key /= entry.cost * entry.cost * weight
+    weights.set(entry, weight)
+  })
+  return weights
+}
+
+/**
+ * Puts the endpoint first that has the conversation in its cache, if it is as fit as the best, and unless another
+ * would save more than the cache is worth. A caller's `order` is stronger than the cache.
+ */
+function keepConversation(entries: Entry[], { given, wishes, need }: Scale): Entry | null {
+  if (given.sticky === undefined || wishes.order !== null || entries.length === 0) return null
+  for (let at = 0; at < entries.length; at++) {
+    const entry = entries[at]!
+    const sticky = given.sticky(entry.endpoint.model)
+    if (sticky?.endpoint !== entry.endpoint.id || entry.rank !== entries[0]!.rank || entry.marks & MARK.ejected) continue
+    let least = Infinity
+    for (const other of entries) if (other.rank === entry.rank && other.cost < least) least = other.cost
+    if (entry.cost - least > cacheWorth(entry.endpoint, sticky.cachedTokens, need.inputTokens)) {
+      entry.marks |= MARK.unstuck
+      return null
+    }
+    entry.marks |= MARK.sticky
+    entries.splice(at, 1)
+    entries.unshift(entry)
+    return entry
+  }
+  return null
+}
+
+/** What it saves to find so many tokens of a prompt in the cache, in atto-dollars. */
+function cacheWorth({ price }: Endpoint, cachedTokens: number, promptTokens: number): number {
+  const rates = ratesFor(price!, promptTokens)
+  if (rates.prompt === undefined || rates.input_cache_read === undefined) return 0
+  return Math.min(cachedTokens, promptTokens) * Number(rates.prompt - rates.input_cache_read)
 }
 
 /**
@@ -201,6 +319,8 @@ function keyOf(mode: Mode, cost: number, figures: Figures | null, given: Given):
     // Not measured comes after measured, by price: the default balance is what gives newcomers their first figures.
     case 'throughput': return figures?.throughput ? -figures.throughput.p50 : 0
     case 'latency': return figures?.latency?.p50 ?? Infinity
+    // A race until it is known whether any of them was measured: see arrange.
+    case 'exacto':
     case null: {
       const random = given.random()
       return cost === 0 ? random - 1 : -Math.log(1 - random) * cost * cost
@@ -208,13 +328,14 @@ function keyOf(mode: Mode, cost: number, figures: Figures | null, given: Given):
   }
 }
 
-function weigh(entries: readonly Entry[]): void {
+/** The shares of first draws: by 1 / cost², or by the weights that were measured. */
+function weigh(entries: readonly Entry[], measured: ReadonlyMap<Entry, number> | null): void {
   const best = entries[0]?.rank
   let least = Infinity
   for (const entry of entries) if (entry.rank === best && entry.cost < least) least = entry.cost
   let sum = 0
   for (const entry of entries) {
-    entry.weight = entry.rank !== best ? 0 : share(entry.cost, least)
+    entry.weight = entry.rank !== best ? 0 : least > 0 && measured?.get(entry) || share(entry.cost, least)
     sum += entry.weight
   }
   for (const entry of entries) entry.weight = entry.weight! / sum

@@ -15,6 +15,9 @@ export const POLICY_WORDS = {
   expected_output_tokens: ['expectedOutputTokens', tokens],
   unbounded_output_tokens: ['unboundedOutputTokens', tokens],
   trial_cost_factor: ['trialCostFactor', { from: 1, to: 1000, whole: false }],
+  balance: ['balance', { oneOf: ['price', 'measured'] }],
+  tool_requests: ['toolRequests', { from: 1, to: 1_000_000, whole: true }],
+  tool_margin: ['toolMargin', { from: 0, to: 1, whole: false }],
 } as const satisfies Readonly<Record<string, readonly [keyof RoutingPolicy, Allowed]>>
 
 /** Reads a policy in the file's names. Throws an `invalid-request` FaultError that names the word at fault, below `policy`. */

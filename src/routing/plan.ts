@@ -19,7 +19,8 @@ export interface RoutePlan extends Plan {
 
 /** The endpoints of one model, or of all models when the caller sorts them together. */
 interface Group {
-  readonly mode: Mode
+  /** How it is to be put in order, and then how it was. */
+  mode: Mode
   readonly entries: Entry[]
 }
 
@@ -52,7 +53,7 @@ export function plan(need: Need, offers: readonly Offer[], given: Given): RouteP
       else rejected.push(rejection(endpoint, why, detailOf(why, endpoint, of)))
     }
   }
-  for (const group of groups) arrange(group.entries, group.mode, given.policy)
+  for (const group of groups) group.mode = arrange(group.entries, group.mode, scale)
   const order = wishes.thresholds ? thresholdsFirst(groups) : groups.map((group) => group.entries)
   const once = offers.length > 1 ? withoutRepeats(order, rejected) : { order, rejected }
   const kept = wishes.single ? firstOfEachModel(once.order, once.rejected) : once.order

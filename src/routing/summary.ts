@@ -1,6 +1,6 @@
 import type { EndpointId } from '../core/index.ts'
 import type { Standing } from './circuit.ts'
-import type { Figures, HealthView } from './given.ts'
+import type { Figures, Given, HealthView, Measured } from './given.ts'
 
 /** Percentiles 50, 75, 90 and 99. */
 type Four = readonly [number, number, number, number]
@@ -13,6 +13,8 @@ export interface HealthSummary {
   readonly endpoints: Readonly<Record<EndpointId, SummaryEntry>>
   /** Keys that were refused, and until when (ms epoch) they are left alone everywhere. */
   readonly keys: Readonly<Record<string, number>>
+  /** What was measured over longer, of the endpoints whose place it may decide. */
+  readonly measured?: Readonly<Record<EndpointId, Measured>>
 }
 
 export interface SummaryEntry {
@@ -86,6 +88,14 @@ export function viewOf(summaries: readonly HealthSummary[]): HealthView {
       const [state, until, share, badness] = worst
       return { state, until, share, badness }
     },
+  }
+}
+
+/** What was measured, as the summaries tell it: every node reads the same figures, so the first that has any will do. */
+export function measuredIn(summaries: readonly HealthSummary[]): NonNullable<Given['measured']> {
+  return (endpoint) => {
+    for (const { measured } of summaries) if (measured && Object.hasOwn(measured, endpoint)) return measured[endpoint]!
+    return null
   }
 }
 

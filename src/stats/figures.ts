@@ -27,8 +27,29 @@ export interface Figures {
    * joined by a line feed. Spans older than minutes are kept are widened to whole hours.
    */
   totals(cut: string, span: Span, of?: readonly string[]): Promise<ReadonlyMap<string, Total>>
+  /** What a plan may go by: the last half hour of every endpoint, and a week of its tool calls. */
+  measurements(): Promise<ReadonlyMap<string, Measured>>
   /** What endpoints did lately, as of a second or two ago: those of which nothing is known are not in it. */
   endpoints(ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>>
+}
+
+/** What was measured of an endpoint, for whoever chooses among several. */
+export interface Measured {
+  /** Of the last 30 minutes; null when it was not tried. */
+  readonly lately: {
+    readonly promptTokens: number
+    readonly completionTokens: number
+    /** What it charged for them, in nano-dollars. */
+    readonly spentNano: number
+    /** Milliseconds to the first token, and output tokens per second over whole answers; medians, null of nothing. */
+    readonly latencyMs: number | null
+    readonly speed: number | null
+    /** Shares of tries that failed, and that were told to wait, 0–1. */
+    readonly failed: number
+    readonly limited: number
+  } | null
+  /** Of the last seven days: requests with tools that could be judged, and those with a call that was wrong. */
+  readonly tools: { readonly requests: number; readonly bad: number } | null
 }
 
 export interface Percentiles {
@@ -103,6 +124,14 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
 
   return {
     totals,
+    async measurements() {
+      const now = ambient.now()
+      const [lately, week] = await Promise.all([
+        totals('endpoint', { from: bucketOf(now, 1) - 29 * MINUTE_MS, to: now + 1 }),
+        totals('endpoint', { from: bucketOf(now, 60) - 7 * 1440 * MINUTE_MS, to: now + 1 }),
+      ])
+      return new Map([...week].map(([id, total]) => [id, { lately: latelyOf(lately.get(id)), tools: toolsOf(total) }]))
+    },
     endpoints(ids) {
       const name = ids.join('\n')
       let answer = remembered.get(name)
@@ -113,6 +142,27 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
       return answer
     },
   }
+}
+
+function latelyOf(total: Total | undefined): Measured['lately'] {
+  if (total === undefined || total.counts.attempts + total.counts.limited === 0) return null
+  const { counts, money, sketches } = total
+  const tries = counts.attempts + counts.limited
+  const latencyMs = quantile(sketches.latency, 0.5)
+  const throughput = quantile(sketches.throughput, 0.5)
+  const tokens = counts.answered === 0 ? 0 : counts.completion_tokens / counts.answered
+  return {
+    promptTokens: counts.prompt_tokens, completionTokens: counts.completion_tokens,
+    spentNano: Number(money.cost_nano + money.absorbed_nano),
+    latencyMs,
+    // Over the whole of a typical answer, the wait for its first token included.
+    speed: throughput === null || latencyMs === null || tokens === 0 ? null : tokens / (tokens / throughput + latencyMs / 1000),
+    failed: counts.failures / tries, limited: counts.limited / tries,
+  }
+}
+
+function toolsOf({ counts }: Total): Measured['tools'] {
+  return counts.tool_requests === 0 ? null : { requests: counts.tool_requests, bad: counts.bad_tool_requests }
 }
 
 function figuresOf(five: Total | undefined, thirty: Total | undefined, day: Total | undefined): EndpointFigures {

@@ -4,12 +4,12 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { DEFAULTS, readConfig } from '../../src/config/index.ts'
 import { DIALECTS } from '../../src/dialects/index.ts'
-import { DEFAULT_POLICY, HEALTH_RULES } from '../../src/routing/index.ts'
+import { AFFINITY_RULES, DEFAULT_POLICY, HEALTH_RULES } from '../../src/routing/index.ts'
 import { providerPreferences } from '../../src/schema/index.ts'
 
 const manual = readFileSync(new URL('../../docs/routing.md', import.meta.url), 'utf8')
 const rows = [...manual.matchAll(/^\| (.+?) \| `([^`]+)` \| `(\w+)` \|$/gm)].map(([, name, value, code]) => ({ name: name!, value: value!, code: code! }))
-const ours: Readonly<Record<string, unknown>> = { ...HEALTH_RULES, ...DEFAULT_POLICY }
+const ours: Readonly<Record<string, unknown>> = { ...HEALTH_RULES, ...DEFAULT_POLICY, ...AFFINITY_RULES }
 
 test('the manual names every number of the plan and of health with the value that the code has, and none that is gone', () => {
   assert.deepEqual(Object.fromEntries(rows.map(({ code, value }) => [code, value])),

@@ -20,7 +20,7 @@ export function explainRoutes(services: Services, face: Inbound, keyPreferences:
       // A body that is no object is refused by the face, in the words of every other request.
       const { at, policy, ...request } = isObject(body) ? body : {}
       const asked = askedOf(x, face, keyPreferences, services.catalog, isObject(body) ? request : body)
-      const made = await services.gateway.explain(asked, readExplaining({ at, policy }))
+      const made = await services.gateway.explain(asked, { ...readExplaining({ at, policy }), workspace: x.key.workspace })
       if ('fault' in made) throw new FaultError(made.fault)
       return { json: { data: made } }
     },
