@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createHealth, type Health } from './health.ts'
 import { NOW } from './sample.ts'
-import { viewOf, type HealthSummary, type SummaryEntry } from './summary.ts'
+import { measuredIn, viewOf, type HealthSummary, type SummaryEntry } from './summary.ts'
 
 function summaryOf(health: Health, now: number): HealthSummary {
   const entries = [...health.entries(now)].filter((it): it is readonly [string, SummaryEntry] => it[1] !== null)
@@ -53,4 +53,11 @@ describe('A summary of health', () => {
       assert.equal(both.restsUntil!('slow-down', 'key', now), NOW + 50_000)
     }
   })
+})
+
+it('what was measured then is what a plan for that moment goes by', () => {
+  const measured = { 'acme/one@a': { lately: null, tools: { requests: 200, bad: 90 } } }
+  const then = measuredIn([{ endpoints: {}, keys: {} }, JSON.parse(JSON.stringify({ endpoints: {}, keys: {}, measured })) as HealthSummary])
+  assert.deepEqual(then('acme/one@a'), measured['acme/one@a'])
+  assert.equal(then('acme/one@b'), null)
 })

@@ -230,6 +230,9 @@ export const ExplainRequestShape = z.intersection(ChatRequestShape, z.looseObjec
     expected_output_tokens: tokensBound,
     unbounded_output_tokens: tokensBound,
     trial_cost_factor: z.number().min(1).max(1000).optional(),
+    balance: z.enum(['price', 'measured']).optional(),
+    tool_requests: z.int().min(1).max(1_000_000).optional(),
+    tool_margin: z.number().min(0).max(1).optional(),
   }).nullish().describe('What the settings under `routing` shall say otherwise'),
 })).meta({ id: 'ExplainRequest', description: 'A chat request, with what it shall be explained for' })
 
