@@ -141,29 +141,37 @@ function signalbox(machine: Machine): Candidate {
     name: 'signalbox',
     about: `signalbox ${version} on Node ${process.versions.node}: one process, SQLite, accounting and logging on, one model at three providers`,
     ...(absent.length ? { missing: `${absent.join(' and ')} not there yet` } : {}),
-    async start(mockPort, nodeFlags = []) {
-      const port = await machine.freePort()
-      const home = join(machine.folder, `signalbox-${port}`)
-      mkdirSync(home)
-      const config = join(home, 'bench.config.yaml')
-      writeFileSync(config, JSON.stringify(signalboxConfig(mockPort), null, 2))
-      // As `npm start` runs it: from the second start on compiled code comes from a cache, and the compiler is never loaded.
-      const env = {
-        PORT: String(port), HOST: '127.0.0.1', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: config, NODE_ENV: 'production',
-        NODE_COMPILE_CACHE: compileCacheFolder(ROOT),
-      }
-      const made = execFileSync(NODE, [cli, 'key', 'create', '--name', 'bench', '--json'], {
-        cwd: ROOT, timeout: 30_000, env: { PATH: process.env['PATH'] ?? '', HOME: home, ...env }, stdio: ['ignore', 'pipe', 'pipe'],
-      }).toString()
-      const key = String(JSON.parse(made.slice(made.indexOf('{'))).key)
-      const child = machine.start('signalbox', [NODE, ...nodeFlags, entry], { core: 'gateway', cwd: ROOT, env })
-      return { name: 'signalbox', port, path: '/v1/chat/completions', headers: { authorization: `Bearer ${key}` }, child }
-    },
+    start: (mockPort, nodeFlags) => startSignalbox(machine, mockPort, { nodeFlags }),
   }
 }
 
+/** Starts ours in front of the mock with a fresh data folder and two keys; `config` is laid over the bench's file. */
+export async function startSignalbox(
+  machine: Machine, mockPort: number, given: { readonly nodeFlags?: readonly string[] | undefined; readonly config?: Record<string, unknown> } = {},
+): Promise<Running & { /** Of the second key. */ readonly otherHeaders: Readonly<Record<string, string>> }> {
+  const port = await machine.freePort()
+  const home = join(machine.folder, `signalbox-${port}`)
+  mkdirSync(home)
+  const config = join(home, 'bench.config.yaml')
+  writeFileSync(config, JSON.stringify({ ...signalboxConfig(mockPort), ...given.config }, null, 2))
+  // As `npm start` runs it: from the second start on compiled code comes from a cache, and the compiler is never loaded.
+  const env = {
+    PORT: String(port), HOST: '127.0.0.1', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: config, NODE_ENV: 'production',
+    NODE_COMPILE_CACHE: compileCacheFolder(ROOT),
+  }
+  const newKey = (name: string): Readonly<Record<string, string>> => {
+    const made = execFileSync(NODE, [join(ROOT, 'src', 'cli.ts'), 'key', 'create', '--name', name, '--json'], {
+      cwd: ROOT, timeout: 30_000, env: { PATH: process.env['PATH'] ?? '', HOME: home, ...env }, stdio: ['ignore', 'pipe', 'pipe'],
+    }).toString()
+    return { authorization: `Bearer ${String(JSON.parse(made.slice(made.indexOf('{'))).key)}` }
+  }
+  const [headers, otherHeaders] = [newKey('bench'), newKey('other')]
+  const child = machine.start('signalbox', [NODE, ...given.nodeFlags ?? [], join(ROOT, 'src', 'main.ts')], { core: 'gateway', cwd: ROOT, env })
+  return { name: 'signalbox', port, path: '/v1/chat/completions', headers, otherHeaders, child }
+}
+
 /** One model at three providers with three prices, all three being the mock: the plan has something to choose. */
-function signalboxConfig(mockPort: number): unknown {
+function signalboxConfig(mockPort: number): Record<string, unknown> {
   const prices: Record<string, [string, string]> = {
     bench: ['0.000001', '0.000002'], bench2: ['0.0000015', '0.0000025'], bench3: ['0.000003', '0.000006'],
   }

@@ -46,7 +46,7 @@ struct conn {
   size_t sent;
   int64_t since, aborted_at;
   enum phase phase;
-  int have, status, close_after;
+  int have, status, close_after, retry_after;
   uint64_t left;
   int line_have;         /* bytes of the current SSE line, as far as they are kept */
   char line[8];
@@ -71,7 +71,8 @@ static int64_t started, finished, failed, short_streams, unfinished, reconnects,
 static char first_error[400];
 
 struct samples { uint32_t *at; size_t n, cap; };
-static struct samples latency, first_event, delay;
+static struct samples latency, first_event, delay, refusal;
+static int64_t refused_with_wait; /* 429 or 503 with a Retry-After of 1 to 10 s */
 
 static void sample(struct samples *s, int64_t us) {
   if (s->n == s->cap) {
@@ -173,7 +174,13 @@ static void complete(struct conn *c) {
   } else if (c->status == 200) {
     short_streams++;
     note_error("stream ended without [DONE]", 27);
-  } else failed++;
+  } else {
+    failed++;
+    if (c->status == 429 || c->status == 503) {
+      sample(&refusal, now - c->since);
+      if (c->retry_after >= 1 && c->retry_after <= 10) refused_with_wait++;
+    }
+  }
   in_flight--;
   if (c->close_after) { hang_up(c); reconnects++; }
   push_idle(c);
@@ -239,11 +246,12 @@ static void take(struct conn *c, const char *p, size_t n) {
       if (c->status >= 100 && c->status < 200) break;
       if (c->status != 200) note_error(from, 12);
       c->phase = UNTIL_CLOSE;
-      c->done = 0;
+      c->done = c->retry_after = 0;
       for (const char *line = memchr(from, '\n', stop - from); line; line = memchr(line, '\n', stop - line)) {
         line++;
         if ((*line | 32) == 'c' && !strncasecmp(line, "connection: close", 17)) c->close_after = 1;
         else if ((*line | 32) == 'c' && !strncasecmp(line, "content-length:", 15)) { c->phase = LENGTH; c->left = strtoull(line + 15, NULL, 10); }
+        else if ((*line | 32) == 'r' && !strncasecmp(line, "retry-after:", 12)) c->retry_after = atoi(line + 12);
         else if ((*line | 32) == 't' && !strncasecmp(line, "transfer-encoding: chunked", 26)) { c->phase = CHUNK_SIZE; c->left = 0; break; }
       }
       if (c->phase == UNTIL_CLOSE) c->close_after = 1;
@@ -472,6 +480,8 @@ int main(int argc, char **argv) {
   print_samples("latency_us", &latency);
   print_samples("first_event_us", &first_event);
   print_samples("delay_us", &delay);
+  print_samples("refusal_us", &refusal);
+  printf(",\"refused_with_wait\":%lld", (long long)refused_with_wait);
   printf(",\"error\":\"%s\"}\n", first_error);
   return 0;
 }
