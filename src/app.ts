@@ -4,7 +4,10 @@ import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, typ
 import type { Config } from './config/index.ts'
 import { fault, FaultError, type Ambient, type Credential, type Generation } from './core/index.ts'
 import { DIALECTS, parseUpstream } from './dialects/index.ts'
-import { createGateway, createTokenCounter, type Gateway, type Past, type Timeouts } from './gateway/index.ts'
+import {
+  createAdmission, createGateway, createTokenCounter, createUpstreams,
+  type Admission, type Gateway, type Past, type PlacesRules, type Timeouts, type Upstreams,
+} from './gateway/index.ts'
 import { createHistory, type History, type Kept } from './history/index.ts'
 import { createHttp, type Http, type Log } from './http/index.ts'
 import { createJobs } from './jobs/index.ts'
@@ -24,6 +27,8 @@ import { openStore, type Store } from './store/index.ts'
 export interface CallPath {
   readonly catalog: Catalog
   readonly gateway: Gateway
+  readonly admission: Admission
+  readonly upstreams: Upstreams
   providers(): Providers
   /** The routing preferences that the operator's file sets for a workspace. */
   workspace(id: string): ProviderPreferences | undefined
@@ -50,7 +55,10 @@ export interface App extends Omit<CallPath, 'close'> {
   readonly stats: Stats
   readonly history: AppHistory
   readonly http: Http
-  /** Ends calls in good order within the grace, writes what is left, and closes everything. */
+  /**
+   * Takes new calls for `settleMs` more, ends those under way in good order within the grace, writes what is left, and
+   * closes everything. Called again it shortens the times of the first.
+   */
   close(graceMs: number, settleMs?: number): Promise<void>
 }
 
@@ -92,6 +100,7 @@ export async function createApp(given: {
     ambient, log, version: given.version, limits: config.limits,
     dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway,
     workspace: (id) => path.workspace(id),
+    admission: path.admission, upstreams: path.upstreams,
     hasCredential: (provider) => path.providers().credentials(provider).length > 0,
   })
 
@@ -109,20 +118,26 @@ export async function createApp(given: {
   jobs.add({ name: 'prune-rollups', everyMs: PRUNE_EVERY_MS, run: () => rollups.prune() })
   history.start()
 
+  let closed: Promise<void> | null = null
+  const closeAfter = async (drained: Promise<void>): Promise<void> => {
+    clearInterval(refreshing)
+    clearInterval(measuring)
+    await drained
+    await http.close()
+    await path.gateway.idle()
+    await stats.close()
+    await jobs.close()
+    await history.close()
+    accounts.close()
+    await path.close()
+    await store.close()
+  }
+
   return {
     ...path, store, accounts, stats, history, http,
-    async close(graceMs, settleMs = 0) {
-      clearInterval(refreshing)
-      clearInterval(measuring)
-      await http.drain(graceMs, settleMs)
-      await http.close()
-      await path.gateway.idle()
-      await stats.close()
-      await jobs.close()
-      await history.close()
-      accounts.close()
-      await path.close()
-      await store.close()
+    close(graceMs, settleMs = 0) {
+      const drained = http.drain(graceMs, settleMs)
+      return closed ??= closeAfter(drained)
     },
   }
 }
@@ -176,9 +191,12 @@ export async function createCallPath(given: {
     return then
   }
   const past = given.recall && createPast({ recall: given.recall, catalog })
-
+  const admission = createAdmission({ ambient, limits: () => config.limits })
+  let upstreamRules = upstreamRulesOf(config)
+  const upstreams = createUpstreams({ ambient, limits: (provider) => upstreamRules.own.get(provider) ?? upstreamRules.others })
   const gateway = createGateway({
     judge: createJudge(),
+    admission, upstreams,
     offer: (reference) => catalog.snapshot().offer(reference),
     models: () => catalog.snapshot(),
     routerRules: () => rules,
@@ -198,7 +216,7 @@ export async function createCallPath(given: {
     ...(past && { past }),
   })
   return {
-    catalog, gateway,
+    catalog, gateway, admission, upstreams,
     providers: () => providers,
     workspace: (id) => config.workspaces[id]?.provider,
     locals: () => found,
@@ -207,6 +225,7 @@ export async function createCallPath(given: {
       const nextRules = rulesOf(next)
       catalog.reload(catalogInput(next))
       config = next
+      upstreamRules = upstreamRulesOf(config)
       policy = { ...DEFAULT_POLICY, ...config.routing }
       rules = nextRules
       health.adopt(config.routing)
@@ -215,6 +234,7 @@ export async function createCallPath(given: {
       look().catch(given.onError ?? (() => {}))
     },
     async close() {
+      admission.close()
       await tokens.close()
       await net.close()
     },
@@ -273,6 +293,16 @@ function createPast({ recall, catalog }: { readonly recall: AppHistory['recall']
 export function catalogInput(config: Config): Parameters<typeof createCatalog>[0] {
   const faces = [...DIALECTS.values()].filter((dialect) => dialect.outbound).map((dialect) => dialect.name)
   return { overlay: config.overlay, faces: new Set(faces), settings: config.settings }
+}
+
+/** How many calls may be under way at each provider. */
+function upstreamRulesOf({ limits, providers }: Config): { readonly own: ReadonlyMap<string, PlacesRules>; readonly others: PlacesRules } {
+  const { keyShare, queueMs, concurrentRequestsPerProvider } = limits
+  const own = new Map<string, PlacesRules>()
+  for (const [slug, { concurrentRequests }] of Object.entries(providers)) {
+    if (concurrentRequests !== null) own.set(slug, { limit: concurrentRequests, keyShare, queueMs })
+  }
+  return { own, others: { limit: concurrentRequestsPerProvider, keyShare, queueMs } }
 }
 
 function providersOf(catalog: Catalog, config: Config, found: readonly LocalFinding[]): Providers {

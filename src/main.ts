@@ -56,7 +56,7 @@ async function serve(config: Config): Promise<void> {
       return () => process.off('SIGHUP', listener)
     },
   })
-  stopOnSignals(app, unwatch, () => live.current().limits.drainGraceMs, (message) => log.info({}, message))
+  stopOnSignals(app, unwatch, () => live.current().limits, (message) => log.info({}, message))
 }
 
 /**
@@ -69,20 +69,34 @@ function giveBackMemory(): void {
   gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 }
 
-/** SIGTERM and SIGINT end the process in good order; a second one ends it now. */
-function stopOnSignals(app: App, unwatch: () => void, graceMs: () => number, say: (message: string) => void): void {
-  let stopping: number | null = null
+/**
+ * SIGTERM and SIGINT end the process in good order: calls under way may end. A second one ends it now, still in order:
+ * each open stream is told, and what was delivered is on record. A third cuts everything. A Ctrl-C is somebody at a
+ * terminal, with no load balancer that has to notice first.
+ */
+function stopOnSignals(
+  app: App, unwatch: () => void, limits: () => Pick<Config['limits'], 'drainGraceMs' | 'drainSettleMs'>, say: (message: string) => void,
+): void {
+  let presses = 0
+  let pressedAt = -Infinity
   const stop = (signal: NodeJS.Signals): void => {
     const now = ambient.monotonic()
-    if (stopping === null) {
-      stopping = now
-      unwatch()
-      say(`${signal}: stopping; calls under way may end within ${Math.round(graceMs() / 1000)} s`)
-      app.close(graceMs()).then(() => process.exit(0), () => process.exit(1))
-      return
+    if (now - pressedAt < SAME_PRESS_MS) return
+    pressedAt = now
+    const { drainGraceMs, drainSettleMs } = limits()
+    switch (++presses) {
+      case 1:
+        unwatch()
+        say(`${signal}: stopping; calls under way may end within ${Math.round(drainGraceMs / 1000)} s`)
+        app.close(drainGraceMs, signal === 'SIGTERM' ? drainSettleMs : 0).then(() => process.exit(0), () => process.exit(1))
+        return
+      case 2:
+        say(`${signal} again: stopping now`)
+        void app.close(0)
+        return
+      default:
+        process.exit(1)
     }
-    if (now - stopping < SAME_PRESS_MS) return
-    app.http.close().then(() => process.exit(1), () => process.exit(1))
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)

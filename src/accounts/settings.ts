@@ -1,4 +1,4 @@
-import { fault, FaultError } from '../core/index.ts'
+import { fault, FaultError, TRAFFIC_CLASSES } from '../core/index.ts'
 import { checker, providerPreferences, z } from '../schema/index.ts'
 
 /** What a key is set to. Everything is optional; what is absent is as the server has it. Unknown names are refused. */
@@ -9,6 +9,8 @@ export const keySettings = z.strictObject({
   heartbeats: z.boolean(),
   /** Whether `debug.echo_upstream_body` may show what went to a provider: what the operator's rows add is in it. */
   echo_upstream_body: z.boolean(),
+  /** The best class that its calls may have when a server has too much to do: `api` unless this says otherwise. */
+  traffic_class: z.enum(TRAFFIC_CLASSES),
 }).partial()
 
 export type KeySettings = Readonly<z.infer<typeof keySettings>>

@@ -36,7 +36,14 @@ export interface Limits {
   readonly writeStallMs: number
   readonly lingerMs: number
   readonly drainGraceMs: number
+  readonly drainSettleMs: number
   readonly refusedKeysPerMinute: number
+  readonly concurrentRequests: number
+  readonly concurrentRequestsPerProvider: number
+  /** Of either, what one key may hold while it is alone, 0–1. */
+  readonly keyShare: number
+  readonly queueMs: number
+  readonly eventLoopDelayMs: number
 }
 
 /** The numbers of the routing policy and of health, in the names of the room that reads them, which says what they mean. */
@@ -102,6 +109,8 @@ export interface ProviderSettings {
   readonly settings: Readonly<Record<string, string>>
   /** Where they differ from the general ones. */
   readonly timeouts: Partial<Timeouts>
+  /** Calls at once; null where the general number holds. */
+  readonly concurrentRequests: number | null
 }
 
 export interface Config {
@@ -234,6 +243,7 @@ function providerOf(slug: string, given: ProviderGiven, env: Environment, own: {
     headers: mapValues(given.headers ?? {}, (text, name) => secretOf(text, `${where}.headers.${name}`)),
     settings: given.settings ?? {},
     timeouts: ownTimeoutsOf(given.timeouts ?? {}),
+    concurrentRequests: given.concurrent_requests ?? null,
   }
 }
 
@@ -304,7 +314,13 @@ function limitsOf(given: NonNullable<ConfigFile['limits']>): Limits {
     writeStallMs: all.write_stall_ms,
     lingerMs: all.linger_ms,
     drainGraceMs: all.drain_grace_ms,
+    drainSettleMs: all.drain_settle_ms,
     refusedKeysPerMinute: all.refused_keys_per_minute,
+    concurrentRequests: all.concurrent_requests,
+    concurrentRequestsPerProvider: all.concurrent_requests_per_provider,
+    keyShare: all.key_share,
+    queueMs: all.queue_ms,
+    eventLoopDelayMs: all.event_loop_delay_ms,
   }
 }
 

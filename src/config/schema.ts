@@ -3,6 +3,7 @@ import { providerPreferences, z } from '../schema/index.ts'
 
 /** Milliseconds, up to a day. */
 const ms = z.int().min(1).max(86_400_000)
+const concurrency = z.int().min(1).max(1_000_000)
 const address = z.string().regex(/^https?:\/\//)
 const phrases = z.array(z.string().min(1).max(100)).max(500)
 const row = z.record(z.string(), z.unknown())
@@ -30,7 +31,13 @@ export const DEFAULTS = {
     write_stall_ms: 60_000,
     linger_ms: 2_000,
     drain_grace_ms: 120_000,
+    drain_settle_ms: 5_000,
     refused_keys_per_minute: 20,
+    concurrent_requests: 16_000,
+    concurrent_requests_per_provider: 12_000,
+    key_share: 0.8,
+    queue_ms: 100,
+    event_loop_delay_ms: 200,
   },
   routing: {
     attempts_per_model: 3,
@@ -90,6 +97,7 @@ const provider = z.strictObject({
   dialect: z.string().min(1).optional(),
   settings: z.record(z.string(), z.string()).optional(),
   timeouts: providerTimeouts.optional(),
+  concurrent_requests: concurrency.optional(),
   data_policy: z.strictObject({
     training: z.boolean().nullable().optional(),
     retains_prompts: z.boolean().nullable().optional(),
@@ -120,7 +128,13 @@ export const fileSchema = z.strictObject({
     write_stall_ms: ms.optional(),
     linger_ms: ms.optional(),
     drain_grace_ms: ms.optional(),
+    drain_settle_ms: z.int().min(0).max(3_600_000).optional(),
     refused_keys_per_minute: z.int().min(1).max(1_000_000).optional(),
+    concurrent_requests: concurrency.optional(),
+    concurrent_requests_per_provider: concurrency.optional(),
+    key_share: z.number().min(0.01).max(1).optional(),
+    queue_ms: z.int().min(0).max(60_000).optional(),
+    event_loop_delay_ms: z.int().min(0).max(60_000).optional(),
   }).optional(),
   routing: z.strictObject({
     attempts_per_model: z.int().min(1).max(20).optional(),

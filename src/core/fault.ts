@@ -43,6 +43,7 @@ export const FAULTS = {
   'invalid-response': row(502, 'provider_unavailable', 'endpoint', 'provider', 'the provider answered what no client could read'),
   'stream-cut': row(502, 'provider_unavailable', 'endpoint', 'provider', 'the stream ended before it was finished'),
   'overloaded': row(503, 'provider_overloaded', 'endpoint', 'provider', 'the provider is overloaded'),
+  'over-capacity': row(503, 'provider_overloaded', 'nothing', 'us', 'this server, or all that it may send to providers, is at its limit'),
   'unavailable': row(503, 'provider_overloaded', 'nothing', 'us', 'a part of this server cannot be reached at the moment'),
   'shutting-down': row(503, 'provider_overloaded', 'nothing', 'us', 'this server is stopping'),
   'timeout': row(504, 'timeout', 'endpoint', 'provider', 'the provider did not answer in time'),

@@ -10,6 +10,7 @@ import { DEFAULT_POLICY } from '../routing/index.ts'
 import { createFakeAmbient } from '../testing/index.ts'
 import { tryCandidates, type AttemptHealth, type AttemptParts, type Timeouts } from './attempts.ts'
 import { createDeadlines } from './deadline.ts'
+import { createUpstreams } from './upstreams.ts'
 
 /** What a provider does in these tests: events to say, batch by batch, or a way to hang. */
 type Does = readonly (readonly ChatEvent[])[] | 'hang'
@@ -39,6 +40,8 @@ async function trying(candidates: readonly Candidate[], does: Readonly<Record<st
   readonly request?: ChatRequest
   readonly health?: AttemptHealth
   readonly observe?: AttemptParts['observe']
+  /** Providers whose one place another call has. */
+  readonly full?: readonly string[]
 } = {}) {
   const asked: { provider: string; request: ChatRequest }[] = []
   const observed: { provider: string; kind: FaultKind }[] = []
@@ -54,13 +57,16 @@ async function trying(candidates: readonly Candidate[], does: Readonly<Record<st
       yield [{ type: 'fault', fault: fault('cancelled', 'left') } as const]
     },
   }]))
+  const upstreams = createUpstreams({ ambient, limits: (provider) => ({ limit: given.full?.includes(provider) ? 1 : 100, keyShare: 1, queueMs: 20 }) })
+  for (const provider of given.full ?? []) upstreams.take(provider, { key: 'other', rank: 2, departure })
   const plan: Plan = { candidates, rejected: [], strategy: 'order', models: ['acme/one'] }
   const tried = await tryCandidates({
     net: {} as Net, download: () => Promise.reject(new Error('nothing is fetched here')), dialects: new Map(), locals, providers: () => ({}) as Providers, timeouts: () => ({ ...TIMEOUTS, ...given.timeouts }),
     deadlines, ambient, limits: () => given.limits ?? { attemptsPerModel: 3, attemptsInAll: 6 },
     observe: given.observe ?? (({ endpoint }, { kind }) => void observed.push({ provider: endpoint.provider, kind })),
     health: given.health ?? { begin: () => 0, retry: () => 0, answers: () => {} },
-  }, plan, given.request ?? REQUEST, { stream: true, preferences: { models: ['acme/one'] }, need: needOf(given.request ?? REQUEST, true), fit: DEFAULT_POLICY, echo: null, departure, startedAt: ambient.monotonic(), workspace: 'default', downloads: null })
+    upstreams,
+  }, plan, given.request ?? REQUEST, { stream: true, preferences: { models: ['acme/one'] }, need: needOf(given.request ?? REQUEST, true), fit: DEFAULT_POLICY, echo: null, departure, startedAt: ambient.monotonic(), workspace: 'default', key: 'k', rank: 2, downloads: null })
   return { tried, observed, asked, providers: asked.map((it) => it.provider) }
 }
 
@@ -205,5 +211,58 @@ describe('The request, as each endpoint gets it', () => {
     const request = { ...REQUEST, maxOutputTokens: 5000 }
     const { asked } = await trying([candidate('a', { maxOutputTokens: 1000 }), candidate('b', { maxOutputTokens: 9000 })], { a: fails('upstream-error'), b: answers }, { request })
     assert.deepEqual(asked.map((it) => it.request.maxOutputTokens), [1000, 5000])
+  })
+})
+
+describe('A provider that has as many calls as it may', () => {
+  const full = { full: ['a'] }
+
+  test('is passed over without a question and without a mark on its health, and the next one has the call', async () => {
+    const { tried, providers, observed } = await trying([candidate('a'), candidate('b')], { a: answers, b: answers }, full)
+    assert.deepEqual(providers, ['b'])
+    assert.deepEqual(observed, [])
+    assert.deepEqual([...tried.passedOver], [['A', 'concurrency']])
+    assert.equal(tried.failed.length, 0)
+  })
+
+  test('costs no retry and takes none of the attempts that a request may make', async () => {
+    const costs: string[] = []
+    const { providers } = await trying(['a', 'b', 'c', 'd'].map((name) => candidate(name)), {
+      a: answers, b: fails('upstream-error'), c: fails('upstream-error'), d: answers,
+    }, {
+      ...full, health: { begin: () => 0, answers: () => {}, retry: ({ endpoint }) => { costs.push(endpoint.provider); return 1 } },
+    })
+    assert.deepEqual(providers, ['b', 'c', 'd'])
+    assert.deepEqual(costs, ['c', 'd'])
+  })
+
+  test('with nobody else is an error of ours, which says who was full and when to come back', async () => {
+    const { tried, providers } = await trying([candidate('a')], { a: answers }, full)
+    assert.deepEqual(providers, [])
+    assert.equal(tried.fault!.kind, 'over-capacity')
+    assert.deepEqual(tried.fault!.metadata!['not_tried_providers'], [{ provider: 'A', reason: 'concurrency' }])
+    assert.ok(tried.fault!.retryAfterMs! >= 1000 && tried.fault!.retryAfterMs! <= 10_000)
+  })
+
+  test('is named beside the failure of those that were asked', async () => {
+    const { tried } = await trying([candidate('a'), candidate('b')], { a: answers, b: fails('upstream-error') }, full)
+    assert.equal(tried.fault!.kind, 'upstream-error')
+    assert.deepEqual(tried.fault!.metadata!['not_tried_providers'], [{ provider: 'A', reason: 'concurrency' }])
+  })
+})
+
+describe('Nothing is begun', () => {
+  test('for a caller who has left', async () => {
+    const departure = new Departure()
+    departure.leave()
+    const { tried, providers } = await trying([candidate('a')], { a: answers }, { departure })
+    assert.deepEqual(providers, [])
+    assert.equal(tried.fault!.kind, 'cancelled')
+  })
+
+  test('for a request whose time has passed', async () => {
+    const { tried, providers } = await trying([candidate('a')], { a: answers }, { timeouts: { preTokenTotalMs: 0 } })
+    assert.deepEqual(providers, [])
+    assert.equal(tried.fault!.kind, 'timeout')
   })
 })

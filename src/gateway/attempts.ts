@@ -8,10 +8,13 @@ import {
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
 import { outputOffered, type Fit, type RoutingPolicy } from '../routing/index.ts'
+import { retryAfter } from './admission.ts'
 import type { Deadline, Deadlines } from './deadline.ts'
 import { secretsOf, shownBody } from './echo.ts'
 import type { Downloads } from './inline.ts'
+import type { Share } from './places.ts'
 import { openLocal, openUpstream, type Opened, type Source } from './source.ts'
+import type { Upstreams } from './upstreams.ts'
 
 /** Milliseconds that each stretch of an attempt may take. */
 export interface Timeouts {
@@ -39,6 +42,7 @@ export interface AttemptParts {
   /** Hears of attempts that failed before they committed: their number as a trial, and the milliseconds that were lost. */
   readonly observe: (candidate: Candidate, failure: Fault, trial: number, lostMs: number) => void
   readonly health: AttemptHealth
+  readonly upstreams: Upstreams
 }
 
 /** What health wants to know as it happens: see its room. */
@@ -69,19 +73,24 @@ export interface Tried {
   readonly untried: number
   /** What providers that failed reported usage for all the same: they bill it, and the caller does not pay it. */
   readonly absorbed: Nano
+  /** Providers that were passed over without a question, and why. */
+  readonly passedOver: PassedOver
 }
+
+/** By the provider's name: its retry budget was spent, or it had as many calls under way as it may. */
+export type PassedOver = ReadonlyMap<string, 'retry_budget' | 'concurrency'>
 
 /** What failed so far, and what may still be tried after it. */
 class Failures {
   readonly attempts: Attempt[] = []
   readonly faults: { fault: Fault; candidate: Candidate }[] = []
-  /** Names of providers whose retry budget was spent. */
-  readonly spent = new Set<string>()
+  readonly passedOver = new Map<string, 'retry_budget' | 'concurrency'>()
   absorbed = 0n
   readonly #limits: ReturnType<AttemptParts['limits']>
   readonly #tries = new Map<string, number>()
   readonly #closed = new Set<string>()
   #largestTried: number | null = null
+  #ended: Fault | null = null
 
   constructor(limits: ReturnType<AttemptParts['limits']>) {
     this.#limits = limits
@@ -92,15 +101,22 @@ class Failures {
   }
 
   get last(): Fault | null {
-    return this.faults.at(-1)?.fault ?? null
+    return this.#ended ?? this.faults.at(-1)?.fault ?? null
   }
 
-  /** The last failure, with the providers that were not asked because of their retry budgets. */
-  get outcome(): Fault | null {
-    const { last } = this
-    if (last === null || this.spent.size === 0) return last
-    const skipped = [...this.spent].map((provider) => ({ provider, reason: 'retry_budget' }))
-    return { ...last, metadata: { ...last.metadata, not_tried_providers: skipped } }
+  /** It is over without another attempt. */
+  end(of: Fault): void {
+    this.#ended = of
+  }
+
+  /** The last failure, with the providers that were passed over. */
+  outcome(ambient: Ambient): Fault {
+    const { last, passedOver } = this
+    if (passedOver.size === 0) return last ?? fault('internal', 'The plan had no candidates')
+    const of = last ?? fault('over-capacity', 'Each provider of this request has as many calls under way as it may. Please try again.', {
+      retryAfterMs: retryAfter(ambient), metadata: { reason: 'provider_concurrency' },
+    })
+    return { ...of, metadata: { ...of.metadata, not_tried_providers: notTried(passedOver) } }
   }
 
   /** A caller's fault closes its model; a prompt that was too long goes on only to a larger context. */
@@ -120,6 +136,11 @@ class Failures {
   }
 }
 
+/** As the metadata of answers and errors says it. */
+export function notTried(passedOver: PassedOver): readonly { readonly provider: string; readonly reason: string }[] {
+  return [...passedOver].map(([provider, reason]) => ({ provider, reason }))
+}
+
 /** An attempt that could not get anywhere in less is not begun. */
 const WORTH_TRYING_MS = 2000
 
@@ -131,42 +152,84 @@ const WORTH_TRYING_MS = 2000
  */
 export async function tryCandidates(parts: AttemptParts, plan: Plan, request: ChatRequest, trying: Trying): Promise<Tried> {
   const { candidates } = plan
+  const { departure } = trying
   let failures: Failures | null = null
-  for (let at = 0; at < candidates.length && !failures?.full; at++) {
-    const candidate = candidates[at]!
-    if (failures && !failures.allows(candidate)) continue
+  let full: Candidate[] | null = null
+  for (let at = 0; at <= candidates.length && !failures?.full; at++) {
+    let candidate: Candidate
+    let place: Share | null = null
+    if (at < candidates.length) {
+      candidate = candidates[at]!
+      if (failures && !failures.allows(candidate)) continue
+      if (!candidate.endpoint.simulated && (place = parts.upstreams.take(candidate.endpoint.provider, trying)) === null) {
+        (full ??= []).push(candidate)
+        failures ??= new Failures(parts.limits())
+        failures.passedOver.set(candidate.endpoint.providerName, 'concurrency')
+        continue
+      }
+    } else {
+      // Nobody that could be asked at once has answered: whichever of the full ones has a place first is asked after all.
+      const open = full?.filter((it) => failures!.allows(it))
+      if (!open?.length) break
+      const turn = await parts.upstreams.wait(open.map(({ endpoint }) => endpoint.provider), trying)
+      if (turn === null) break
+      candidate = open.find(({ endpoint }) => endpoint.provider === turn.provider)!
+      place = turn.share
+    }
     const left = trying.startedAt + parts.timeouts(candidate.endpoint.provider).preTokenTotalMs - parts.ambient.monotonic()
-    if (failures && left < WORTH_TRYING_MS) break
+    // Nothing is done for a caller who has left, or who was told that it would not take so long.
+    if (departure.gone || left <= (failures?.last ? WORTH_TRYING_MS : 0)) {
+      place?.release()
+      failures ??= new Failures(parts.limits())
+      if (!failures.last) failures.end(departure.gone ? LEFT : LATE)
+      break
+    }
     const cost = failures?.last ? parts.health.retry(candidate, failures.last.kind) : 0
     if (cost === null) {
-      failures!.spent.add(candidate.endpoint.providerName)
+      place?.release()
+      failures!.passedOver.set(candidate.endpoint.providerName, 'retry_budget')
       continue
     }
     const trial = parts.health.begin(candidate)
-    const result = await attempt(parts, candidate, request, trying, left)
+    // Another endpoint of it may have been passed over, and this one was not.
+    failures?.passedOver.delete(candidate.endpoint.providerName)
+    const running = new RunningAttempt(parts, candidate, departure, place)
+    let result: Committed | Failed
+    try {
+      result = await attempt(parts, running, request, trying, left)
+    } catch (error) {
+      running.over()
+      throw error
+    }
     if ('source' in result) {
       result.attempt.trial = trial
       if (trial > 0 || cost > 0) parts.health.answers(candidate, trial, cost)
-      return tried(result, failures, candidates.length - at - 1)
+      return tried(parts, result, failures, Math.max(0, candidates.length - at - 1))
     }
     failures ??= new Failures(parts.limits())
     failures.add(candidate, result)
     parts.observe(candidate, result.fault, trial, result.attempt.durationMs)
     if (FAULTS[result.fault.kind].next === 'nothing') break
   }
-  return tried(null, failures, candidates.length - (failures?.attempts.length ?? 0))
+  return tried(parts, null, failures, candidates.length - (failures?.attempts.length ?? 0))
 }
 
-function tried(committed: Committed | null, failures: Failures | null, untried: number): Tried {
+const LEFT = fault('cancelled', 'The caller left')
+const LATE = fault('timeout', 'The time for this request had passed before a provider could be asked')
+
+function tried(parts: AttemptParts, committed: Committed | null, failures: Failures | null, untried: number): Tried {
   return {
     committed,
     failed: failures?.attempts ?? [],
-    fault: committed ? null : failures?.outcome ?? fault('internal', 'The plan had no candidates'),
+    fault: committed ? null : failures?.outcome(parts.ambient) ?? fault('internal', 'The plan had no candidates'),
     faults: failures?.faults ?? [],
     untried,
     absorbed: failures?.absorbed ?? 0n,
+    passedOver: failures?.passedOver ?? NOBODY,
   }
 }
+
+const NOBODY: PassedOver = new Map()
 
 interface Failed {
   readonly fault: Fault
@@ -186,6 +249,9 @@ interface Trying {
   /** The monotonic clock at the last byte of the caller's body. */
   readonly startedAt: number
   readonly workspace: string
+  /** Whose places at providers they take, and the place of their class, the lowest being 0. */
+  readonly key: string
+  readonly rank: number
   /** Made by the first attempt that has to fetch something. */
   downloads: Downloads | null
 }
@@ -210,8 +276,10 @@ export class RunningAttempt {
   readonly #startedAt: number
   readonly #start: number
   readonly #end = (): void => this.abort()
+  #place: Share | null
 
-  constructor(parts: AttemptParts, candidate: Candidate, departure: Departure) {
+  constructor(parts: AttemptParts, candidate: Candidate, departure: Departure, place: Share | null) {
+    this.#place = place
     this.candidate = candidate
     this.timeouts = parts.timeouts(candidate.endpoint.provider)
     this.#ambient = parts.ambient
@@ -232,10 +300,17 @@ export class RunningAttempt {
     return this.deadline.expired ? fault('timeout', 'The provider did not answer in time') : null
   }
 
-  /** Its record; it is over. */
-  record(end: Pick<Attempt, 'outcome' | 'fault' | 'message' | 'upstreamId'>): Attempt {
+  /** It is over, however it ended: gives back what it holds. Safe more than once. */
+  over(): void {
     this.deadline.clear()
     this.#departure.ignore(this.#end)
+    this.#place?.release()
+    this.#place = null
+  }
+
+  /** Its record; it is over. */
+  record(end: Pick<Attempt, 'outcome' | 'fault' | 'message' | 'upstreamId'>): Attempt {
+    this.over()
     const { endpoint, credential } = this.candidate
     return {
       endpoint: endpoint.id, provider: endpoint.provider, providerName: endpoint.providerName, model: endpoint.model,
@@ -246,11 +321,9 @@ export class RunningAttempt {
 }
 
 async function attempt(
-  parts: AttemptParts, candidate: Candidate, request: ChatRequest, trying: Trying, leftMs: number,
+  parts: AttemptParts, running: RunningAttempt, request: ChatRequest, trying: Trying, leftMs: number,
 ): Promise<Committed | Failed> {
-  const { endpoint } = candidate
-  const running = new RunningAttempt(parts, candidate, trying.departure)
-  const { timeouts } = running
+  const { timeouts, candidate: { endpoint } } = running
   running.deadline.set(Math.max(1, Math.min(endpoint.reasoning.supported ? timeouts.firstTokenReasoningMs : timeouts.firstTokenMs, leftMs)))
 
   const opened = await open(parts, running, request, trying)

@@ -1,5 +1,5 @@
 import type { ReplyMeta } from '../dialects/index.ts'
-import type { Asked, Departure, EventStream, Fault, JsonObject, StageNote } from '../core/index.ts'
+import type { Asked, Departure, EventStream, Fault, JsonObject, StageNote, TrafficClass } from '../core/index.ts'
 import type { PlanExplanation, RoutingPolicy } from '../routing/index.ts'
 
 /** One call of a caller, admitted: who asks, through which surface, for what. */
@@ -12,7 +12,8 @@ export interface Call {
   readonly startedAt: number
   readonly asked: Asked
   readonly surface: string
-  readonly key: { readonly id: string; readonly workspace: string }
+  /** `trafficClass` is the best that the key's calls may have; `api` unless its settings say otherwise. */
+  readonly key: { readonly id: string; readonly workspace: string; readonly trafficClass?: TrafficClass }
   readonly app: {
     readonly referer: string | null
     readonly title: string | null

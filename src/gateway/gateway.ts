@@ -2,7 +2,7 @@ import type { Dialect } from '../dialects/index.ts'
 import {
   fault, FaultError, needOf, rewrite,
   type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type Generation, type JsonObject, type Offer, type RouterReference,
-  type Stage, type StageCall, type StageNote,
+  type Stage, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
@@ -10,7 +10,8 @@ import {
   explain, fitOf, plan as makePlan, planFault, type Affinity, type Given, type Health, type Measured, type RouterRules, type RoutingPolicy,
   type Sticky,
 } from '../routing/index.ts'
-import { tryCandidates, type AttemptParts, type Timeouts } from './attempts.ts'
+import { rankOf, type Admission } from './admission.ts'
+import { notTried, tryCandidates, type AttemptParts, type PassedOver, type Timeouts } from './attempts.ts'
 import { Audit, auditable, type Judge } from './audit.ts'
 import { ConversationOf } from './conversation.ts'
 import { createChooser, type Choose, type Models } from './choice.ts'
@@ -18,9 +19,11 @@ import type { Call, Explaining, Explanation, Gateway, Outcome } from './call.ts'
 import { createDeadlines } from './deadline.ts'
 import { metadataOf, unplanned } from './metadata.ts'
 import { Meter } from './meter.ts'
+import { Share } from './places.ts'
 import { providerOf, recordOf, servedPlain, summed } from './record.ts'
 import { Relay, type RelayParts, type Transform } from './relay.ts'
 import type { TokenCounter } from './tokens.ts'
+import type { Upstreams } from './upstreams.ts'
 
 export type { Timeouts } from './attempts.ts'
 
@@ -41,6 +44,8 @@ export interface GatewayParts {
   readonly policy: () => RoutingPolicy
   readonly timeouts: (provider: string) => Timeouts
   readonly net: Net
+  readonly admission: Admission
+  readonly upstreams: Upstreams
   /** Fetches what callers name. */
   readonly download: GuardedFetch
   readonly tokens: TokenCounter
@@ -65,11 +70,15 @@ export interface Past {
   readonly given: Pick<Given, 'credentials' | 'health' | 'measured' | 'policy' | 'now'>
 }
 
-/** What a call is once its models are resolved and the stages have had their say. */
-interface Prepared {
+/** What a call is once its models are resolved. */
+interface Resolved {
   readonly asked: Asked
   readonly offers: readonly Offer[]
   readonly notes: readonly StageNote[]
+}
+
+/** And once the stages have had their say. */
+interface Prepared extends Resolved {
   readonly transforms: readonly Transform[]
 }
 
@@ -96,7 +105,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     })
   }
   const relayParts: RelayParts = {
-    ambient, record: parts.record, ended,
+    ambient, record: parts.record,
     answered: ({ call, committed }, { input }) => {
       const { endpoint } = committed.attempt.candidate
       if (endpoint.simulated) return
@@ -108,11 +117,16 @@ export function createGateway(parts: GatewayParts): Gateway {
         model: endpoint.model, endpoint: endpoint.id, cachedTokens, cacheIsCheaper: prompt !== undefined && cached !== undefined && cached < prompt,
       }, ambient.now())
     },
+    ended(place) {
+      place.release()
+      ended()
+    },
     observe: ({ candidate, trial }, failure, latencyMs, throughput) => observe(candidate, failure, latencyMs, throughput, trial, null),
   }
   const attemptParts: AttemptParts = {
     net: parts.net, download: parts.download, dialects: parts.dialects, locals: parts.locals, providers: parts.providers, timeouts: parts.timeouts, ambient,
     deadlines: createDeadlines(ambient),
+    upstreams: parts.upstreams,
     limits: parts.policy,
     observe: (candidate, failure, trial, lostMs) => observe(candidate, failure, null, null, trial, lostMs),
     health: {
@@ -148,10 +162,11 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
   const choose = createChooser({ models: parts.models, providers: parts.providers, rules: parts.routerRules, given: (asked) => givenOf(asked, null) })
 
-  const generate = async (call: Call): Promise<Outcome> => {
-    const preparing = prepare(parts, choose, call.asked)
+  /** A call that has its place, until it is committed or has failed. */
+  const carryOut = async (call: Call, resolved: Resolved, place: Share, rank: number): Promise<Outcome> => {
+    const preparing = staged(parts.stages, resolved)
     const prepared = preparing instanceof Promise ? await preparing : preparing
-    if ('fault' in prepared) return { fault: prepared.fault, metadata: () => unplanned(call) }
+    if ('fault' in prepared) return refused(call, prepared.fault)
     const { offers } = prepared
     const { request } = prepared.asked.operation
     const need = needOf(request, prepared.asked.stream)
@@ -171,14 +186,17 @@ export function createGateway(parts: GatewayParts): Gateway {
       departure: call.departure,
       startedAt: call.startedAt,
       workspace: call.key.workspace,
+      key: call.key.id,
+      rank,
       downloads: null,
     })
-    const { committed } = tried
+    const { committed, passedOver } = tried
     if (!committed) {
       parts.record(recordOf(call, need, tried, null, ambient.monotonic()))
       return {
         fault: summed(tried, call.asked.preferences.models),
-        metadata: () => metadataOf({ call, prepared, plan, need, given, failed: tried.failed, answering: null }, ambient.monotonic()),
+        metadata: () => withPassedOver(
+          metadataOf({ call, prepared, plan, need, given, failed: tried.failed, answering: null }, ambient.monotonic()), passedOver),
       }
     }
 
@@ -187,7 +205,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     const provider = providerOf(committed)
     inFlight++
     const events = new Relay(relayParts, {
-      call, need, tried, committed, transforms: prepared.transforms,
+      call, need, tried, committed, transforms: prepared.transforms, place,
       audit: auditable(request) ? new Audit(request, parts.judge) : null,
     }, new Meter(request, endpoint, parts.tokens))
     return {
@@ -196,18 +214,33 @@ export function createGateway(parts: GatewayParts): Gateway {
         id: call.id, created: Math.floor(call.createdAt / 1000), model: endpoint.model, provider,
         ...(endpoint.tier !== 'default' && { tier: servedPlain(committed) ? 'default' : endpoint.tier }),
       },
-      metadata: () => metadataOf({
+      metadata: () => withPassedOver(metadataOf({
         call, prepared, plan, need, given, failed: tried.failed, answering: { attempt, provider, failure: events.failure },
-      }, ambient.monotonic()),
+      }, ambient.monotonic()), passedOver),
     }
   }
 
   return {
     async generate(call) {
+      const { key, departure } = call
+      const best = key.trafficClass ?? 'api'
+      let place: Share | null = null
       inFlight++
       try {
-        return await generate(call)
+        const resolving = resolve(parts, choose, call.asked)
+        const resolved = resolving instanceof Promise ? await resolving : resolving
+        if ('fault' in resolved) return refused(call, resolved.fault)
+        const as = lower(best, classOf(resolved.offers[0]!))
+        const entering = parts.admission.enter({ key: key.id, best }, as, departure)
+        const entered = entering instanceof Promise ? await entering : entering
+        if (!(entered instanceof Share)) return refused(call, entered)
+        place = entered
+        const outcome = await carryOut(call, resolved, place, rankOf(as))
+        // From here on it is the relay's, which has a count of its own.
+        if ('events' in outcome) place = null
+        return outcome
       } finally {
+        place?.release()
         ended()
       }
     },
@@ -217,9 +250,11 @@ export function createGateway(parts: GatewayParts): Gateway {
         const then = { ...givenOf(of, past ? null : how.workspace ?? null), ...past?.given }
         return how.policy ? { ...then, policy: { ...then.policy, ...how.policy } } : then
       }
-      const prepared = past
-        ? await prepare({ ...parts, offer: past.offer }, createChooser({ ...past, rules: parts.routerRules, given: givenThen }), asked)
-        : await prepare(parts, choose, asked)
+      const found = past
+        ? await resolve({ ...parts, offer: past.offer }, createChooser({ ...past, rules: parts.routerRules, given: givenThen }), asked)
+        : await resolve(parts, choose, asked)
+      if ('fault' in found) return found
+      const prepared = await staged(parts.stages, found)
       if ('fault' in prepared) return prepared
       const need = needOf(prepared.asked.operation.request, prepared.asked.stream)
       const given = givenThen(prepared.asked)
@@ -243,27 +278,47 @@ async function pastOf(parts: GatewayParts, { at }: Explaining): Promise<Past | n
   return parts.past(at)
 }
 
+type Resolving = Resolved | { readonly fault: Fault }
 type Preparing = Prepared | { readonly fault: Fault }
 
+function refused(call: Call, why: Fault): Outcome {
+  return { fault: why, metadata: () => unplanned(call) }
+}
+
+/** The metadata with the providers that were passed over, where there are any. */
+function withPassedOver(metadata: JsonObject, passedOver: PassedOver): JsonObject {
+  return passedOver.size === 0 ? metadata : { ...metadata, not_tried_providers: notTried(passedOver) as unknown as JsonObject[] }
+}
+
+/** The class of traffic that a model's calls have, whoever makes them. */
+function classOf({ model, variants, endpoints }: Offer): TrafficClass {
+  if (endpoints[0]?.simulated) return 'playground'
+  return variants.includes('free') || model.id.endsWith(':free') ? 'free' : 'api'
+}
+
+function lower(a: TrafficClass, b: TrafficClass): TrafficClass {
+  return rankOf(a) < rankOf(b) ? a : b
+}
+
 /**
- * Resolves the models and runs the stages' request side. A model that nobody has heard of is the caller's mistake
- * even as a fallback; one that is retired or served elsewhere drops out of a list that names others.
+ * The models of a request with what may serve them. A model that nobody has heard of is the caller's mistake even as a
+ * fallback; one that is retired or served elsewhere drops out of a list that names others.
  */
-function prepare(parts: GatewayParts, choose: Choose, asked: Asked): Preparing | Promise<Preparing> {
+function resolve(parts: GatewayParts, choose: Choose, asked: Asked): Resolving | Promise<Resolving> {
   const offers: Offer[] = []
   let left: Fault | null = null
   for (const reference of asked.preferences.models) {
     const found = parts.offer(reference)
     if ('offer' in found) offers.push(found.offer)
-    else if ('router' in found) return prepareChosen(parts, choose, asked)
+    else if ('router' in found) return resolveChosen(parts, choose, asked)
     else if (isSlip(found.fault)) return found
     else left ??= found.fault
   }
-  return staged(parts, asked, offers, NONE, left)
+  return resolvedOf(asked, offers, NONE, left)
 }
 
 /** The same for a list with router models in it, each of which becomes the models that it chooses. */
-async function prepareChosen(parts: GatewayParts, choose: Choose, asked: Asked): Promise<Preparing> {
+async function resolveChosen(parts: GatewayParts, choose: Choose, asked: Asked): Promise<Resolving> {
   const offers: Offer[] = []
   const notes: StageNote[] = []
   let current = asked
@@ -287,18 +342,22 @@ async function prepareChosen(parts: GatewayParts, choose: Choose, asked: Asked):
       current = { ...current, operation: { type: 'chat', request: rewrite(request, { reasoning: { ...request.reasoning, effort: made.effort } }) } }
     }
   }
-  return staged(parts, current, offers, notes, left)
+  return resolvedOf(current, offers, notes, left)
 }
 
 function isSlip({ kind }: Fault): boolean {
   return kind === 'model-not-found' || kind === 'ambiguous-model' || kind === 'invalid-request'
 }
 
-function staged(parts: GatewayParts, asked: Asked, offers: readonly Offer[], notes: readonly StageNote[], left: Fault | null): Preparing | Promise<Preparing> {
+function resolvedOf(asked: Asked, offers: readonly Offer[], notes: readonly StageNote[], left: Fault | null): Resolving {
   if (offers.length === 0) return { fault: left ?? fault('invalid-request', 'model: is required', { field: 'model' }) }
+  return { asked, offers, notes }
+}
+
+/** Runs the stages' request side, where one wants to. */
+function staged(stages: readonly Stage[], { asked, offers, notes }: Resolved): Preparing | Promise<Preparing> {
   const call: StageCall = { asked, offers }
-  return parts.stages.some((stage) => stage.wants(call))
-    ? runStages(parts.stages, call, notes) : { asked, offers, notes, transforms: NONE }
+  return stages.some((stage) => stage.wants(call)) ? runStages(stages, call, notes) : { asked, offers, notes, transforms: NONE }
 }
 
 async function runStages(stages: readonly Stage[], { asked, offers }: StageCall, before: readonly StageNote[]): Promise<Preparing> {

@@ -3,3 +3,6 @@ export { createGateway, type GatewayParts, type Past, type Timeouts } from './ga
 export type { Call, Explaining, Explanation, Gateway, Outcome } from './call.ts'
 export { readExplaining } from './explaining.ts'
 export { createTokenCounter, type TokenCounter } from './tokens.ts'
+export { createAdmission, type Admission, type AdmissionFigures, type AdmissionLimits } from './admission.ts'
+export { createUpstreams, type Upstreams, type UpstreamFigures } from './upstreams.ts'
+export type { PlacesRules } from './places.ts'

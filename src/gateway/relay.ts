@@ -3,6 +3,7 @@ import type { Committed, RunningAttempt, Tried } from './attempts.ts'
 import type { Audit } from './audit.ts'
 import type { Call } from './call.ts'
 import type { Ending, Meter, Metered } from './meter.ts'
+import type { Share } from './places.ts'
 import { recordOf } from './record.ts'
 
 type Batch = readonly ChatEvent[]
@@ -14,8 +15,8 @@ export interface RelayParts {
   readonly observe: (attempt: RunningAttempt, failure: Fault | null, latencyMs: number | null, throughput: number | null) => void
   /** It was answered to its end, and this is what it used. */
   readonly answered: (of: RelayOf, used: Usage) => void
-  /** The call is over. */
-  readonly ended: () => void
+  /** The call is over; its place is free. */
+  readonly ended: (place: Share) => void
 }
 
 export interface RelayOf {
@@ -26,6 +27,7 @@ export interface RelayOf {
   readonly transforms: readonly Transform[]
   /** For requests in whose reply there is something to judge. */
   readonly audit: Audit | null
+  readonly place: Share
 }
 
 /** After the last choice has finished, usage may follow for this long before the answer ends without it. */
@@ -146,7 +148,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
 
   async #close(ending: Ending): Promise<Metered> {
     this.#closed = true
-    const { call, need, tried, committed, audit } = this.#of
+    const { call, need, tried, committed, audit, place } = this.#of
     const { ambient, observe, record, ended, answered } = this.#parts
     if (ending !== 'complete') committed.source.abort()
     try {
@@ -169,7 +171,8 @@ export class Relay implements AsyncIterableIterator<Batch> {
       record(recordOf(call, need, tried, { committed, attempt, meter: this.#meter, metered, failure, quality, firstBlockAt: this.#firstBlockAt }, now))
       return metered
     } finally {
-      ended()
+      committed.attempt.over()
+      ended(place)
     }
   }
 }

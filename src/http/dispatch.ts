@@ -92,6 +92,10 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
     return admit(x, who)
   }
 
+  /** What will be turned away is turned away unread, and without an exception: it has to cost little. */
+  const knock = ({ id, settings }: KeyRecord): Fault | null =>
+    services.admission?.knock({ key: id, best: settings.traffic_class ?? 'api' }) ?? null
+
   const serve = async (x: Exchange, route: Route): Promise<void> => {
     try {
       if (route.policy === 'key') {
@@ -99,6 +103,10 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
         if (pending !== undefined) await pending
       } else if (route.policy === 'operator' && !isLocal(x.req.socket.remoteAddress, x.req.headers)) {
         return sendUnknown(x)
+      }
+      if (route.inference === true) {
+        const refused = knock(x.key!)
+        if (refused !== null) return sendFault(x, face, refused)
       }
       if (route.body !== undefined) {
         checkBodyHead(x.req, limits)

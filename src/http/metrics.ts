@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Gauge, Registry, type MetricValue } from 'prom-client'
 import type { Route } from './route.ts'
+import type { Services } from './services.ts'
 
 export interface Metrics {
   /** Counts a finished exchange; `route` is null for addresses that do not exist. */
@@ -24,7 +25,12 @@ interface Series {
  * The figures of the server for Prometheus. A request costs two array increments: the series are kept here and put
  * into Prometheus' form only when somebody asks, since prom-client hashes the labels at every observation.
  */
-export function createMetrics(given: { inFlight(): number; openStreams(): number; aborted(): number }): Metrics {
+export function createMetrics(given: {
+  inFlight(): number
+  openStreams(): number
+  aborted(): number
+  readonly load: Pick<Services, 'admission' | 'upstreams'>
+}): Metrics {
   const byRoute = new Map<Route | null, Map<number, Series>>()
   const registry = new Registry()
   const delay = monitorEventLoopDelay({ resolution: 20 })
@@ -50,6 +56,7 @@ export function createMetrics(given: { inFlight(): number; openStreams(): number
     return p99
   })
   registry.registerMetric(durations(byRoute))
+  registerLoad(registry, given.load)
 
   return {
     observe(route, status, ms) {
@@ -73,6 +80,40 @@ export function createMetrics(given: { inFlight(): number; openStreams(): number
     render: () => registry.metrics(),
     type: registry.contentType,
     close: () => delay.disable(),
+  }
+}
+
+/** What is under way, what waits and what was turned away: in all, and at each provider that was called. */
+function registerLoad(registry: Registry, { admission, upstreams }: Pick<Services, 'admission' | 'upstreams'>): void {
+  const family = <L extends string>(
+    name: string, help: string, labelNames: readonly L[], read: () => readonly (readonly [number, Record<L, string>])[],
+  ) =>
+    registry.registerMetric(new Gauge({
+      name, help, labelNames, registers: [],
+      collect() {
+        this.reset()
+        for (const [value, labels] of read()) this.set(labels, value)
+      },
+    }))
+  if (admission) {
+    const { figures } = admission
+    family('signalbox_calls_running', 'Calls of models that are under way', [], () => [[figures().running, {}]])
+    family('signalbox_calls_limit', 'Calls of models that may be under way', [], () => [[figures().limit, {}]])
+    family('signalbox_calls_shed_share', 'The part of all calls that is turned away because the event loop is late, 0 to 1', [],
+      () => [[figures().shedding, {}]])
+    family('signalbox_calls_waiting', 'Calls that wait for a place, by class of traffic', ['class'],
+      () => Object.entries(figures().waiting).map(([name, count]) => [count, { class: name }]))
+    family('signalbox_calls_refused', 'Calls that were turned away since the start, by class of traffic and reason', ['class', 'reason'],
+      () => figures().refused.map(({ class: name, why, count }) => [count, { class: name, reason: why }]))
+  }
+  if (upstreams) {
+    const { figures } = upstreams
+    const each = (of: (one: ReturnType<typeof figures>[number]) => number) => () =>
+      figures().map((one) => [of(one), { provider: one.provider }] as const)
+    family('signalbox_upstream_calls_running', 'Attempts that are under way at a provider', ['provider'], each(({ running }) => running))
+    family('signalbox_upstream_calls_limit', 'Attempts that may be under way at a provider', ['provider'], each(({ limit }) => limit))
+    family('signalbox_upstream_calls_waiting', 'Calls that wait for a place at a provider', ['provider'], each(({ waiting }) => waiting))
+    family('signalbox_upstream_calls_full', 'How often a provider had no place for an attempt, since the start', ['provider'], each(({ full }) => full))
   }
 }
 

@@ -37,7 +37,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
       errors: [
         'invalid-request', 'model-not-found', 'ambiguous-model', 'wrong-endpoint', 'context-length', 'payment-required', 'forbidden', 'moderated',
         'no-endpoint', 'model-unavailable', 'unprocessable', 'upstream-rate-limited', 'cancelled', 'upstream-error', 'invalid-response',
-        'connection', 'overloaded', 'shutting-down', 'timeout',
+        'connection', 'overloaded', 'shutting-down', 'timeout', 'rate-limited', 'over-capacity',
       ],
       handle: createSurface(services, limits, face, keyPreferences),
     },

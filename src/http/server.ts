@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { fault } from '../core/index.ts'
 import { createDispatch } from './dispatch.ts'
+import { openDoors, type Doors } from './doors.ts'
 import { mayRefuse, probeAfterEnd, type Exchange, type Sender } from './exchange.ts'
 import { plainError } from './failure.ts'
 import { HTTP_LIMITS, type HttpLimits } from './limits.ts'
@@ -20,7 +21,9 @@ export interface Http {
   adminAddress(): string | null
   /**
    * Stops in good order: `/readyz` fails at once, new connections are taken for `settleMs` more (until a load balancer
-   * has noticed), then refused; what runs may end within `graceMs`, then each open stream gets an error frame.
+   * has noticed), then refused; what runs may end within `graceMs`, then each open stream gets an error frame. Where
+   * nothing runs and nobody has ever asked for `/readyz`, there is nobody to notice, and no time is spent on it. Asked
+   * for again while it goes on, it takes the shorter times; every promise resolves when all is over.
    */
   drain(graceMs: number, settleMs?: number): Promise<void>
   /** Stops now: every connection is cut. */
@@ -54,15 +57,27 @@ export function createHttp(services: Services): Http {
       return open
     },
     aborted: () => aborted,
+    load: services,
   })
   const sender: Sender = {
     sweeper, lingerMs: limits.lingerMs, writeStallMs: limits.writeStallMs, now: ambient.monotonic, draining: () => draining,
   }
-  const routes = createRoutes({ services, limits, face, metrics, draining: () => draining })
+  // Whoever asks for readiness is a load balancer, which needs time to take us out.
+  let watched = false
+  const routes = createRoutes({
+    services, limits, face, metrics,
+    draining() {
+      watched = true
+      return draining
+    },
+  })
   const given = { services, limits, sender, face, live, observe: metrics.observe, left: () => { aborted++ } }
 
-  const serverFor = (chosen: typeof routes): Server => {
+  const doorsFor = (chosen: typeof routes, at: { readonly port: number; readonly host: string }): Promise<Doors> => {
     const dispatch = createDispatch(given, createRouter(chosen))
+    return openDoors(() => serverFor(dispatch), at)
+  }
+  const serverFor = (dispatch: ReturnType<typeof createDispatch>): Server => {
     const server = createServer({
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: limits.requestTimeoutMs,
@@ -87,67 +102,58 @@ export function createHttp(services: Services): Http {
     return server
   }
 
-  let main: Server | null = null
-  let admin: Server | null = null
-
-  const closed = (server: Server | null): Promise<void> => new Promise((resolve) => {
-    if (!server?.listening) return resolve()
-    server.close(() => resolve())
-    server.closeIdleConnections()
-  })
+  let main: Doors | null = null
+  let admin: Doors | null = null
 
   const stop = async (): Promise<void> => {
-    main?.closeAllConnections()
-    admin?.closeAllConnections()
-    await Promise.all([closed(main), closed(admin)])
+    const closing = [main?.close(), admin?.close()]
+    main?.cut()
+    admin?.cut()
+    await Promise.all(closing)
     sweeper.close()
     metrics.close()
+  }
+
+  let settledAt = Infinity
+  let graceUntil = Infinity
+  let drained: Promise<void> | null = null
+
+  /** Waits until then, which may come nearer meanwhile, or until there is nothing to wait for. */
+  const until = async (over: () => boolean, at: () => number): Promise<void> => {
+    while (!over() && ambient.monotonic() < at()) await delay(Math.max(1, Math.min(50, at() - ambient.monotonic())))
+  }
+  const drainNow = async (): Promise<void> => {
+    draining = true
+    await until(() => live.size === 0 && !watched, () => settledAt)
+    const gone = main?.close()
+    await until(() => live.size === 0, () => graceUntil)
+    const stopping = fault('shutting-down', 'The server is stopping', { metadata: { reason: 'server_shutdown' } })
+    for (const x of live) x.cut?.(stopping)
+    const cutUntil = ambient.monotonic() + CUT_MS
+    await until(() => live.size === 0, () => cutUntil)
+    await stop()
+    await gone
   }
 
   return {
     async listen({ port, host, adminPort }) {
       const moved = adminPort !== undefined && adminPort !== null
-      main = serverFor(moved ? routes.filter((route) => !route.moves) : routes)
-      await listening(main, port, host)
+      main = await doorsFor(moved ? routes.filter((route) => !route.moves) : routes, { port, host })
       if (!moved) return
-      admin = serverFor(routes.filter((route) => route.moves || route.name === 'healthz'))
-      await listening(admin, adminPort, host)
+      admin = await doorsFor(routes.filter((route) => route.moves || route.name === 'healthz'), { port: adminPort, host })
     },
-    address: () => addressOf(main),
-    adminAddress: () => addressOf(admin),
-    async drain(graceMs, settleMs = 0) {
-      draining = true
-      if (settleMs > 0) await delay(settleMs)
-      const gone = closed(main)
-      const until = ambient.monotonic() + graceMs
-      while (live.size > 0 && ambient.monotonic() < until) await delay(Math.min(50, until - ambient.monotonic()))
-      const stopping = fault('shutting-down', 'The server is stopping', { metadata: { reason: 'server_shutdown' } })
-      for (const x of live) x.cut?.(stopping)
-      const cutUntil = ambient.monotonic() + CUT_MS
-      while (live.size > 0 && ambient.monotonic() < cutUntil) await delay(20)
-      await stop()
-      await gone
+    address: () => main?.address ?? null,
+    adminAddress: () => admin?.address ?? null,
+    drain(graceMs, settleMs = 0) {
+      const now = ambient.monotonic()
+      graceUntil = Math.min(graceUntil, now + graceMs)
+      settledAt = Math.min(settledAt, now + settleMs, graceUntil)
+      return drained ??= drainNow()
     },
     close: stop,
     inFlight: () => live.size,
     document: () => openApiOf(routes, services.version),
   }
-}
-
-function listening(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, () => {
-      server.removeListener('error', reject)
-      resolve()
-    })
-  })
-}
-
-function addressOf(server: Server | null): string | null {
-  const at = server?.address() as AddressInfo | null | undefined
-  if (!at) return null
-  return `http://${at.family === 'IPv6' ? `[${at.address}]` : at.address}:${at.port}`
 }
 
 function delay(ms: number): Promise<void> {

@@ -2,7 +2,7 @@ import type { Accounts } from '../accounts/index.ts'
 import type { Catalog } from '../catalog/index.ts'
 import type { Ambient } from '../core/index.ts'
 import type { Dialect } from '../dialects/index.ts'
-import type { Gateway } from '../gateway/index.ts'
+import type { Admission, Gateway, Upstreams } from '../gateway/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
 import type { Figures, Stats } from '../stats/index.ts'
 import type { HttpLimits } from './limits.ts'
@@ -26,6 +26,9 @@ export interface Services {
   readonly stats: Pick<Stats, 'find'>
   readonly figures: Pick<Figures, 'endpoints'>
   readonly gateway: Pick<Gateway, 'generate' | 'explain'>
+  /** Who is let in; without it everybody is. */
+  readonly admission?: Pick<Admission, 'knock' | 'figures'>
+  readonly upstreams?: Pick<Upstreams, 'figures'>
   /** Whether there is a key to a provider, or none is needed: what `/v1/models` shows as usable. */
   hasCredential(provider: string): boolean
   /** The routing preferences of a workspace, in the shape of a request's `provider`. */

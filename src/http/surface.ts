@@ -62,7 +62,7 @@ export function createSurface(
       startedAt: x.startedAt,
       asked,
       surface: face.dialect,
-      key: { id: x.key.id, workspace: x.key.workspace },
+      key: { id: x.key.id, workspace: x.key.workspace, trafficClass: x.key.settings.traffic_class ?? 'api' },
       app: attributionOf(x.req.headers),
       departure,
     }

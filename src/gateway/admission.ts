@@ -1,0 +1,134 @@
+import { fault, TRAFFIC_CLASSES, type Ambient, type Departure, type Fault, type TrafficClass } from '../core/index.ts'
+import { awaitPlace, Places, type PlacesRules, type Share } from './places.ts'
+import { createPressure, waitedForProcessor } from './pressure.ts'
+
+/** How much one process takes on. */
+export interface AdmissionLimits {
+  /** Calls at once. */
+  readonly concurrentRequests: number
+  /** At one provider, unless it has a number of its own. */
+  readonly concurrentRequestsPerProvider: number
+  /** Of the former, what one key may hold while it is alone, 0–1. */
+  readonly keyShare: number
+  /** The longest wait for a place. */
+  readonly queueMs: number
+  /** An event loop that is late by so much for a second sheds calls; 0 never looks. */
+  readonly eventLoopDelayMs: number
+}
+
+export interface Caller {
+  readonly key: string
+  /** The best class that the calls of this key may have. */
+  readonly best: TrafficClass
+}
+
+/** Why a call was turned away. */
+type Why = 'full' | 'share' | 'shed'
+
+/** Who is let in, for how long they wait, and who is turned away. */
+export interface Admission {
+  /**
+   * Before anything is read of a call: why it is turned away already, or null. What is turned away has to cost little, or
+   * turning away is all that an overloaded server does.
+   */
+  knock(caller: Caller): Fault | null
+  /** A place for a call of this class, to be released when it is over; or, maybe after a short wait, why there is none. */
+  enter(caller: Caller, as: TrafficClass, departure: Departure): Share | Fault | Promise<Share | Fault>
+  figures(): AdmissionFigures
+  close(): void
+}
+
+export interface AdmissionFigures {
+  readonly running: number
+  readonly limit: number
+  readonly waiting: Readonly<Record<TrafficClass, number>>
+  /** Since the start. */
+  readonly refused: readonly { readonly class: TrafficClass; readonly why: Why; readonly count: number }[]
+  /** The part of all calls that the state of the event loop makes us turn away. */
+  readonly shedding: number
+}
+
+/** Retry-After is drawn from 1 to 10 s: callers who were all turned away at once must not all come back at once. */
+const RETRY_MS = 1000
+const RETRY_SPREAD = 10
+
+export function retryAfter(ambient: Pick<Ambient, 'random'>): number {
+  return RETRY_MS * (1 + Math.floor(ambient.random() * RETRY_SPREAD))
+}
+
+export function rankOf(of: TrafficClass): number {
+  return TRAFFIC_CLASSES.indexOf(of)
+}
+
+export function createAdmission(given: {
+  readonly ambient: Pick<Ambient, 'monotonic' | 'random'>
+  readonly limits: () => AdmissionLimits
+}): Admission {
+  const { ambient, limits } = given
+  const pressure = createPressure({
+    ambient, classes: TRAFFIC_CLASSES.length, rules: () => ({ delayMs: limits().eventLoopDelayMs }), stolenMs: waitedForProcessor,
+  })
+  let from: AdmissionLimits | null = null
+  let rules: PlacesRules
+  // Made anew only when the limits are others: it is asked for at each call.
+  const places = new Places(() => {
+    const now = limits()
+    if (now !== from) rules = { limit: now.concurrentRequests, keyShare: now.keyShare, queueMs: now.queueMs }
+    from = now
+    return rules
+  }, ambient.monotonic)
+  const refused = TRAFFIC_CLASSES.map((): Record<Why, number> => ({ full: 0, share: 0, shed: 0 }))
+
+  const refuse = (rank: number, why: Why): Fault => {
+    refused[rank]![why]++
+    const again = { retryAfterMs: retryAfter(ambient) }
+    if (why === 'share') {
+      return fault('rate-limited', 'This key has as many calls under way as one key may have on this server. Wait until some have ended.',
+        { ...again, metadata: { reason: 'key_concurrency' } })
+    }
+    return fault('over-capacity', 'This server has more to do than it can. Please try again.',
+      { ...again, metadata: { reason: why === 'shed' ? 'load_shedding' : 'concurrency' } })
+  }
+  const waited = async (waiting: Promise<Share | null>, key: string, rank: number, departure: Departure): Promise<Share | Fault> => {
+    const share = await waiting
+    if (departure.gone) {
+      share?.release()
+      return fault('cancelled', 'The caller left')
+    }
+    return share ?? refuse(rank, places.refusal(key, rank))
+  }
+
+  return {
+    knock({ key, best }) {
+      const rank = rankOf(best)
+      if (pressure.shedding && pressure.refuses(key, rank)) {
+        pressure.arrived(key, rank)
+        return refuse(rank, 'shed')
+      }
+      return places.hopeless(key, rank) ? refuse(rank, places.refusal(key, rank)) : null
+    },
+    enter({ key, best }, as, departure) {
+      const rank = rankOf(as)
+      pressure.arrived(key, rank)
+      // The caller's own class was looked at when it knocked.
+      if (pressure.shedding && as !== best && pressure.refuses(key, rank)) return refuse(rank, 'shed')
+      const share = places.take(key, rank)
+      if (share !== null) return share
+      const waiting = awaitPlace([places], { key, rank, departure }, limits().queueMs)
+      return waiting === null ? refuse(rank, places.refusal(key, rank)) : waited(waiting, key, rank, departure)
+    },
+    figures: () => ({
+      running: places.running,
+      limit: places.limit,
+      waiting: byClass((_, rank) => places.waitingOf(rank)),
+      refused: TRAFFIC_CLASSES.flatMap((name, rank) =>
+        (['full', 'share', 'shed'] as const).map((why) => ({ class: name, why, count: refused[rank]![why] }))),
+      shedding: pressure.share,
+    }),
+    close: pressure.close,
+  }
+}
+
+function byClass<T>(of: (name: TrafficClass, rank: number) => T): Readonly<Record<TrafficClass, T>> {
+  return Object.fromEntries(TRAFFIC_CLASSES.map((name, rank) => [name, of(name, rank)])) as Record<TrafficClass, T>
+}
