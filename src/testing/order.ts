@@ -65,7 +65,7 @@ export interface Order {
   cutBy?: 'fin' | 'rst' | 'end'
   paceMs?: number
   chunkBytes?: number
-  trickle?: { bytes: number; everyMs: number }
+  trickle?: { bytes: number; everyMs: number; after?: number }
   eventsPerWrite?: number
   splitEvents?: boolean
   garble?: 'json' | 'utf8'
@@ -73,6 +73,7 @@ export interface Order {
   hugeEvent?: number
   hugeHeader?: number
   endless?: boolean
+  endlessEvent?: boolean
   commentsForever?: number
   gzip?: 'unlabelled' | 'mislabelled' | 'honest'
 }
@@ -112,7 +113,7 @@ export const ORDER_KEYS: Readonly<Record<keyof Order, readonly [kind: Kind, says
   cutBy: [['fin', 'rst', 'end'], 'how a cut ends: fin (default), rst, or end: a clean end of the body'],
   paceMs: ['count', 'wait between events'],
   chunkBytes: ['count', 'split the answer into writes of n bytes, through events and characters'],
-  trickle: ['object', '{bytes, everyMs}: so many bytes at a time'],
+  trickle: ['object', '{bytes, everyMs, after?}: so many bytes at a time, from the start or after so many events'],
   eventsPerWrite: ['count', 'events that leave in one write: 1 by default, 0 for all'],
   splitEvents: ['flag', 'each write ends in the middle of an event'],
   garble: [['json', 'utf8'], 'one event is invalid JSON, or has invalid UTF-8 inside'],
@@ -120,7 +121,8 @@ export const ORDER_KEYS: Readonly<Record<keyof Order, readonly [kind: Kind, says
   hugeEvent: ['count', 'one more event, with a text of n bytes'],
   hugeHeader: ['count', 'one header of n bytes'],
   endless: ['flag', 'repeat the last text event for ever; a whole answer becomes a string without end'],
-  commentsForever: ['count', 'after the headers only comments (a whole answer: blank lines), one every n ms'],
+  endlessEvent: ['flag', 'the last text event never ends; a whole answer becomes a string without end'],
+  commentsForever: ['count', 'after the headers, or after the events of stallAfter, only comments (a whole answer: blank lines), one every n ms'],
   gzip: [['unlabelled', 'mislabelled', 'honest'], 'gzip without saying so; plain but labelled gzip; properly'],
 }
 
@@ -143,8 +145,8 @@ export function checkOrder(value: unknown): Order {
   if (stallAfter !== undefined && stallAfter !== 'request' && stallAfter !== 'headers' && !isCount(stallAfter)) {
     throw new TypeError('order.stallAfter must be "request", "headers" or a number of events')
   }
-  if (trickle && !(isCount(trickle.bytes) && trickle.bytes > 0 && isCount(trickle.everyMs))) {
-    throw new TypeError('order.trickle must be {bytes: at least 1, everyMs}')
+  if (trickle && !(isCount(trickle.bytes) && trickle.bytes > 0 && isCount(trickle.everyMs) && isCount(trickle.after ?? 0))) {
+    throw new TypeError('order.trickle must be {bytes: at least 1, everyMs, after?}')
   }
   if (usage !== undefined && usage !== null && !isObject(usage)) {
     throw new TypeError('order.usage must be an object or null')

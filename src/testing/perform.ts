@@ -26,7 +26,7 @@ export interface Stage {
 /** Orders that leave the bytes and their timing alone go the short way. */
 const FAULTS = [
   'delayMs', 'reset', 'hangUp', 'stallAfter', 'stallAtByte', 'cutAfter', 'cutAtByte', 'paceMs', 'chunkBytes', 'trickle',
-  'eventsPerWrite', 'splitEvents', 'garble', 'hugeHeader', 'endless', 'commentsForever', 'gzip',
+  'eventsPerWrite', 'splitEvents', 'garble', 'hugeHeader', 'endless', 'endlessEvent', 'commentsForever', 'gzip',
 ] as const satisfies readonly (keyof Order)[]
 
 /** Sends an answer as the order says. Returns when the last byte was handed over, or the answer stalls for ever. */
@@ -49,8 +49,9 @@ export async function perform(response: ServerResponse, answer: Answer, order: O
   response.writeHead(answer.status, { ...answer.headers, ...labelled, ...huge })
   // A body of nothing has no chunk that would carry the headers out, and a stall must not hold them back.
   response.flushHeaders()
-  if (order.stallAfter === 'headers' || order.stallAfter === 0 || order.stallAtByte === 0) return
-  if (order.commentsForever !== undefined) return fill(response, answer.filler, order.commentsForever, stage)
+  const { stallAfter, commentsForever } = order
+  if (commentsForever !== undefined && !(Number(stallAfter) > 0)) return fill(response, answer.filler, commentsForever, stage)
+  if (stallAfter === 'headers' || stallAfter === 0 || order.stallAtByte === 0) return
   if (order.cutAfter === 0 || order.cutAtByte === 0) return cut(response, order.cutBy, stage)
   if (answer.status === 204 || answer.status === 304) return void response.end()
 
@@ -63,9 +64,11 @@ export async function perform(response: ServerResponse, answer: Answer, order: O
     record.sentBytes += slice.length
     if (slice.length === bytes.length) record.sentEvents = events
     if (record.sentBytes >= limit) return limit === cutAt ? cut(response, order.cutBy, stage) : undefined
-    if (order.stallAfter !== undefined && events >= Number(order.stallAfter)) return
+    if (stallAfter !== undefined && events >= Number(stallAfter)) {
+      return commentsForever === undefined ? undefined : fill(response, answer.filler, commentsForever, stage)
+    }
     if (order.cutAfter !== undefined && events >= order.cutAfter) return cut(response, order.cutBy, stage)
-    const pause = order.trickle?.everyMs ?? order.paceMs ?? 0
+    const pause = (events < (order.trickle?.after ?? 0) ? undefined : order.trickle?.everyMs) ?? order.paceMs ?? 0
     // Between writes others get a turn, also without a pause: an endless answer must not stop the process.
     if (!(await stage.wait(pause))) return
   }
@@ -105,16 +108,20 @@ function limitsOf({ stream, events }: Answer, { stallAfter, stallAtByte, cutAfte
 
 interface Piece { bytes: Buffer; events: number }
 
+/** Of an event without end. */
+const PIECE_BYTES = 64 * 1024
+
 /** The events as bytes, each with its number from 1; endless ones never stop. */
 function* eventsOf({ events, loop, stream }: Answer, order: Order): Generator<Buffer> {
   if (order.gzip === 'honest' || order.gzip === 'unlabelled') return yield gzipSync(events.join(''))
   const at = order.garbleAt ?? (stream && events.length > 1 ? 1 : 0)
-  const endless = order.endless ? loop : undefined
+  const endless = order.endless || order.endlessEvent ? loop : undefined
   for (const [i, text] of events.slice(0, endless?.after).entries()) {
     yield i === at && order.garble ? garbled(text, order.garble) : Buffer.from(text)
   }
   if (!endless) return
-  const again = Buffer.from(endless.text)
+  if (order.endlessEvent && stream) yield Buffer.from('data: {"endless":"')
+  const again = order.endlessEvent ? Buffer.alloc(PIECE_BYTES, 'x') : Buffer.from(endless.text)
   while (true) yield again
 }
 
@@ -135,7 +142,7 @@ function* writes(events: Iterable<Buffer>, order: Order): Generator<Piece> {
   const grouped = order.splitEvents ? shifted(events) : together(events, order.eventsPerWrite ?? 1)
   const size = order.trickle?.bytes ?? order.chunkBytes
   for (const piece of grouped) {
-    if (!size) {
+    if (!size || piece.events <= (order.trickle?.after ?? 0)) {
       yield piece
       continue
     }
