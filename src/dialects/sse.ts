@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+import type { Endpoint } from '../core/index.ts'
 import { viewOf } from './json.ts'
 
 export interface SseEvent {
@@ -16,8 +18,18 @@ export interface SseReader {
   readonly comments: number
   /** An event exceeded the limit; nothing is read any more. */
   readonly overflow: boolean
+  /** A line was no UTF-8; the events before it count, and nothing is read any more. */
+  readonly garbled: boolean
   /** Lines that are no SSE fields: an HTML page or a JSON error that came in place of a stream. */
   readonly unparsed: string
+}
+
+const MAX_TEXT_EVENT_BYTES = 4 * 1024 * 1024
+const MAX_MEDIA_EVENT_BYTES = 64 * 1024 * 1024
+
+/** The longest event that an endpoint may send: a picture of many megabytes arrives as one, a piece of text never does. */
+export function maxEventBytes({ outputModalities }: Pick<Endpoint, 'outputModalities'>): number {
+  return outputModalities.size === 1 && outputModalities.has('text') ? MAX_TEXT_EVENT_BYTES : MAX_MEDIA_EVENT_BYTES
 }
 
 /** Who is told of events one by one, as they are found. */
@@ -49,6 +61,7 @@ export function createSseReader(given: { readonly maxEventBytes: number }): SseR
     },
     get comments() { return parser.comments },
     get overflow() { return parser.overflow },
+    get garbled() { return parser.garbled },
     get unparsed() { return parser.unparsed },
   }
 }
@@ -62,6 +75,7 @@ export function createSseReader(given: { readonly maxEventBytes: number }): SseR
 export class SseParser {
   comments = 0
   overflow = false
+  garbled = false
   private readonly maxEventBytes: number
   private readonly sink: SseSink
   /** What came behind the last line end, not decoded yet. */
@@ -81,7 +95,7 @@ export class SseParser {
   }
 
   push(bytes: Uint8Array): void {
-    if (this.overflow) return
+    if (this.overflow || this.garbled) return
     const cut = afterLastLine(bytes)
     if (cut > 0) {
       if (this.kept) {
@@ -89,10 +103,10 @@ export class SseParser {
         const whole = Buffer.concat(this.kept)
         this.kept = null
         this.keptBytes = 0
-        this.read(whole.toString('utf8'))
-      } else this.read(viewOf(bytes).toString('utf8', 0, cut))
+        this.decode(whole, whole.length)
+      } else this.decode(viewOf(bytes), cut)
     }
-    if (cut === bytes.length) return
+    if (cut === bytes.length || this.garbled) return
     // A copy: the caller may reuse its buffer.
     const rest = Uint8Array.prototype.slice.call(bytes, cut)
     if (this.kept) this.kept.push(rest)
@@ -102,8 +116,9 @@ export class SseParser {
   }
 
   end(): void {
-    if (this.overflow) return
+    if (this.overflow || this.garbled) return
     if (this.kept) {
+      // Leniently: what is no UTF-8 here was cut within a character.
       const text = Buffer.concat(this.kept).toString('utf8')
       this.kept = null
       this.read(text + '\n')
@@ -115,6 +130,21 @@ export class SseParser {
     if (!this.strange) return ''
     if (this.strange.length > 1) this.strange = [this.strange.join('\n')]
     return this.strange[0]!
+  }
+
+  /**
+   * Reads whole lines: the first `length` bytes. What cannot be decoded becomes U+FFFD, so that only a text which has
+   * one raises the question (a search that V8 does not even begin in ASCII).
+   */
+  private decode(bytes: Buffer, length: number): void {
+    const text = bytes.toString('utf8', 0, length)
+    const odd = text.indexOf('\ufffd')
+    if (odd < 0 || isUtf8(bytes.subarray(0, length))) {
+      this.read(text)
+      return
+    }
+    this.read(text.slice(0, Math.max(text.lastIndexOf('\n', odd), text.lastIndexOf('\r', odd)) + 1))
+    this.garbled = true
   }
 
   /** Every line of `text` is whole: it ends with a line end. */

@@ -47,7 +47,7 @@ function decoder(target: Target): Decoder {
   let failed = false
 
   const read = (events: readonly SseEvent[], atEnd = false): readonly ChatEvent[] => {
-    if (events.length === 0 && !sse.overflow) return NONE
+    if (events.length === 0 && !sse.overflow && !sse.garbled) return NONE
     const out: ChatEvent[] = []
     for (const event of events) {
       if (reader.done || failed) break
@@ -64,8 +64,8 @@ function decoder(target: Target): Decoder {
       const value = untyped ? { ...parsed.value, type: event.event } : parsed.value
       for (const found of reader.event(value)) out.push(found)
     }
-    if (!sse.overflow || failed || reader.done) return out
-    return fail(out, fault('invalid-response', 'The provider sent an event that is too large.'))
+    if (!(sse.overflow || sse.garbled) || failed || reader.done) return out
+    return fail(out, fault('invalid-response', `The provider sent ${sse.overflow ? 'an event that is too large' : 'bytes that are no UTF-8'}.`))
   }
   const fail = (out: readonly ChatEvent[], of: Fault): readonly ChatEvent[] => {
     failed = true

@@ -1,13 +1,11 @@
 import { fault, type ChatEvent, type Endpoint } from '../../core/index.ts'
 import type { Decoder, Target } from '../dialect.ts'
 import { parseUpstream, viewOf } from '../json.ts'
-import { createSseReader, type SseEvent } from '../sse.ts'
+import { createSseReader, maxEventBytes, type SseEvent } from '../sse.ts'
 import { scrub } from '../upstream-fault.ts'
 import { createReader, type Reader } from './reader.ts'
 import { traitsOf } from './traits.ts'
 
-/** An image of several megabytes arrives as one event. */
-const MAX_EVENT_BYTES = 64 * 1024 * 1024
 const NONE: readonly ChatEvent[] = Object.freeze([])
 
 /**
@@ -17,7 +15,7 @@ const NONE: readonly ChatEvent[] = Object.freeze([])
 export function createDecoder(target: Target): Decoder {
   const { endpoint } = target
   const reader = createReader({ endpoint, traits: traitsOf(endpoint) })
-  const sse = createSseReader({ maxEventBytes: MAX_EVENT_BYTES })
+  const sse = createSseReader({ maxEventBytes: maxEventBytes(endpoint) })
 
   const all = (events: readonly SseEvent[], closing: boolean): void => {
     for (const { data } of events) {
@@ -30,8 +28,9 @@ export function createDecoder(target: Target): Decoder {
       else if (closing) reader.fail(fault('stream-cut', `The stream of ${endpoint.providerName} ended within an event.`, { upstream: { status: 200, provider: endpoint.providerName } }))
       else unreadable(reader, data, endpoint)
     }
-    if (sse.overflow && !reader.over) {
-      reader.fail(fault('invalid-response', `${endpoint.providerName} sent an event that is too large.`, { upstream: { status: 200, provider: endpoint.providerName } }))
+    if ((sse.overflow || sse.garbled) && !reader.over) {
+      const what = sse.overflow ? 'an event that is too large' : 'bytes that are no UTF-8'
+      reader.fail(fault('invalid-response', `${endpoint.providerName} sent ${what}.`, { upstream: { status: 200, provider: endpoint.providerName } }))
     }
   }
 

@@ -1,14 +1,12 @@
 import { fault, type ChatEvent, type Endpoint, type Fault } from '../../core/index.ts'
 import type { Decoder, Target } from '../dialect.ts'
 import { parseUpstream, viewOf } from '../json.ts'
-import { SseParser, type SseSink } from '../sse.ts'
+import { maxEventBytes, SseParser, type SseSink } from '../sse.ts'
 import { saidBy, scrub, upstreamFault, type Headers } from '../upstream-fault.ts'
 import { learn, match, type Template } from './prefix-cache.ts'
 import { flagsOf } from './quirks.ts'
 import { Reader } from './reader.ts'
 
-/** An image of several megabytes arrives as one event. */
-const MAX_EVENT_BYTES = 64 * 1024 * 1024
 /** Events that are worth learning from before it is given up: each costs a second parse. */
 const MAX_LESSONS = 8
 
@@ -28,7 +26,7 @@ class ChunkDecoder implements Decoder, SseSink {
   constructor(endpoint: Endpoint) {
     this.endpoint = endpoint
     this.reader = new Reader(flagsOf(endpoint.quirks), endpoint, false)
-    this.parser = new SseParser(MAX_EVENT_BYTES, this)
+    this.parser = new SseParser(maxEventBytes(endpoint), this)
   }
 
   get done(): boolean { return this.reader.over }
@@ -37,7 +35,7 @@ class ChunkDecoder implements Decoder, SseSink {
     const { reader, parser } = this
     if (reader.over) return NONE
     parser.push(bytes)
-    if (parser.overflow) this.tooLarge()
+    if (parser.overflow || parser.garbled) this.broken()
     return reader.take()
   }
 
@@ -46,7 +44,7 @@ class ChunkDecoder implements Decoder, SseSink {
     if (reader.over) return NONE
     this.closing = true
     parser.end()
-    if (parser.overflow) this.tooLarge()
+    if (parser.overflow || parser.garbled) this.broken()
     if (!reader.over && !reader.touched && parser.unparsed.trim() !== '') notSse(reader, parser.unparsed, this.endpoint)
     reader.finish(false)
     return reader.take()
@@ -90,9 +88,10 @@ class ChunkDecoder implements Decoder, SseSink {
     else this.reasoning = lesson
   }
 
-  private tooLarge(): void {
+  private broken(): void {
     const { providerName } = this.endpoint
-    this.reader.fail(fault('invalid-response', `${providerName} sent an event that is too large.`, { upstream: { provider: providerName } }))
+    const what = this.parser.overflow ? 'an event that is too large' : 'bytes that are no UTF-8'
+    this.reader.fail(fault('invalid-response', `${providerName} sent ${what}.`, { upstream: { provider: providerName } }))
   }
 }
 
