@@ -24,6 +24,8 @@ export interface Asked {
   readonly stream: boolean
   /** A stream shall begin with what was sent to each provider (`debug.echo_upstream_body`). */
   readonly echo?: boolean
+  /** Whether a silent stream has comments; absent: as the key has it. */
+  readonly heartbeats?: boolean
   /** Warnings for the answer's metadata: fields that were understood but have no effect. */
   readonly ignored: readonly string[]
 }

@@ -71,7 +71,7 @@ export function createSurface(
     const calling = services.gateway.generate(call)
     if (asked.stream) {
       return answerStream({
-        x, face, limits, log: services.log, heartbeats: x.key.settings.heartbeats !== false, withMetadata, abort,
+        x, face, limits, log: services.log, heartbeats: asked.heartbeats ?? x.key.settings.heartbeats !== false, withMetadata, abort,
       }, calling)
     }
     x.onGone = abort

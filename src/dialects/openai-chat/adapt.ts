@@ -48,7 +48,7 @@ export function adapt(draft: Draft, request: ChatRequest, target: Target, flags:
   if (endpoint.tier !== 'default') body['service_tier'] = endpoint.tier
   if (target.stream) {
     body['stream'] = true
-    body['stream_options'] = { ...(request.origin?.body['stream_options'] as object | undefined), include_usage: true }
+    body['stream_options'] = streamOptions(request.origin?.body['stream_options'] as JsonObject | undefined)
   }
   if (endpoint.forcedParams) for (const [key, value] of Object.entries(endpoint.forcedParams)) body[key] = merged(body[key], value)
   if (!target.options) return
@@ -56,6 +56,13 @@ export function adapt(draft: Draft, request: ChatRequest, target: Target, flags:
     if (FIXED.has(key)) draft.dropped.push(`provider.options.${key}`)
     else body[key] = value
   }
+}
+
+/** The caller's options for the stream with the one that is needed here, and without the one that is meant for us. */
+function streamOptions(asked: JsonObject | undefined): JsonObject {
+  if (!asked) return { include_usage: true }
+  const { include_heartbeats: _, ...rest } = asked
+  return { ...rest, include_usage: true }
 }
 
 function drop(draft: Draft, key: string, name = key): void {

@@ -64,10 +64,16 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
       preferences: wishes.preferences,
       plugins: readPlugins(it),
       stream: it['stream'] === true,
+      ...heartbeatsOf(it['stream_options']),
       ignored: ignoredIn(it),
       ...(echoes(it) && { echo: true }),
     },
   }
+}
+
+function heartbeatsOf(options: Loose | null | undefined): Pick<Asked, 'heartbeats'> | null {
+  const wanted = options?.['include_heartbeats']
+  return given(wanted) ? { heartbeats: wanted } : null
 }
 
 /** A request under way. Fields are put in one by one: most requests have few of the many that there are. */

@@ -199,7 +199,11 @@ export const requestSchema = z.looseObject({
   model: text.min(1).nullish(),
   models: z.array(text.min(1)).max(64).nullish(),
   stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish().describe('Accepted; usage is always sent.'),
+  stream_options: z.looseObject({
+    include_usage: z.boolean().nullish().describe('Accepted; usage is always sent.'),
+    include_heartbeats: z.boolean().nullish()
+      .describe("Whether comments (`: OPENROUTER PROCESSING`) are sent while the provider is silent. Overrides the key's setting; true without one."),
+  }).nullish(),
   max_completion_tokens: z.int().min(1).nullish(),
   max_tokens: z.int().min(1).nullish().describe('The old name of max_completion_tokens.'),
   temperature: sampling('temperature'),
