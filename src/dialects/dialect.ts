@@ -91,6 +91,8 @@ export interface Decoder {
   end(): readonly ChatEvent[]
   /** The format's own end mark was read (`[DONE]`, `message_stop`): nothing that follows matters. */
   readonly done?: boolean
+  /** Each choice has said why it ended, and nothing more: what is missing are counts and the end mark, which some never send. */
+  readonly finished?: boolean
 }
 
 export interface Outbound {

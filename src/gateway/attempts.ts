@@ -89,7 +89,7 @@ class Failures {
   readonly #limits: ReturnType<AttemptParts['limits']>
   readonly #tries = new Map<string, number>()
   readonly #closed = new Set<string>()
-  #largestTried: number | null = null
+  #tooSmall: Endpoint | null = null
   #ended: Fault | null = null
 
   constructor(limits: ReturnType<AttemptParts['limits']>) {
@@ -119,20 +119,26 @@ class Failures {
     return { ...of, metadata: { ...of.metadata, not_tried_providers: notTried(passedOver) } }
   }
 
-  /** A caller's fault closes its model; a prompt that was too long goes on only to a larger context. */
+  /**
+   * A caller's fault closes its model. A prompt that was too long goes on to a larger context; another model, which may
+   * count it otherwise, only has to have as much.
+   */
   allows({ endpoint }: Candidate): boolean {
     if (this.#closed.has(endpoint.model) || (this.#tries.get(endpoint.model) ?? 0) >= this.#limits.attemptsPerModel) return false
-    return this.#largestTried === null || (endpoint.contextLength ?? Infinity) > this.#largestTried
+    if (this.#tooSmall === null) return true
+    const { model, contextLength } = this.#tooSmall
+    const room = endpoint.contextLength ?? Infinity
+    return endpoint.model === model ? room > (contextLength ?? Infinity) : room >= (contextLength ?? 0)
   }
 
   add(candidate: Candidate, { fault, attempt, absorbed }: Failed): void {
-    const { model, contextLength } = candidate.endpoint
+    const { model } = candidate.endpoint
     this.attempts.push(attempt)
     this.faults.push({ fault, candidate })
     this.absorbed += absorbed
     this.#tries.set(model, (this.#tries.get(model) ?? 0) + 1)
     if (FAULTS[fault.kind].next === 'model') this.#closed.add(model)
-    if (fault.kind === 'context-length') this.#largestTried = Math.max(this.#largestTried ?? 0, contextLength ?? Infinity)
+    if (fault.kind === 'context-length') this.#tooSmall = candidate.endpoint
   }
 }
 
@@ -294,10 +300,11 @@ export class RunningAttempt {
     return this.#ambient.monotonic() - this.#start
   }
 
-  /** Why it was ended, when its reads fail: the caller left, or the deadline passed. */
-  stopped(): Fault | null {
+  /** Why it was ended, when its reads fail: the caller left, or the deadline that stood passed. */
+  stopped(deadline: 'first_token' | 'idle'): Fault | null {
     if (this.#departure.gone) return fault('cancelled', 'The caller left')
-    return this.deadline.expired ? fault('timeout', 'The provider did not answer in time') : null
+    if (!this.deadline.expired) return null
+    return overdue('The provider did not answer in time', deadline, deadline === 'idle' ? this.timeouts.idleMs : Math.round(this.elapsedMs()))
   }
 
   /** It is over, however it ended: gives back what it holds. Safe more than once. */
@@ -364,6 +371,11 @@ async function attempt(
 
 const NOTHING: readonly never[] = Object.freeze([])
 
+/** A timeout of ours. `error.metadata` says which, in the words of the settings, and after how many milliseconds. */
+export function overdue(message: string, timeout: 'first_token' | 'idle' | 'total', afterMs: number): Fault {
+  return fault('timeout', message, { metadata: { timeout, timeout_ms: afterMs } })
+}
+
 /** Durations are taken down in tenths of a millisecond, so that a record reads the same from memory and from the database. */
 function tenths(ms: number): number {
   return Math.round(ms * 10) / 10
@@ -371,7 +383,7 @@ function tenths(ms: number): number {
 
 /** Closes an attempt that came to nothing. What its provider counted all the same is a cost that nobody pays for. */
 function failed(running: RunningAttempt, of: Fault, said: readonly ChatEvent[] = []): Failed {
-  const why = withProvider(running.stopped() ?? of, running.candidate)
+  const why = withProvider(running.stopped('first_token') ?? of, running.candidate)
   const usage = said.findLast((event) => event.type === 'usage')
   const { price } = running.candidate.endpoint
   return {

@@ -4,8 +4,12 @@ import type { Ambient } from '../core/index.ts'
 export interface Deadline {
   /** Counts from now. */
   set(ms: number): void
-  /** Counts anew with the time that was set last; cheap enough for every read. */
-  touch(): void
+  /** Counts anew with the time that was set last, from `now` of the monotonic clock; cheap enough for every read. */
+  touch(now: number): void
+  /** Stands still: whoever it is for has handed over, and others take their time. */
+  hold(): void
+  /** Goes on where it stood, after so many milliseconds. */
+  resume(heldMs: number): void
   clear(): void
   readonly expired: boolean
 }
@@ -39,20 +43,28 @@ export function createDeadlines(ambient: Pick<Ambient, 'monotonic'>): Deadlines 
     at = Infinity
     expired = false
     #ms = 0
+    #heldAt = Infinity
     readonly #onExpiry: () => void
     constructor(onExpiry: () => void) {
       this.#onExpiry = onExpiry
     }
     set(ms: number): void {
       this.#ms = ms
-      this.touch()
+      this.touch(ambient.monotonic())
       running.add(this)
       if (timer !== null) return
       tickedAt = ambient.monotonic()
       timer = setInterval(sweep, TICK_MS)
     }
-    touch(): void {
-      this.at = ambient.monotonic() + this.#ms
+    touch(now: number): void {
+      this.at = now + this.#ms
+    }
+    hold(): void {
+      this.#heldAt = this.at
+      this.at = Infinity
+    }
+    resume(heldMs: number): void {
+      this.at = this.#heldAt + heldMs
     }
     clear(): void {
       running.delete(this)

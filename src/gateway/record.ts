@@ -1,4 +1,4 @@
-import { NO_USAGE, type Attempt, type Fault, type FaultKind, type Generation, type Need, type Quality } from '../core/index.ts'
+import { FAULTS, NO_USAGE, type Attempt, type Fault, type FaultKind, type Generation, type Need, type Quality } from '../core/index.ts'
 import type { Committed, Tried } from './attempts.ts'
 import type { Call } from './call.ts'
 import type { Meter, Metered } from './meter.ts'
@@ -85,7 +85,8 @@ const UNAVAILABLE: Readonly<Partial<Record<FaultKind, { readonly code: string; r
  */
 export function summed(tried: Tried, requested: readonly string[]): Fault {
   const last = tried.fault!
-  const hints = tried.faults.map(({ fault }) => fault.retryAfterMs).filter((ms) => ms !== undefined)
+  // A request that is wrong stays wrong: there the wait of another provider would only mislead.
+  const hints = FAULTS[last.kind].blame === 'caller' ? [] : tried.faults.map(({ fault }) => fault.retryAfterMs).filter((ms) => ms !== undefined)
   const previous = tried.faults.slice(0, -1).map(({ fault, candidate }) => ({
     provider: candidate.endpoint.providerName,
     code: fault.kind,

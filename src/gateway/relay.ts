@@ -1,5 +1,5 @@
 import { fault, type Ambient, type ChatEvent, type Fault, type Generation, type Need, type Usage } from '../core/index.ts'
-import type { Committed, RunningAttempt, Tried } from './attempts.ts'
+import { overdue, type Committed, type RunningAttempt, type Tried } from './attempts.ts'
 import type { Audit } from './audit.ts'
 import type { Call } from './call.ts'
 import type { Ending, Meter, Metered } from './meter.ts'
@@ -49,15 +49,19 @@ export class Relay implements AsyncIterableIterator<Batch> {
   #begun = false
   #finishing = false
   #closed = false
+  /** The monotonic clock when the last batch was handed over, and how long the reader has kept us waiting in all. */
+  #handedAt: number
+  #heldMs = 0
   #failure: Fault | null = null
 
   constructor(parts: RelayParts, of: RelayOf, meter: Meter) {
     this.#parts = parts
     this.#of = of
     this.#meter = meter
-    this.#firstBlockAt = parts.ambient.monotonic()
+    this.#firstBlockAt = this.#handedAt = parts.ambient.monotonic()
     const { deadline, timeouts } = of.committed.attempt
     deadline.set(timeouts.idleMs)
+    deadline.hold()
   }
 
   /** Why the answer ended badly, once it has; null for one that is whole or still under way. */
@@ -71,14 +75,20 @@ export class Relay implements AsyncIterableIterator<Batch> {
 
   async next(): Promise<IteratorResult<Batch>> {
     if (this.#closed) return DONE
+    this.#resume()
     for (let batch = this.#begun ? await this.#read() : this.#begin(); batch !== null; batch = await this.#read()) {
-      if (batch.length === 0) continue
+      if (batch.length === 0) {
+        if (this.#of.committed.source.finished) this.#finish()
+        continue
+      }
       const out = this.#pass(batch)
       this.#failure = this.#meter.fault
       if (this.#failure || this.#of.committed.source.ended) return this.#end(out)
       this.#move()
       if (this.#failure) return this.#end(out)
-      if (out.length > 0) return { done: false, value: out }
+      if (out.length === 0) continue
+      this.#of.committed.attempt.deadline.hold()
+      return { done: false, value: out }
     }
     return this.#end([])
   }
@@ -101,9 +111,13 @@ export class Relay implements AsyncIterableIterator<Batch> {
     try {
       return await this.#of.committed.source.next()
     } catch {
-      // A provider that never sends usage, or closes after the last finish, has still answered.
-      if (this.#meter.finished && !this.#of.call.departure.gone) return null
-      this.#failure = this.#of.committed.attempt.stopped()
+      // A provider that never sends usage, or breaks off after the last finish, has still answered.
+      if (!this.#of.call.departure.gone) {
+        if (this.#meter.finished) return null
+        const rest = this.#of.committed.source.conclude()
+        if (rest !== null) return rest
+      }
+      this.#failure = this.#of.committed.attempt.stopped('idle')
         ?? fault('stream-cut', 'The connection to the provider broke in the middle of the answer')
       return null
     }
@@ -116,16 +130,34 @@ export class Relay implements AsyncIterableIterator<Batch> {
     return out
   }
 
-  /** Gives the provider its time until the next read. */
+  /** The reader wants more. How long it took is not the provider's time: a slow reader must not make it look dead. */
+  #resume(): void {
+    const held = this.#parts.ambient.monotonic() - this.#handedAt
+    this.#heldMs += held
+    this.#of.committed.attempt.deadline.resume(held)
+  }
+
+  /** Gives the provider its time until the next read; what it says after its last finish gives it no more. */
   #move(): void {
     const { deadline, timeouts } = this.#of.committed.attempt
-    if (this.#meter.finished && !this.#finishing) {
-      this.#finishing = true
-      deadline.set(USAGE_GRACE_MS)
-    } else deadline.touch()
-    if (this.#parts.ambient.monotonic() > this.#firstBlockAt + timeouts.totalMs) {
-      this.#failure = fault('timeout', 'The answer took longer than an answer may take')
-    }
+    const now = this.#handedAt = this.#parts.ambient.monotonic()
+    if (this.#meter.finished || this.#of.committed.source.finished) this.#finish()
+    else if (this.#finishing) {
+      // It went on: some say `stop` with every piece.
+      this.#finishing = false
+      deadline.set(timeouts.idleMs)
+    } else deadline.touch(now)
+    const late = now - this.#firstBlockAt - timeouts.totalMs
+    if (late <= 0) return
+    this.#failure = late > this.#heldMs ? overdue('The answer took longer than an answer may take', 'total', timeouts.totalMs)
+      : fault('cancelled', 'The caller read the answer too slowly to see its end')
+  }
+
+  /** Every choice has said why it ended: usage may follow, for a while that begins once. */
+  #finish(): void {
+    if (this.#finishing) return
+    this.#finishing = true
+    this.#of.committed.attempt.deadline.set(USAGE_GRACE_MS)
   }
 
   /** The last batch: what was still to be said, the charge, and the fault if there is one. */
@@ -163,7 +195,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
         upstreamId: this.#meter.upstreamId,
       })
       const now = ambient.monotonic()
-      const streamedMs = now - this.#firstBlockAt
+      const streamedMs = now - this.#firstBlockAt - this.#heldMs
       const tokens = metered.usage.output.total
       observe(committed.attempt, failure, this.#firstBlockAt - call.startedAt,
         streamedMs > LEAST_STREAM_MS && tokens > 0 ? tokens / streamedMs * 1000 : null)

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { Changed, Decoder, Outbound, Outgoing, Target } from '../dialects/index.ts'
 import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault } from '../core/index.ts'
 import type { GuardedFetch, Net, OutboundResponse } from '../net/index.ts'
@@ -8,6 +9,13 @@ import { inlined, type Downloads } from './inline.ts'
 export interface Source {
   /** The events that the next read completes, maybe none; null at the end. Rejects with a FaultError. */
   next(): Promise<readonly ChatEvent[] | null>
+  /**
+   * What is left to say when no more can be read: where the answer had given its reason to end, only counts and the end
+   * mark are missing. Null where it had not.
+   */
+  conclude(): readonly ChatEvent[] | null
+  /** It has given its reason to end. */
+  readonly finished: boolean
   /** Ends it at once. Safe at any time and more than once. */
   abort(): void
   /** Nothing will come any more: the next read is the end. */
@@ -76,6 +84,7 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
     }
     if (status === 200 && !response.headers['content-encoding']) {
       const body = await readAll(response, MAX_WHOLE_BYTES)
+      if (!isUtf8(body)) return { fault: fault('invalid-response', 'The provider sent bytes that are no UTF-8', { upstream: { status } }), status }
       return { source: new WholeSource(outbound.decodeReply(body, target), response), dropped: outgoing.dropped, changed: outgoing.changed }
     }
     const body = await readAll(response, MAX_ERROR_BYTES, 'cut')
@@ -92,6 +101,8 @@ export function openLocal(local: LocalProvider, request: ChatRequest, target: Ta
   return {
     status: 200,
     ended: false,
+    finished: false,
+    conclude: () => null,
     abort() {},
     async next() {
       const result = await iterator.next()
@@ -113,6 +124,16 @@ class StreamSource implements Source {
   constructor(response: OutboundResponse, decoder: Decoder) {
     this.#response = response
     this.#decoder = decoder
+  }
+
+  get finished(): boolean {
+    return this.#decoder.finished === true
+  }
+
+  conclude(): readonly ChatEvent[] | null {
+    if (!this.finished) return null
+    this.ended = true
+    return this.#decoder.end()
   }
 
   get status(): number {
@@ -141,6 +162,7 @@ class StreamSource implements Source {
 
 class WholeSource implements Source {
   ended = false
+  readonly finished = false
   readonly #events: readonly ChatEvent[]
   readonly #response: OutboundResponse
   constructor(events: readonly ChatEvent[], response: OutboundResponse) {
@@ -154,6 +176,10 @@ class WholeSource implements Source {
 
   abort(): void {
     this.#response.abort()
+  }
+
+  conclude(): null {
+    return null
   }
 
   next(): Promise<readonly ChatEvent[] | null> {

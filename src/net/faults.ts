@@ -14,7 +14,7 @@ export const cancelled = (): Fault => fault('cancelled', 'The request was cancel
 export function faultOfSocket(error: Error | null): Fault {
   const code = error === null ? 'closed' : String((error as { code?: unknown }).code ?? 'unknown')
   if (code === CONNECT_TIMEOUT || code === 'ETIMEDOUT') {
-    return fault('timeout', 'The provider could not be reached in time', { upstream: { code } })
+    return fault('timeout', 'The provider could not be reached in time', { upstream: { code }, metadata: { timeout: 'connect' } })
   }
   if (TLS.test(code)) {
     return fault('connection', "The provider's TLS certificate or handshake was not acceptable", { upstream: { code: 'tls' } })

@@ -102,6 +102,28 @@ describe("What is the caller's own fault", () => {
     assert.deepEqual(await tried(reply.id), [['picky', 400], ['other', 200]])
   })
 
+  test('So it does after a request that is too large for a provider, or that it cannot carry out', async () => {
+    for (const status of [413, 422]) {
+      upstream.next({ status }, { path: '/picky/' })
+      const list = { models: ['acme/picky', 'acme/other'] }
+      const reply = await box.whole({ ...saying('acme/picky', 'Large?', { provider: { order: ['picky'] } }), ...list })
+      assert.deepEqual(await tried(reply.id), [['picky', status], ['other', 200]])
+      upstream.next({ status }, { path: '/picky/' })
+      const refusal = await box.refused(saying('acme/picky', 'Large?', { provider: { order: ['picky'] } }))
+      assert.equal(refusal.status, status)
+      assert.equal((await tried(refusal.id)).length, 1, 'the twin was asked, too')
+    }
+  })
+
+  test('Of what a provider says of a wrong request, at most 2 KiB come through, and nothing that looks like a key', async () => {
+    const secret = 'sk-live-4f9QxZ71bLmW8tRk2VnYc6'
+    upstream.next({ status: 400, body: { error: { message: `${secret} is wrong. ${'Really. '.repeat(2000)}`, code: 'bad' } } }, { path: '/picky/' })
+    const { error, body } = await box.refused(saying('acme/picky', 'Wrong', { provider: { order: ['picky'] } }))
+    assert.match(error.message, /Really/)
+    assert.ok(error.message.length <= 2048 && error.metadata['raw'].length <= 2048, `${error.message.length} and ${error.metadata['raw'].length}`)
+    assert.ok(!JSON.stringify(body).includes(secret))
+  })
+
   test('A flagged prompt is refused with 403 and goes to no competitor', async () => {
     upstream.next({ status: 403, body: { error: { message: 'Your input was flagged by moderation', code: 'content_policy_violation' } } }, { path: '/picky/' })
     const refusal = await box.refused(saying('acme/picky', 'Naughty', { provider: { order: ['picky'] } }))
@@ -119,6 +141,9 @@ describe("What is the caller's own fault", () => {
     const refusal = await box.refused(saying('acme/roomy', 'Long', { provider: { only: ['narrow', 'narrow-twin'] } }))
     assert.equal(refusal.status, 400)
     assert.equal(refusal.error.metadata['error_type'], 'context_length_exceeded')
+    const list = await box.whole({ ...saying('acme/roomy', 'Long', { provider: { only: ['narrow', 'narrow-twin', 'other'] } }), models: ['acme/roomy', 'acme/other'] })
+    assert.equal(list.model, 'acme/other', 'a list goes on to its next model')
+    assert.deepEqual((await tried(list.id)).map(([name]) => name === 'narrow-twin' ? 'narrow' : name), ['narrow', 'other'])
   })
 })
 
@@ -152,6 +177,14 @@ describe('When a provider says wait', () => {
     upstream.next({ status: 429, headers: { 'retry-after': '9' } }, { path: '/busier/' })
     const refusal = await box.refused(saying('acme/busy', 'Now?'))
     assert.equal(refusal.headers.get('retry-after'), '9')
+  })
+
+  test('A wait that one provider asked for is not told of a request that another found wrong', async () => {
+    upstream.next({ status: 429, headers: { 'retry-after': '40' } }, { path: '/busy/' })
+    upstream.next({ status: 400 }, { path: '/busier/' })
+    const refusal = await box.refused(saying('acme/busy', 'Now?', { provider: { order: ['busy', 'busier'] } }))
+    assert.equal(refusal.status, 400)
+    assert.equal(refusal.headers.get('retry-after'), null)
   })
 
   test('Whoever said wait is not asked first again while another is well, also when it is the one that the caller prefers', async () => {

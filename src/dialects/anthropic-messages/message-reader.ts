@@ -13,6 +13,8 @@ export interface MessageReader {
   close(): readonly ChatEvent[]
   readonly started: boolean
   readonly done: boolean
+  /** All that is missing is `message_stop`. */
+  readonly finished: boolean
 }
 
 /** A block that the upstream has open. `at` is its index in our reply, -1 until it is shown. */
@@ -298,6 +300,7 @@ export function createMessageReader(endpoint: Pick<Endpoint, 'providerName'>): M
     },
     get started() { return started },
     get done() { return done },
+    get finished() { return !done && stopReason !== '' && blocks.size === 0 },
   }
 }
 

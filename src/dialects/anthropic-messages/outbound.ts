@@ -83,6 +83,7 @@ function decoder(target: Target): Decoder {
       return [...last, ...reader.close()]
     },
     get done() { return failed || reader.done },
+    get finished() { return !failed && reader.finished },
   }
 }
 

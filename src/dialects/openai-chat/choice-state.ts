@@ -17,6 +17,8 @@ export interface ChoiceState {
   seals: Map<string, Seal> | null
   audio: number
   said: string | undefined
+  /** More came after that: it was not the end. */
+  late: boolean
   native: string | undefined
   stop: string | undefined
   spoke: boolean
@@ -27,7 +29,7 @@ const NO_CALLS: ChoiceState['toolBlocks'] = Object.freeze([])
 export function openChoice(index: number, splitter: ThinkSplitter | null): ChoiceState {
   return {
     index, block: -1, kind: null, key: '', seal: undefined, splitter, tools: null, toolBlocks: NO_CALLS, seals: null,
-    audio: -1, said: undefined, native: undefined, stop: undefined, spoke: false,
+    audio: -1, said: undefined, late: false, native: undefined, stop: undefined, spoke: false,
   }
 }
 

@@ -30,6 +30,7 @@ class ChunkDecoder implements Decoder, SseSink {
   }
 
   get done(): boolean { return this.reader.over }
+  get finished(): boolean { return this.reader.finished }
 
   push(bytes: Uint8Array): readonly ChatEvent[] {
     const { reader, parser } = this

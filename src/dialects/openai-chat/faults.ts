@@ -12,8 +12,11 @@ export function errorOf(fault: Fault): JsonObject {
   // An internal fault says nothing of what happened upstream.
   if (fault.kind !== 'internal') {
     if (upstream?.provider !== undefined) metadata['provider_name'] = upstream.provider
-    if (upstream?.raw !== undefined) metadata['raw'] = upstream.raw
-    if (upstream?.code !== undefined) metadata['provider_code'] = upstream.code
+    // What a provider says of the operator's key or account is for the operator: it is in the log.
+    if (FAULTS[fault.kind].blame !== 'operator') {
+      if (upstream?.raw !== undefined) metadata['raw'] = upstream.raw
+      if (upstream?.code !== undefined) metadata['provider_code'] = upstream.code
+    }
     if (fault.field !== undefined) metadata['field'] = fault.field
     Object.assign(metadata, fault.metadata)
   }

@@ -76,8 +76,15 @@ export class Reader {
   plain(kind: 'text' | 'reasoning', index: number, piece: string): void {
     if (piece === '') return
     const choice = this.choiceAt(index)
+    if (choice.said !== undefined) choice.late = true
     if (kind === 'text') this.text(choice, piece)
     else this.speak(choice, 'reasoning', piece)
+  }
+
+  /** Every choice has given its reason to end, and nothing came after it. */
+  get finished(): boolean {
+    for (const { said, late } of this.choices) if (said === undefined || late) return false
+    return this.choices.length > 0
   }
 
   /** The end: `done` says that it was announced, otherwise a reply without a finish was cut. */
@@ -322,12 +329,14 @@ export class Reader {
 
   private choice(it: Loose): void {
     const choice = this.choiceAt(it['index'])
+    const before = choice.said === undefined ? null : this.out?.length ?? 0
     // A whole message beside the deltas (Perplexity's last chunk) repeats what was said; it counts only in their place.
     const message = isObject(it['message']) && !choice.spoke ? it['message'] : undefined
     const delta: Loose | undefined = isObject(it['delta']) && (!message || Object.keys(it['delta']).length > 0) ? it['delta'] : message
     if (delta) this.delta(choice, delta)
     else if (typeof it['text'] === 'string') this.text(choice, it['text'])
     if (isObject(it['logprobs'])) this.logprobs(choice, it['logprobs'])
+    if (before !== null && (this.out?.length ?? 0) > before) choice.late = true
     const said = it['finish_reason']
     if (isText(said)) {
       choice.said = said
