@@ -6,7 +6,7 @@ import { fault, FaultError, type Ambient, type Credential, type Generation } fro
 import { DIALECTS, parseUpstream } from './dialects/index.ts'
 import {
   createAdmission, createGateway, createTokenCounter, createUpstreams,
-  type Admission, type Gateway, type Past, type PlacesRules, type Timeouts, type Upstreams,
+  type Admission, type Alarm, type Gateway, type Past, type PlacesRules, type Timeouts, type Upstreams,
 } from './gateway/index.ts'
 import { createHistory, type History, type Kept } from './history/index.ts'
 import { createHttp, type Http, type Log } from './http/index.ts'
@@ -95,7 +95,10 @@ export async function createApp(given: {
     measured = await figures.measurements()
   }
   const history: AppHistory = createHistory({ store, ambient, take: () => path.standing(), onError })
-  const path = await createCallPath({ config, ambient, record: stats.record, recall: history.recall, measured: () => measured, onError })
+  const path = await createCallPath({
+    config, ambient, record: stats.record, recall: history.recall, measured: () => measured, onError,
+    alarm: ({ message, ...facts }) => log.warn(facts, `for the operator: ${message}`),
+  })
   const http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
     dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway,
@@ -151,6 +154,7 @@ export async function createCallPath(given: {
   /** What was measured of endpoints, by id; without it, nothing was. */
   readonly measured?: () => ReadonlyMap<string, Measured>
   readonly onError?: (error: Error) => void
+  readonly alarm?: (alarm: Alarm) => void
 }): Promise<CallPath> {
   const { ambient } = given
   let config = given.config
@@ -214,6 +218,7 @@ export async function createCallPath(given: {
     },
     net, download: createGuardedFetch({ allow: [] }), tokens, record: given.record, ambient,
     ...(past && { past }),
+    ...(given.alarm && { alarm: given.alarm }),
   })
   return {
     catalog, gateway, admission, upstreams,

@@ -1,7 +1,7 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
-  fault, FaultError, needOf, rewrite,
-  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type Generation, type JsonObject, type Offer, type RouterReference,
+  fault, FaultError, FAULTS, needOf, rewrite,
+  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Generation, type JsonObject, type Offer, type RouterReference,
   type Stage, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
@@ -54,7 +54,21 @@ export interface GatewayParts {
   readonly record: (generation: Generation) => void
   /** What plans were made from at a moment (ms epoch); rejects with a FaultError of the field `at` when nobody knows. */
   readonly past?: (at: number) => Promise<Past>
+  /** Hears of what only the operator can mend: once when it is found, not with each request. */
+  readonly alarm?: (alarm: Alarm) => void
   readonly ambient: Ambient
+}
+
+/** A key that is refused or out of credit, a certificate that is not acceptable, a model that is gone. */
+export interface Alarm {
+  readonly provider: string
+  readonly endpoint: string
+  /** The key's label. */
+  readonly key: string
+  readonly kind: FaultKind
+  readonly message: string
+  /** What the provider said: scrubbed, at most 2 KiB. */
+  readonly said?: string
 }
 
 /** What plans were made from at a past moment. */
@@ -98,10 +112,17 @@ export function createGateway(parts: GatewayParts): Gateway {
     trial: number, lostMs: number | null,
   ): void => {
     if (endpoint.simulated) return
+    const at = ambient.now()
+    if (failure && parts.alarm && isNews(parts.health, endpoint.id, credential.id, failure, at)) {
+      parts.alarm({
+        provider: endpoint.provider, endpoint: endpoint.id, key: credential.label, kind: failure.kind, message: failure.message,
+        ...(failure.upstream?.raw !== undefined && { said: failure.upstream.raw }),
+      })
+    }
     parts.health.observe({
       endpoint: endpoint.id, credential: credential.id, provider: endpoint.provider, trial,
       fault: failure?.kind ?? null, retryAfterMs: failure?.retryAfterMs ?? null, broken: failure?.upstream?.code === 'tls',
-      latencyMs, throughput, lostMs, at: ambient.now(),
+      latencyMs, throughput, lostMs, at,
     })
   }
   const relayParts: RelayParts = {
@@ -268,6 +289,13 @@ export function createGateway(parts: GatewayParts): Gateway {
     inFlight: () => inFlight,
     idle: () => inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve)),
   }
+}
+
+/** Whether a failure is the operator's to mend, and health does not know of it yet. To be asked before it is told. */
+function isNews(health: Health, endpoint: string, credential: string, { kind, upstream }: Fault, now: number): boolean {
+  if (FAULTS[kind].blame === 'operator') return health.restsUntil(endpoint, credential, now) === 0
+  if (upstream?.code === 'tls') return health.standing(endpoint, now) === null
+  return kind === 'model-unavailable' && !health.unstable(endpoint, now)
 }
 
 const NONE: readonly never[] = Object.freeze([])
