@@ -31,7 +31,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
       replies: {
         200: {
           description: 'The answer', schema: ChatReplyShape,
-          also: { type: 'text/event-stream', description: 'With `stream: true`: chunks, then one with the usage, then `[DONE]`' },
+          also: { type: 'text/event-stream', description: 'With `stream: true`: chunks, then one with the usage, then `[DONE]`; of an answer that breaks off a last chunk with `error`, `finish_reason: "error"` and the usage so far, and no `[DONE]`' },
         },
       },
       errors: [

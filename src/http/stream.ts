@@ -41,7 +41,7 @@ export async function answerStream(given: StreamGiven, calling: Promise<Outcome>
       if (writer.over) continue
       if (isLast(batch)) {
         const metadata = given.withMetadata ? outcome.metadata() : undefined
-        writer.end(writer.encoder.push(batch, metadata) + writer.encoder.end(metadata))
+        writer.end(writer.encoder.push(writer.parting === null ? batch : parted(batch, writer.parting), metadata) + writer.encoder.end(metadata))
         continue
       }
       const text = writer.encoder.push(batch)
@@ -55,6 +55,11 @@ export async function answerStream(given: StreamGiven, calling: Promise<Outcome>
   }
 }
 
+/** A last batch that says why the server ended the stream, in the place of why the call ended then. */
+function parted(batch: readonly ChatEvent[], why: Fault): readonly ChatEvent[] {
+  return batch.map((event) => event.type === 'fault' ? { type: 'fault', fault: why } : event)
+}
+
 /** Whether a batch ends its stream: the charge or a fault is the last that is said, and by then the call is on record. */
 function isLast(batch: readonly ChatEvent[]): boolean {
   const last = batch[batch.length - 1]
@@ -63,6 +68,8 @@ function isLast(batch: readonly ChatEvent[]): boolean {
 
 interface Writer {
   encoder: Encoder | null
+  /** Why the server ends the stream, while the call's last batch, with its usage, is waited for. */
+  readonly parting: Fault | null
   /** Nothing more may be written: the stream has ended, or nobody reads it. */
   readonly over: boolean
   /** False when the client reads more slowly than we write. */
@@ -75,6 +82,7 @@ interface Writer {
 function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writer {
   const { res, sender } = x
   let over = false
+  let parting: Fault | null = null
   let busy = true
   let quietSince = x.startedAt
   let release: (() => void) | null = null
@@ -124,6 +132,7 @@ function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writ
   const writer: Writer = {
     encoder: null,
     get over() { return over },
+    get parting() { return parting },
     write(text) {
       commit()
       busy = true
@@ -169,12 +178,20 @@ function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writ
     abort()
   }
   x.cut = (what) => {
-    writer.failed(what)
+    if (writer.encoder === null) writer.failed(what)
+    else {
+      parting = what
+      release?.()
+      setTimeout(() => writer.failed(what), PARTING_MS).unref()
+    }
     abort()
   }
   sender.sweeper.add(silence)
   return writer
 }
+
+/** How long the usage of a stream that the server ends may take, before it ends without. */
+const PARTING_MS = 500
 
 const LAST_CHUNK = '0\r\n\r\n'
 

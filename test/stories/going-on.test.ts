@@ -196,6 +196,42 @@ describe('When a provider says wait', () => {
   })
 })
 
+describe('A connection that was kept open', () => {
+  test('When the provider has closed it meanwhile, the request goes out once more on a fresh one, and nobody is the wiser', async () => {
+    for (let i = 0; i < 3; i++) await box.whole(saying('acme/other', 'Warm'))
+    for (const how of [{ reset: true }, { hangUp: true }] as const) {
+      await box.whole(saying('acme/other', 'Warm'))
+      const before = upstream.requests.length
+      const takeBack = upstream.when((_, received) => received.path.startsWith('/other/') && received.turn > 1, how)
+      const reply = await box.whole(saying('acme/other', 'Still there?'))
+      takeBack()
+      assert.equal(reply.choices[0]!['message'].content, 'Still there?')
+      assert.deepEqual(upstream.requests.slice(before).map(({ turn, state }) => [turn > 1, state]), [[true, 'cut'], [false, 'answered']])
+      assert.deepEqual(await tried(reply.id), [['other', 200]])
+    }
+  })
+
+  test('When it breaks after an answer has begun, the provider has acted on the request: it is not asked twice', async () => {
+    await box.whole(saying('acme/other', 'Warm'))
+    const before = upstream.requests.length
+    upstream.next({ cutAtByte: 1, cutBy: 'rst' }, { path: '/other/' })
+    const refusal = await box.refused(saying('acme/other', 'Still there?'))
+    assert.equal(refusal.status, 502)
+    assert.equal(upstream.requests.length, before + 1)
+    assert.ok(upstream.requests.at(-1)!.turn > 1, 'it was a connection that had been kept open')
+    assert.equal((await tried(refusal.id)).length, 1)
+  })
+
+  test('A provider that answers before our body is there, and closes, is heard: the next one gets the whole body', async () => {
+    const text = `${'Long. '.repeat(500_000)}The end.`
+    upstream.next({ status: 503, early: true, headers: { connection: 'close' } }, { path: '/flaky/' })
+    const reply = await box.whole(saying('acme/flaky', text, { provider: { order: ['flaky', 'steady'] } }))
+    assert.equal(reply.provider, 'steady')
+    assert.deepEqual(await tried(reply.id), [['flaky', 503], ['steady', 200]])
+    assert.equal(reply.choices[0]!['message'].content.length, text.length)
+  })
+})
+
 describe('What is remembered of a failure', () => {
   test('After one failure the dearer provider is asked first, until the cheap one is well again', async () => {
     upstream.next({ status: 500 }, { path: '/flaky/' })

@@ -195,6 +195,22 @@ describe('A provider breaks what it begins', () => {
   })
 })
 
+describe('A provider fails three times in ten', () => {
+  test('With two that are well every caller is answered, and all providers together are called hardly more often than callers ask', async () => {
+    const upstreams = [await startUpstream({ keep: 10_000 }), await startUpstream({ keep: 10_000 }), await startUpstream({ keep: 10_000 })]
+    // With the usual window it would hardly be asked at all: each failure sends the next requests elsewhere.
+    const box = await startSignalbox({ config: { ...together(...upstreams.map(({ url }, i) => providerAt(`p${i}`, `${url}/v1`))), routing: SHORT_OUTAGES } })
+    let seen = 0
+    upstreams[0]!.always(() => ([0, 3, 6].includes(seen++ % 10) ? { status: 500 } : {}))
+    const callers = 600
+    for (let i = 0; i < callers / 10; i++) assert.equal((await burst(box, 10)).length, 10)
+    const calls = upstreams.reduce((sum, { requests }) => sum + requests.length, 0)
+    const failed = upstreams[0]!.requests.filter(({ status }) => status === 500).length
+    assert.ok(failed > callers / 20, `it failed ${failed} times`)
+    assert.ok(calls <= callers * 1.2, `${calls} calls for ${callers} callers`)
+  })
+})
+
 describe('Whose trouble it is', () => {
   const failing = async (order: Parameters<FakeUpstream['when']>[1], body: Record<string, unknown> = hello) => {
     const { a, box, asked } = await town()

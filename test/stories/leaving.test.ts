@@ -118,6 +118,59 @@ describe('Callers who do not read', () => {
     assert.match(tail, /"cost":/)
   })
 
+  /** A reader of a stream without end who has stopped reading: his socket, and what the provider sees of him. */
+  async function stalled(box: Signalbox, upstream: Awaited<ReturnType<typeof startUpstream>>) {
+    const body = JSON.stringify(saying('acme/one', 'Everything', { stream: true }))
+    const { hostname, port } = new URL(box.url)
+    const socket = connect(Number(port), hostname)
+    after(() => socket.destroy())
+    socket.on('error', () => {})
+    let head = ''
+    socket.write(`POST /api/v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${box.key}\r\n`
+      + `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+    while (!/gen-[\w-]+/.test(head)) {
+      await new Promise((resolve) => socket.once('readable', resolve))
+      head += (socket.read() as Buffer | null)?.toString('latin1') ?? ''
+    }
+    const request = await upstream.waitFor((it) => it.state === 'answering')
+    return { socket, head, id: /gen-[\w-]+/.exec(head)![0], request }
+  }
+
+  test('A reader who takes his time does not make his provider look dead, nor slow: the provider was never waited for', { timeout: 20_000 }, async () => {
+    const upstream = await startUpstream()
+    const pieces = 3000
+    const box = await startSignalbox({ config: providerAt('acme', `${upstream.url}/acme/v1`, { timeouts: { idle_ms: 250 } }) })
+    upstream.always({ text: Array.from({ length: pieces }, () => ` ${'x'.repeat(8191)}`) })
+    const { socket, head, request } = await stalled(box, upstream)
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    assert.equal(request.state, 'answering', 'the provider was let go, or had sent all, while nobody read')
+    let tail = head
+    socket.on('data', (bytes: Buffer) => {
+      tail = (tail + bytes.toString('latin1')).slice(-3000)
+      if (tail.includes('[DONE]')) socket.destroy()
+    })
+    await new Promise((resolve) => socket.once('close', resolve))
+    assert.match(tail, /"finish_reason":"stop"/)
+    const plan = await box.explain(saying('acme/one', 'How is it?'))
+    assert.ok(plan.candidates[0]!['reasons'].includes('stable'))
+  })
+
+  test('A reader who never reads on is cut off after the stall; the provider is stopped, and what was delivered is paid for', { timeout: 20_000 }, async () => {
+    const upstream = await startUpstream()
+    const box = await startSignalbox({ config: { ...providerAt('acme', `${upstream.url}/acme/v1`), limits: { write_stall_ms: 500 } } })
+    upstream.always({ text: ` ${'x '.repeat(4095)}`, endless: true })
+    const { socket, id, request } = await stalled(box, upstream)
+    await upstream.waitFor(() => request.state === 'aborted', { timeoutMs: 8000 })
+    const record = await recordOf(box, id)
+    assert.equal(record['cancelled'], true)
+    assert.ok((record['total_cost'] as number) > 0)
+    await box.app.gateway.idle()
+    assert.equal(box.app.http.inFlight(), 0)
+    socket.destroy()
+    const plan = await box.explain(saying('acme/one', 'How is it?'))
+    assert.ok(plan.candidates[0]!['reasons'].includes('stable'), 'the provider looks worse for it')
+  })
+
   test('A server that is told to stop does not wait for a reader who has stopped', { timeout: 15_000 }, async () => {
     const upstream = await startUpstream()
     const box = await startSignalbox({ config: providerAt('acme', `${upstream.url}/acme/v1`) })
@@ -130,5 +183,27 @@ describe('Callers who do not read', () => {
     assert.ok(performance.now() - begun < 5000, `it took ${(performance.now() - begun).toFixed(0)} ms`)
     await upstream.waitFor((it) => it.state === 'aborted')
     await response.body!.cancel().catch(() => {})
+  })
+})
+
+describe('A server that stops', () => {
+  test('ends the streams that outlive its grace with one error that has the usage so far, and they cost what was delivered', { timeout: 15_000 }, async () => {
+    const upstream = await startUpstream()
+    const box = await startSignalbox({ config: providerAt('acme', `${upstream.url}/acme/v1`, { prompt: 10, completion: 20 }) })
+    upstream.always({ text: ['one', ' two', ' three', ' four'], stallAfter: 4 })
+    const following = follow(await box.chat(saying('acme/one', 'Count', { stream: true })))
+    await following.until('three')
+    const draining = box.app.http.drain(100)
+    const streamed = await following.end()
+    await draining
+    assert.equal(streamed.text, 'one two three')
+    assert.equal(streamed.done, false)
+    assert.equal(streamed.error!.code, 503)
+    assert.equal(streamed.error!.metadata!['reason'], 'server_shutdown')
+    const { usage } = streamed.chunks.at(-1)!
+    assert.ok(usage!.completion_tokens >= 3 && usage!.cost > 0, JSON.stringify(usage))
+    const record = await box.app.stats.find(streamed.id, 'default')
+    assert.equal(Number(record!.cost) / 1e9, usage!.cost)
+    await upstream.waitFor((request) => request.state === 'aborted')
   })
 })
