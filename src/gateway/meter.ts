@@ -16,8 +16,15 @@ export interface Metered {
 /** How a reply ended: by itself, by a fault, or because the caller left. */
 export type Ending = 'complete' | 'cancelled' | 'failed'
 
-/** Delivered text is kept for counting up to here; beyond it the count is scaled. */
-const MAX_COUNTED = 1_000_000
+/**
+ * Characters of delivered text that are kept for counting; beyond them the count is scaled. A reader who had taken ten
+ * megabytes and stopped used to cost one of them here.
+ */
+const MAX_COUNTED = 128 * 1024
+/** Of the prompt, which is kept anyway. */
+const MAX_PROMPT = 1_000_000
+/** A text of single tokens put together weighs fourteen times as much as the same in one piece. */
+const MAX_LOOSE = 8 * 1024
 
 /**
  * Watches the events of one reply pass: withholds the provider's usage, and knows at the end what it all cost.
@@ -40,6 +47,7 @@ export class Meter {
   readonly #tokens: TokenCounter
   #reported: Usage | null = null
   #text = ''
+  #loose = ''
   #length = 0
   #opened = 0
   #choices = 0
@@ -87,12 +95,12 @@ export class Meter {
     switch (event.type) {
       case 'block-delta':
         this.#length += event.text.length
-        if (this.#length <= MAX_COUNTED) this.#text += event.text
+        if (this.#length <= MAX_COUNTED) this.#keep(event.text)
         return
       case 'block-open':
         this.#opened++
         if (event.choice >= this.#choices) this.#choices = event.choice + 1
-        if (event.block.type === 'tool-call') this.#text += event.block.name
+        if (event.block.type === 'tool-call') this.#keep(event.block.name)
         return
       case 'start':
         this.upstreamId = event.upstreamId ?? this.upstreamId
@@ -109,6 +117,13 @@ export class Meter {
     }
   }
 
+  #keep(text: string): void {
+    this.#loose += text
+    if (this.#loose.length < MAX_LOOSE) return
+    this.#text += Buffer.from(this.#loose).toString()
+    this.#loose = ''
+  }
+
   #metered(used: Usage, ending: Ending): Metered {
     const cost = charge(this.sheet, used)
     const empty = used.output.total === 0 && this.reason === null
@@ -117,7 +132,7 @@ export class Meter {
   }
 
   async #counted(): Promise<Usage> {
-    const [prompt = 0, completion = 0] = await this.#tokens.count([promptText(this.#request), this.#text])
+    const [prompt = 0, completion = 0] = await this.#tokens.count([promptText(this.#request), this.#text + this.#loose])
     const scale = this.#length > MAX_COUNTED ? this.#length / MAX_COUNTED : 1
     return usage({ total: prompt }, { total: completion * scale }, { counted: 'by-us' })
   }
@@ -140,5 +155,5 @@ function promptText(request: ChatRequest): string {
   }
   for (const message of request.messages) collect(message.parts)
   if (request.tools) pieces.push(JSON.stringify(request.tools))
-  return pieces.join('\n').slice(0, MAX_COUNTED)
+  return pieces.join('\n').slice(0, MAX_PROMPT)
 }

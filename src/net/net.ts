@@ -23,7 +23,7 @@ export interface OutboundResponse {
   readonly headers: ResponseHeaders
   /**
    * What has arrived since the last read, in one piece; null at the end. Reads are taken in turn: one at a time.
-   * Rejects with a FaultError when the connection breaks. While nobody reads, at most 256 KiB are taken in.
+   * Rejects with a FaultError when the connection breaks. While nobody reads, at most 128 KiB are taken in.
    */
   read(): Promise<Uint8Array | null>
   /** Ends the exchange at once and closes its socket unless it is complete. Safe to call twice. */
