@@ -67,3 +67,31 @@ test('decisions are dated pages in the order of their numbers', () => {
     assert.match(read(`docs/decisions/${page}`), /20\d\d-\d\d-\d\d/, `${page} has no date`)
   }
 })
+
+test('each test that the page on faults names exists, by the title that it has there', () => {
+  const page = read('docs/faults.md')
+  const rows = [...page.matchAll(/^\| ([AS]\d+) \|.*\|$/gm)]
+  assert.deepEqual(rows.map(([, id]) => id), [...range('A', 26), ...range('S', 9)])
+  /** Rows that another place shows, or nobody yet. */
+  const untested = new Set(['A9', 'S2'])
+  for (const [row, id] of rows) {
+    const named = [...row.matchAll(/([\w/-]+) "(.+?)"(?= [·|])/g)]
+    assert.equal(named.length === 0, untested.has(id!), id!)
+    for (const [, file, title] of named) {
+      const source = read(existsSync(path.join(ROOT, `test/stories/${file}.test.ts`)) ? `test/stories/${file}.test.ts` : `src/${file}.test.ts`)
+      assert.ok(titlesOf(source).some((is) => is(title!)), `${id}: ${file} has no test "${title}"`)
+    }
+  }
+})
+
+const range = (letter: string, count: number): readonly string[] => Array.from({ length: count }, (_, i) => `${letter}${i + 1}`)
+
+/** The titles in a test file. What stands in the place of `${…}` has to stand somewhere in the file as well. */
+function titlesOf(source: string): readonly ((title: string) => boolean)[] {
+  return [...source.matchAll(/\b(?:test|it|waits)\((["'`])((?:\\.|(?!\1).)+)\1/g)].map(([, quote, raw]) => {
+    const text = raw!.replaceAll(/\\(.)/g, '$1')
+    if (quote !== '`') return (title) => title === text
+    const pattern = new RegExp(`^${text.split(/\$\{(?:[^{}]|\{[^{}]*\})*\}/).map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join('(.+)')}$`)
+    return (title) => pattern.exec(title)?.slice(1).every((part) => source.includes(part) || part.split(': ').every((it) => source.includes(it))) ?? false
+  })
+}

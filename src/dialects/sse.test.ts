@@ -83,3 +83,19 @@ test('an event of megabytes in small reads is put together in linear time', () =
   assert.equal(event!.data.length, 1024 * 16_384)
   assert.ok(process.cpuUsage().user - from < 2_000_000)
 })
+
+test('bytes that are no UTF-8 stop the reader, wherever they are cut; the events before them count, and a character that stands for a broken one is a character', () => {
+  const good = 'data: one \ufffd\n\ndata: two\n\n'
+  const wire = Buffer.concat([Buffer.from(good), Buffer.from('data: thr'), Buffer.from([0xc3, 0x28]), Buffer.from('ee\n\ndata: four\n\n')])
+  for (let cut = 0; cut <= wire.length; cut++) {
+    const reader = createSseReader({ maxEventBytes: 1000 })
+    const events = [...reader.push(wire.subarray(0, cut)), ...reader.push(wire.subarray(cut)), ...reader.end()]
+    // What shares a read with the broken bytes is read up to the line of the first that may be one.
+    assert.ok(['', 'two'].includes(events.slice(1).map(({ data }) => data).join()), `${cut}: ${JSON.stringify(events)}`)
+    assert.ok(events.every(({ data }) => data === 'one \ufffd' || data === 'two'), `${cut}: ${JSON.stringify(events)}`)
+    assert.equal(reader.garbled, true)
+  }
+  const reader = createSseReader({ maxEventBytes: 1000 })
+  assert.equal(reader.push(Buffer.from(good)).length, 2)
+  assert.equal(reader.garbled, false)
+})

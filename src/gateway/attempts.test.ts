@@ -124,6 +124,15 @@ describe('Going on', () => {
     assert.deepEqual((await trying(candidates, does)).providers, ['small', 'large', 'unknown'])
   })
 
+  test('another model gets its turn after it where it has as much room, and always after one whose room nobody knows', async () => {
+    const candidates = [
+      candidate('small', { contextLength: 1000 }), candidate('less', { model: 'acme/two', contextLength: 500 }), candidate('same', { model: 'acme/three', contextLength: 1000 }),
+    ]
+    assert.deepEqual((await trying(candidates, Object.fromEntries(['small', 'less', 'same'].map((name) => [name, fails('context-length')])))).providers, ['small', 'same'])
+    const unknown = [candidate('unknown'), candidate('twin'), candidate('other', { model: 'acme/two', contextLength: 500 })]
+    assert.deepEqual((await trying(unknown, { unknown: fails('context-length'), twin: answers, other: answers })).providers, ['unknown', 'other'])
+  })
+
   test('nothing more is begun when too little of the time before the first piece is left', async () => {
     const { providers, tried } = await trying([candidate('a'), candidate('b')], { a: fails('timeout'), b: answers }, { timeouts: { preTokenTotalMs: 1900 } })
     assert.deepEqual(providers, ['a'])

@@ -44,6 +44,25 @@ test('What is cleared never passes, and one does not wait for another', async ()
   long.clear()
 })
 
+test('While it is held it does not pass, and goes on where it stood', async () => {
+  let now = 0
+  let passed = false
+  const deadline = createDeadlines({ monotonic: () => now })(() => { passed = true })
+  deadline.set(100)
+  now = 60
+  deadline.hold()
+  now = 5000
+  await sleep(80)
+  assert.equal(passed, false)
+  deadline.resume(4940)
+  now = 5039
+  await sleep(80)
+  assert.equal(passed, false)
+  now = 5041
+  await sleep(80)
+  assert.equal(passed, true)
+})
+
 test('When the last one is over nothing keeps the process awake', async () => {
   const deadline = deadlines(() => {})
   deadline.set(10)

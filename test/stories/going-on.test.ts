@@ -162,7 +162,8 @@ describe('When a provider says wait', () => {
     ['not at all', {}, {}, null],
   ]
   for (const [how, headers, body, expected] of VARIANTS) {
-    test(`A 429 that tells ${how} how long to wait reaches the caller as ${expected === null ? 'a 429 without Retry-After' : `Retry-After: ${expected}`}`, async () => {
+    const reaches = expected === null ? 'a 429 without Retry-After' : `Retry-After: ${expected}`
+    test(`A 429 that tells ${how} how long to wait reaches the caller as ${reaches}`, async () => {
       upstream.next({ status: 429, headers, ...(Object.keys(body).length > 0 && { body }) }, { path: '/waits/' })
       const refusal = await box.refused(saying('acme/waits', 'Now?'))
       assert.equal(refusal.status, 429)
