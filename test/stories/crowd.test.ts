@@ -62,7 +62,7 @@ describe('Callers who leave', () => {
   const MOMENTS: readonly (readonly [when: string, order: Order, leave: (() => number) | null, provider: readonly string[]])[] = [
     ['while the request is on its way', {}, () => random() * 4, ['acme']],
     ['before the first piece', { stallAfter: 'headers' }, () => 30 + random() * 60, ['acme']],
-    ['in the middle of an answer', { text: 'one two three four five six seven eight', paceMs: 20 }, () => 40 + random() * 60, ['acme']],
+    ['in the middle of an answer', { text: 'one two three four five six', paceMs: 10, stallAfter: 5 }, () => 40 + random() * 60, ['acme']],
     ['while another provider is being tried', { stallAfter: 'headers' }, () => 160 + random() * 60, ['hangs', 'acme']],
     ['around the last piece', { text: 'one two', paceMs: 10 }, () => 15 + random() * 30, ['acme']],
     ['never', {}, null, ['acme']],
