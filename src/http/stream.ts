@@ -191,7 +191,7 @@ function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writ
 }
 
 /** How long the usage of a stream that the server ends may take, before it ends without. */
-const PARTING_MS = 500
+const PARTING_MS = 800
 
 const LAST_CHUNK = '0\r\n\r\n'
 

@@ -190,6 +190,9 @@ describe('A server that stops', () => {
   test('ends the streams that outlive its grace with one error that has the usage so far, and they cost what was delivered', { timeout: 15_000 }, async () => {
     const upstream = await startUpstream()
     const box = await startSignalbox({ config: providerAt('acme', `${upstream.url}/acme/v1`, { prompt: 10, completion: 20 }) })
+    // The counter of tokens is slow only the first time.
+    upstream.next({ text: 'warm', usage: null })
+    await box.whole(saying('acme/one', 'Count'))
     upstream.always({ text: ['one', ' two', ' three', ' four'], stallAfter: 4 })
     const following = follow(await box.chat(saying('acme/one', 'Count', { stream: true })))
     await following.until('three')
