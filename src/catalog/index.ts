@@ -10,7 +10,7 @@ export { overlaySchemas, unknownKeys, unknownKeySentence, type UnknownKey } from
 export { nearest } from './nearest.ts'
 export { DEMO } from './builtin.ts'
 export {
-  endpointShape, endpointsShape, isListed, modelShape, openAiModelShape, openAiModelsShape, providersShape, zdrShape,
+  anthropicModelShape, endpointShape, endpointsShape, googleModelShape, isListed, modelShape, openAiModelShape, openAiModelsShape, providersShape, zdrShape,
   type EndpointFigures, type FiguresOf, type ModelShape, type PercentileShape,
 } from './shapes.ts'
 export { queryModels, type ModelList, type QueryContext } from './query.ts'

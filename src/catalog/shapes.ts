@@ -250,3 +250,22 @@ export function openAiModelsShape(entries: readonly ModelEntry[]): { object: 'li
 export function openAiModelShape({ row }: ModelEntry): Record<string, unknown> {
   return { id: row.id, object: 'model', created: createdOf(row), owned_by: row.author }
 }
+
+/** Anthropic's model object. A model whose date nobody knows is told as of 1970, since the field may not be absent. */
+export function anthropicModelShape({ row }: ModelEntry): Record<string, unknown> {
+  return {
+    type: 'model', id: row.id, display_name: row.name, created_at: new Date(createdOf(row) * 1000).toISOString(),
+    max_input_tokens: row.context_length, max_tokens: row.max_output_tokens,
+  }
+}
+
+/** Google's model object; `name` is what a client puts into the address, below `models/`. */
+export function googleModelShape({ row }: ModelEntry): Record<string, unknown> {
+  return {
+    name: `models/${row.id}`, baseModelId: row.id, version: row.id, displayName: row.name,
+    ...(row.description && { description: row.description }),
+    ...(row.context_length !== null && { inputTokenLimit: row.context_length }),
+    ...(row.max_output_tokens !== null && { outputTokenLimit: row.max_output_tokens }),
+    supportedGenerationMethods: ['generateContent', 'streamGenerateContent', 'countTokens'],
+  }
+}

@@ -24,6 +24,17 @@ export interface Citation {
   /** UTF-16 offsets into the text of the reply. */
   readonly start?: number
   readonly end?: number
+  /** The citation in the words of the dialect that made it, with what this one has no word for. */
+  readonly native?: { readonly dialect: string; readonly value: JsonObject }
+}
+
+/** A citation without an address (a place in a document): only its own dialect can say it. */
+export interface NativeNote {
+  readonly type: 'native'
+  readonly dialect: string
+  readonly value: JsonObject
+  readonly start?: number
+  readonly end?: number
 }
 
 /** A parsed file that the caller may send back so that it is not parsed again (OpenRouter's `file` annotation). */
@@ -34,7 +45,7 @@ export interface FileNote {
   readonly content: readonly unknown[]
 }
 
-export type Annotation = Citation | FileNote
+export type Annotation = Citation | FileNote | NativeNote
 
 export type MediaKind = 'image' | 'file' | 'audio' | 'video'
 
@@ -160,6 +171,8 @@ export interface Origin {
   readonly body: JsonObject
   /** Its bytes, while nothing in them had to be changed (large bodies are spliced, not re-serialised). */
   readonly bytes?: Uint8Array
+  /** Headers that belong to the dialect and may go on to a provider of the same one, by their lower-case names. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface ChatRequest {
@@ -190,6 +203,8 @@ export interface ChatRequest {
   readonly metadata?: Readonly<Record<string, string>>
   /** Fields that no face has a word for, as the caller wrote them: they reach a provider of the same dialect. */
   readonly extras: JsonObject
+  /** Whose fields the extras are: absent where they are openai-chat's. They outlive the origin. */
+  readonly extrasFrom?: string
   /** Absent as soon as a stage has changed the request. */
   readonly origin?: Origin
 }

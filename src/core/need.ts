@@ -92,7 +92,8 @@ export interface Need {
 const MEDIA_TOKENS: Readonly<Record<string, number>> = { image: 1000, file: 2000, audio: 1000, video: 4000 }
 const TEXT: ReadonlySet<string> = new Set(['text'])
 const PER_MESSAGE_TOKENS = 4
-const BYTES_PER_TOKEN = 4
+/** What a token of text is taken for where nobody counts. */
+export const BYTES_PER_TOKEN = 4
 
 /** What a chat request demands. Linear in the number of parts; text is measured, never tokenised. */
 export function needOf(request: ChatRequest, stream: boolean): Need {

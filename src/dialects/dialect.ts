@@ -40,19 +40,23 @@ export interface Inbound {
   readonly dialect: string
   /**
    * Reads a body. `bytes` are those of the body where they may be spliced later.
-   * Faults name the deepest path: `messages[0].content[1].image_url.url`.
+   * Faults name the deepest path: `messages[0].content[1].image_url.url`. `headers` have lower-case names.
    */
-  decode(body: unknown, bytes?: Uint8Array): { readonly asked: Asked } | { readonly fault: Fault }
+  decode(body: unknown, bytes?: Uint8Array, headers?: RequestHeaders): { readonly asked: Asked } | { readonly fault: Fault }
   /** A whole reply as a JSON body. A fault after partial output is a 200 whose choice says so, as OpenRouter answers it. */
   reply(reply: ChatReply, meta: ReplyMeta, metadata?: JsonObject): Rendered
   encoder(meta: ReplyMeta): Encoder
-  /** A failure before anything was sent. */
-  fault(fault: Fault, extra?: JsonObject): Rendered
+  /** A failure before anything was sent; `id` is that of the generation, where there is one. */
+  fault(fault: Fault, extra?: JsonObject, id?: string | null): Rendered
   /** A failure inside a stream of which headers or comments were sent already, but no block: whole frames. */
   faultFrames(fault: Fault, meta: Partial<ReplyMeta> & { readonly id: string; readonly created: number }, metadata?: JsonObject): string
   /** Frames that keep a silent stream open (SSE comments). */
   readonly heartbeat: string
+  /** The media type of a stream where it is not that of server-sent events. */
+  readonly streamType?: string
 }
+
+export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /** The endpoint as a request is written for it, with what the face may need to make up. */
 export interface Target {

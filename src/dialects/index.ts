@@ -19,3 +19,6 @@ export {
   availabilitySchema, chunkSchema as chatChunkSchema, errorBodySchema as chatErrorSchema, metadataSchema,
   replySchema as chatReplySchema, requestSchema as chatRequestSchema,
 } from './openai-chat/index.ts'
+export {
+  errorBodySchema as messagesErrorSchema, replySchema as messagesReplySchema, requestSchema as messagesRequestSchema,
+} from './anthropic-messages/index.ts'

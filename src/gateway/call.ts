@@ -62,6 +62,8 @@ export interface Gateway {
   generate(call: Call): Promise<Outcome>
   /** Rejects with a FaultError where nothing is known of the moment. */
   explain(asked: Asked, how?: Explaining): Promise<Explanation | { readonly fault: Fault }>
+  /** The tokens of a request's prompt, by our own count: an estimate, because no provider is asked. */
+  countTokens(asked: Asked): Promise<{ readonly tokens: number } | { readonly fault: Fault }>
   /** Calls that have not reached their end. */
   inFlight(): number
   /** Resolves when no call is in flight. */

@@ -1,6 +1,6 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
-  fault, FaultError, FAULTS, needOf, rewrite,
+  BYTES_PER_TOKEN, fault, FaultError, FAULTS, needOf, rewrite,
   type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Generation, type JsonObject, type Offer, type RouterReference,
   type Stage, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
@@ -18,7 +18,7 @@ import { createChooser, type Choose, type Models } from './choice.ts'
 import type { Call, Explaining, Explanation, Gateway, Outcome } from './call.ts'
 import { createDeadlines } from './deadline.ts'
 import { metadataOf, unplanned } from './metadata.ts'
-import { Meter } from './meter.ts'
+import { Meter, promptText } from './meter.ts'
 import { Share } from './places.ts'
 import { providerOf, recordOf, servedPlain, summed } from './record.ts'
 import { Relay, type RelayParts, type Transform } from './relay.ts'
@@ -285,6 +285,15 @@ export function createGateway(parts: GatewayParts): Gateway {
         pipeline: prepared.notes,
         ...(past && { past: { as_of: new Date(past.given.now).toISOString(), catalog: past.catalog, policy: past.policyVersion } }),
       } satisfies Explanation
+    },
+    async countTokens(asked) {
+      const prepared = await prepare(parts, choose, asked)
+      if ('fault' in prepared) return prepared
+      const { request } = prepared.asked.operation
+      const [text = 0] = await parts.tokens.count([promptText(request)])
+      const { inputTokens, inputBytes } = needOf(request, false)
+      // What is no text (media, the frame of each message) counts as the plan weighs it.
+      return { tokens: text + inputTokens - Math.ceil(inputBytes / BYTES_PER_TOKEN) }
     },
     inFlight: () => inFlight,
     idle: () => inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve)),

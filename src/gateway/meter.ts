@@ -144,7 +144,8 @@ export class Meter {
   }
 }
 
-function promptText(request: ChatRequest): string {
+/** Everything of a request that becomes tokens of text, up to a million characters. */
+export function promptText(request: ChatRequest): string {
   const pieces: string[] = []
   const collect = (parts: readonly Part[]): void => {
     for (const part of parts) {

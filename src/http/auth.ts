@@ -3,21 +3,29 @@ import { LRUCache } from 'lru-cache'
 import { fault, type Fault } from '../core/index.ts'
 
 /**
- * The key that a request presents: `Authorization: Bearer …` (OpenAI's clients) or `x-api-key: …` (Anthropic's), null
- * when there is none. Two that differ are refused: which of them pays must not depend on our reading order. An empty
- * `x-api-key` counts as absent; Anthropic's clients send one when they are told to use a bearer token.
+ * The key that a request presents: `Authorization: Bearer …` (OpenAI's clients), `x-api-key: …` (Anthropic's) or
+ * `x-goog-api-key: …` (Google's), null when there is none. Two that differ are refused: which of them pays must not
+ * depend on our reading order. An empty one counts as absent; Anthropic's clients send one when they are told to use a
+ * bearer token.
  */
 export function presentedKey(headers: IncomingHttpHeaders): string | null | Fault {
   const authorization = headers.authorization
-  const other = headers['x-api-key']
   const bearer = authorization === undefined ? null : bearerOf(authorization)
   if (typeof bearer === 'object' && bearer !== null) return bearer
-  if (other === undefined || other === '') return bearer
-  const second = Array.isArray(other) ? other.join(',') : other.trim()
-  if (bearer !== null && bearer !== second) {
-    return fault('invalid-request', 'Authorization and x-api-key carry different keys. Send one of them.')
+  const anthropic = plainKey(headers['x-api-key'])
+  const google = plainKey(headers['x-goog-api-key'])
+  if (anthropic === null && google === null) return bearer
+  const other = anthropic ?? google
+  if ((bearer !== null && bearer !== other) || (google !== null && google !== other)) {
+    const named = [bearer !== null && 'Authorization', anthropic !== null && 'x-api-key', google !== null && 'x-goog-api-key'].filter(Boolean)
+    return fault('invalid-request', `${named.join(' and ')} carry different keys. Send one of them.`)
   }
-  return second
+  return other
+}
+
+function plainKey(value: string | string[] | undefined): string | null {
+  if (value === undefined || value === '') return null
+  return Array.isArray(value) ? value.join(',') : value.trim()
 }
 
 function bearerOf(value: string): string | null | Fault {

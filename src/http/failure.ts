@@ -10,7 +10,7 @@ import type { Log } from './services.ts'
 export function sendFault(x: Exchange, face: Inbound, what: Fault, extra: readonly string[] = [], metadata?: Readonly<Record<string, unknown>>): void {
   // OpenRouter leaves the metadata out of internal errors: it would tell what we just decided not to.
   const shown = metadata && what.kind !== 'internal' ? { openrouter_metadata: metadata } : undefined
-  const { status, body } = face.fault(what, shown)
+  const { status, body } = face.fault(what, shown, x.id)
   send(x, status, JSON_TYPE, body, [...faultHeaders(what), ...extra])
 }
 

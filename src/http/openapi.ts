@@ -84,7 +84,7 @@ function responsesOf(route: Route, schemas: Json): Json {
   for (const [status, of] of kinds) {
     responses[String(status)] ??= {
       description: of.map((kind) => FAULTS[kind].meaning).join('; or: '),
-      content: { 'application/json': { schema: published(ErrorShape, schemas) } },
+      content: { 'application/json': { schema: published(route.speaks?.errors ?? ErrorShape, schemas) } },
     }
   }
   if (route.body) responses['408'] ??= { description: 'the request came too slowly', content: { 'application/json': { schema: published(ErrorShape, schemas) } } }

@@ -1,6 +1,7 @@
 import type { z } from '../schema/index.ts'
 import type { KeyRecord } from '../accounts/index.ts'
 import type { FaultKind } from '../core/index.ts'
+import type { Inbound } from '../dialects/index.ts'
 import type { Exchange } from './exchange.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -40,6 +41,11 @@ interface Described {
   readonly replies: Readonly<Record<number, ReplyDoc>>
   /** Failures that the route can answer with, beside those of its policy, its body and its address. */
   readonly errors: readonly FaultKind[]
+  /**
+   * The surface that the route speaks, with the shape of its errors: what fails before the handler (a missing key, a
+   * body that is too large) is in its words, too. OpenAI's where it is absent.
+   */
+  readonly speaks?: { readonly face: Inbound; readonly errors: z.ZodType }
   /** A call of a model: it gets a generation id, and each of its responses says it. */
   readonly inference?: true
   /** Served on the operator's own listener where there is one, and then only there. */
@@ -54,6 +60,13 @@ export type Route = Described & (
   | { readonly policy: 'key'; handle(x: Keyed): Reply | Promise<Reply> }
   | { readonly policy: 'none' | 'operator'; handle(x: Exchange): Reply | Promise<Reply> }
 )
+
+/** How a call of a model can fail, on whichever surface. */
+export const INFERENCE_ERRORS: readonly FaultKind[] = [
+  'invalid-request', 'model-not-found', 'ambiguous-model', 'wrong-endpoint', 'context-length', 'unsupported-parameter', 'payment-required', 'forbidden',
+  'moderated', 'no-endpoint', 'model-unavailable', 'unprocessable', 'upstream-rate-limited', 'cancelled', 'upstream-error', 'invalid-response',
+  'connection', 'overloaded', 'shutting-down', 'timeout',
+]
 
 /** The address of an operation in OpenRouter's place and in OpenAI's. */
 export function api(path: string): readonly string[] {

@@ -1,4 +1,5 @@
 import FindMyWay from 'find-my-way'
+import type { Inbound } from '../dialects/index.ts'
 import type { Method, Route } from './route.ts'
 
 export interface Found {
@@ -11,6 +12,8 @@ export interface Router {
   find(method: string, url: string): Found | null
   /** The methods that the address takes, for 405 and OPTIONS; empty when there is no such address. */
   methods(url: string): readonly string[]
+  /** The surface that an address speaks, whatever the method. */
+  faceOf(url: string): Inbound | undefined
   /** Addresses of routes that are spelled nearly the same. */
   near(method: string, url: string): readonly string[]
 }
@@ -44,6 +47,7 @@ export function createRouter(routes: readonly Route[]): Router {
       if (taken.includes('GET')) taken.splice(1, 0, 'HEAD')
       return taken.length === 0 ? taken : [...taken, 'OPTIONS']
     },
+    faceOf: (url) => METHODS.map((method) => find(method, url)?.route.speaks?.face).find((face) => face !== undefined),
     near(method, url) {
       const path = (pathOf(url) ?? '').replace(/[?#].*$/s, '').slice(0, 200).toLowerCase()
       return routes.filter((route) => route.policy !== 'operator')

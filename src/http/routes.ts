@@ -3,14 +3,15 @@ import { CHAT_EXAMPLE, ChatReplyShape, ChatRequestShape } from './api/chat-shape
 import { explainRoutes } from './api/explain.ts'
 import { generationRoutes } from './api/generation.ts'
 import { healthRoutes } from './api/health.ts'
+import { messagesRoutes } from './api/messages.ts'
 import { catalogRoutes } from './api/models.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Metrics } from './metrics.ts'
 import { openApiOf } from './openapi.ts'
 import { createKeyReader } from './preferences.ts'
-import { api, type Route } from './route.ts'
+import { api, INFERENCE_ERRORS, type Route } from './route.ts'
 import type { Services } from './services.ts'
-import { createSurface } from './surface.ts'
+import { createSurface, type SurfaceGiven } from './surface.ts'
 
 export interface RoutesGiven {
   readonly services: Services
@@ -23,6 +24,7 @@ export interface RoutesGiven {
 /** The one table of all routes: the server serves nothing that is not in it, and the document of the API is made from it. */
 export function createRoutes({ services, limits, face, metrics, draining }: RoutesGiven): readonly Route[] {
   const keyPreferences = createKeyReader(face, services.catalog.snapshot, services.workspace)
+  const given: SurfaceGiven = { services, limits, keyPreferences }
   const routes: Route[] = [
     {
       name: 'createChatCompletion', methods: ['POST'], paths: api('/chat/completions'), tag: 'Chat', policy: 'key', inference: true,
@@ -34,13 +36,10 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
           also: { type: 'text/event-stream', description: 'With `stream: true`: chunks, then one with the usage, then `[DONE]`; of an answer that breaks off a last chunk with `error`, `finish_reason: "error"` and the usage so far, and no `[DONE]`' },
         },
       },
-      errors: [
-        'invalid-request', 'model-not-found', 'ambiguous-model', 'wrong-endpoint', 'context-length', 'payment-required', 'forbidden', 'moderated',
-        'no-endpoint', 'model-unavailable', 'unprocessable', 'upstream-rate-limited', 'cancelled', 'upstream-error', 'invalid-response',
-        'connection', 'overloaded', 'shutting-down', 'timeout', 'rate-limited', 'over-capacity',
-      ],
-      handle: createSurface(services, limits, face, keyPreferences),
+      errors: INFERENCE_ERRORS,
+      handle: createSurface(given, face),
     },
+    ...messagesRoutes(given),
     ...explainRoutes(services, face, keyPreferences),
     ...generationRoutes(services),
     ...catalogRoutes(services, keyPreferences),

@@ -25,7 +25,7 @@ export interface Services {
   readonly accounts: Pick<Accounts, 'authenticate'>
   readonly stats: Pick<Stats, 'find'>
   readonly figures: Pick<Figures, 'endpoints'>
-  readonly gateway: Pick<Gateway, 'generate' | 'explain'>
+  readonly gateway: Pick<Gateway, 'generate' | 'explain' | 'countTokens'>
   /** Who is let in; without it everybody is. */
   readonly admission?: Pick<Admission, 'knock' | 'figures'>
   readonly upstreams?: Pick<Upstreams, 'figures'>

@@ -154,6 +154,7 @@ export function servicesWith(
         return generate(call)
       },
       explain: async () => ({ fault: fault('no-endpoint', 'nothing can take this') }),
+      countTokens: async () => ({ tokens: 7 }),
       ...rest.gateway,
     },
     hasCredential: rest.hasCredential ?? ((provider) => provider === 'openai'),

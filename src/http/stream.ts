@@ -91,7 +91,7 @@ function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writ
 
   const commit = () => {
     if (res.headersSent) return
-    const headers = headersOf(x, 'text/event-stream')
+    const headers = headersOf(x, face.streamType ?? 'text/event-stream')
     headers.push('Cache-Control', 'no-store', 'X-Accel-Buffering', 'no')
     if (chunked) headers.push('Transfer-Encoding', 'chunked')
     res.writeHead(200, headers)

@@ -24,7 +24,7 @@ export function bodyOf(x: Keyed): unknown {
 export function askedOf(
   x: Keyed, face: Inbound, keyPreferences: KeyReader, catalog: Services['catalog'], body: unknown, bytes?: Uint8Array,
 ): Asked {
-  const decoded = face.decode(body, bytes)
+  const decoded = face.decode(body, bytes, x.req.headers)
   if ('fault' in decoded) throw new FaultError(decoded.fault)
   const { settings } = x.key
   const heard = inSession(decoded.asked, x.req.headers['x-session-id'])
@@ -46,14 +46,21 @@ function inSession(asked: Asked, header: string | string[] | undefined): Asked {
   return session === '' ? asked : { ...asked, operation: { ...asked.operation, request: { ...request, session } } }
 }
 
+/** What every surface is made with. */
+export interface SurfaceGiven {
+  readonly services: Services
+  readonly limits: HttpLimits
+  readonly keyPreferences: KeyReader
+}
+
 /**
  * A surface: a dialect that callers may speak, as the handler of a route. It reads the body, has the gateway carry the
- * call out, and answers with JSON or a stream. Its promise ends with the call, not with the response.
+ * call out, and answers with JSON or a stream. Its promise ends with the call, not with the response. A dialect whose
+ * address says part of the request makes its face from it.
  */
-export function createSurface(
-  services: Services, limits: HttpLimits, face: Inbound, keyPreferences: KeyReader,
-): (x: Keyed) => Promise<void> {
+export function createSurface({ services, limits, keyPreferences }: SurfaceGiven, spoken: Inbound | ((x: Keyed) => Inbound)): (x: Keyed) => Promise<void> {
   return (x) => {
+    const face = typeof spoken === 'function' ? spoken(x) : spoken
     const asked = askedOf(x, face, keyPreferences, services.catalog, bodyOf(x), x.body!)
     const departure = new Departure()
     const call: Call = {

@@ -1,6 +1,10 @@
-/** Anthropic Messages: how Claude and the hosts that offer the same route are spoken to. */
+/** Anthropic Messages: how Claude and the hosts that offer the same route are spoken to, and how Anthropic's clients speak to us. */
 import type { Dialect } from '../dialect.ts'
+import { inbound } from './inbound.ts'
 import { outbound } from './outbound.ts'
 import { DIALECT } from './wire.ts'
 
-export const anthropicMessages: Dialect = { name: DIALECT, outbound }
+export const anthropicMessages: Dialect = { name: DIALECT, inbound, outbound }
+
+export { requestSchema } from './request-schema.ts'
+export { errorBodySchema, replySchema } from './reply-schema.ts'

@@ -1,5 +1,6 @@
 import { fault, type Annotation, type ChatEvent, type Endpoint, type FinishReason } from '../../core/index.ts'
 import { parseUpstream } from '../json.ts'
+import { annotationOf } from './decode-messages.ts'
 import { errorInside } from './faults.ts'
 import { answerOf } from './format.ts'
 import { nameOf } from './names.ts'
@@ -122,15 +123,7 @@ export function createMessageReader(endpoint: Pick<Endpoint, 'providerName'>): M
   }
 
   const cite = (block: Open, citation: unknown): void => {
-    if (!isLoose(citation)) return
-    const url = textOf(citation['url']) || textOf(citation['source'])
-    // Places in documents have no address, and nothing on the other side could show them.
-    if (url === '') return
-    block.citations.push({
-      type: 'citation', url,
-      ...(textOf(citation['title']) && { title: textOf(citation['title']) }),
-      ...(textOf(citation['cited_text']) && { content: textOf(citation['cited_text']) }),
-    })
+    if (isLoose(citation)) block.citations.push(annotationOf(citation))
   }
 
   const delta = (index: number, value: Loose): void => {

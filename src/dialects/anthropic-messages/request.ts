@@ -2,7 +2,9 @@ import {
   EFFORTS, type ChatRequest, type Effort, type Endpoint, type Fault, type JsonObject, type SamplingName,
 } from '../../core/index.ts'
 import type { Changed, Outgoing, Target } from '../dialect.ts'
+import { foreignTool } from '../native-tools.ts'
 import { nearestEffort, thinkingOf } from '../reasoning.ts'
+import { asDeclared, asSaid, asWished, furtherConfig } from './as-said.ts'
 import { settleMarks } from './cache-marks.ts'
 import { markOf } from './content.ts'
 import { forcesTool, planFormat } from './format.ts'
@@ -23,7 +25,10 @@ const FILES_BETA = 'files-api-2025-04-14'
  */
 export function encode(request: ChatRequest, target: Target): Outgoing | { readonly fault: Fault } {
   const { endpoint, stream } = target
+  const foreign = foreignTool(request, DIALECT)
+  if (foreign) return { fault: foreign }
   const traits = traitsOf(endpoint)
+  const own = request.origin?.dialect === DIALECT ? request.origin : undefined
   const limit = outputLimit(request, endpoint, stream)
   const format = planFormat(request, endpoint, traits)
   const forced = forcesTool(request) || format.by === 'tool'
@@ -47,6 +52,7 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
   }
   const top = settleMarks(inPromptOrder(toolbox.tools, system, messages), markOf(request)?.cache_control)
   const config: OutputConfig = {
+    ...(own && furtherConfig(own.body)),
     ...((reasons.effort ?? verbosity.effort) !== undefined && { effort: reasons.effort ?? verbosity.effort }),
     ...(format.by === 'config' && { format: format.format }),
   }
@@ -58,9 +64,9 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     max_tokens: limit,
     ...(system.length > 0 && { system: systemOf(system) }),
     messages,
-    ...(toolbox.tools.length > 0 && { tools: toolbox.tools }),
+    ...(toolbox.tools.length > 0 && { tools: own ? asDeclared(toolbox.tools, own.body) : toolbox.tools }),
     ...(toolbox.choice && { tool_choice: toolbox.choice }),
-    ...(reasons.thinking && { thinking: reasons.thinking }),
+    ...(reasons.thinking && { thinking: own ? asWished(reasons.thinking, own.body) : reasons.thinking }),
     ...(Object.keys(config).length > 0 && { output_config: config }),
     ...sampling.body,
     ...(stops.length > 0 && { stop_sequences: stops }),
@@ -68,7 +74,7 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     ...(tier !== undefined && { service_tier: tier }),
     ...(top && { cache_control: top }),
     ...(stream && { stream: true }),
-    ...(request.origin?.dialect === DIALECT && without(request.extras, OURS)),
+    ...((own || request.extrasFrom === DIALECT) && without(request.extras, OURS)),
     ...(target.options && without(target.options, OURS)),
     ...(endpoint.forcedParams && without(endpoint.forcedParams, new Set(['messages']))),
   }
@@ -83,8 +89,8 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
   ])
   return {
     path: '/messages',
-    headers: headersOf(traits, conversation.fileIds),
-    body: serialised(body, messages),
+    headers: headersOf(traits, conversation.fileIds, own?.headers?.['anthropic-beta']),
+    body: serialised(body, messages, own ? asSaid(messages, own.body) : null),
     dropped: [...dropped],
     ...changedIn(request, limit, sampling.body),
   }
@@ -101,11 +107,16 @@ function changedIn(request: ChatRequest, limit: number, sampled: Sampled['body']
   return { changed }
 }
 
-/** Only what this format adds: the version, where the provider's own headers do not have it, and betas. */
-function headersOf(traits: Traits, fileIds: boolean): Record<string, string> {
+/**
+ * Only what this format adds: the version, where the provider's own headers do not have it, and betas. What the caller
+ * switched on goes to Anthropic's own models: other hosts of the format know none of these names.
+ */
+function headersOf(traits: Traits, fileIds: boolean, asked: string | undefined): Record<string, string> {
+  const betas = traits.claude && asked !== undefined ? asked.split(',') : []
+  if (fileIds && !betas.includes(FILES_BETA)) betas.push(FILES_BETA)
   return {
     ...(!traits.hasVersionHeader && { 'anthropic-version': VERSION }),
-    ...(fileIds && { 'anthropic-beta': FILES_BETA }),
+    ...(betas.length > 0 && { 'anthropic-beta': betas.join(',') }),
   }
 }
 
@@ -185,7 +196,7 @@ function unspoken(request: ChatRequest): string[] {
   set('prediction', request.prediction)
   set('prompt_cache_key', request.cacheKey)
   set('metadata', request.metadata)
-  if (request.origin?.dialect !== DIALECT) names.push(...Object.keys(request.extras))
+  if (request.origin?.dialect !== DIALECT && request.extrasFrom !== DIALECT) names.push(...Object.keys(request.extras))
   return names
 }
 
@@ -194,11 +205,11 @@ function without(object: JsonObject, keys: ReadonlySet<string>): Record<string, 
 }
 
 /** The body as text. The arguments of calls go in as the model wrote them: numbers and the order of keys survive. */
-function serialised(body: Record<string, unknown>, messages: readonly Message[]): string {
+function serialised(body: Record<string, unknown>, messages: readonly Message[], said: readonly (string | null)[] | null): string {
   const fields: string[] = []
   for (const [key, value] of Object.entries(body)) {
     if (value === undefined) continue
-    const text = value === messages ? `[${messages.map(messageText).join(',')}]` : JSON.stringify(value)
+    const text = value === messages ? `[${messages.map((message, at) => said?.[at] ?? messageText(message)).join(',')}]` : JSON.stringify(value)
     fields.push(`${JSON.stringify(key)}:${text}`)
   }
   return `{${fields.join(',')}}`

@@ -5,6 +5,8 @@ import type { Endpoint } from '../../core/index.ts'
  * reasoning, and its quirk codes.
  */
 export interface Traits {
+  /** One of Anthropic's own models, wherever it is served. */
+  readonly claude: boolean
   /** How thinking is asked for: a budget of tokens, an effort with adaptive thinking, or not at all. */
   readonly thinking: 'budget' | 'effort' | 'always' | 'never'
   /** Whether thinking can be switched off where it can be asked for. */
@@ -34,6 +36,7 @@ export function traitsOf(endpoint: Endpoint): Traits {
   // Lists name efforts for Claude 4 too, which has budgets only: adaptive thinking came when sampling went.
   const adaptive = efforts && !reasoning.budgetTokens && !(claude && temperature)
   return {
+    claude,
     thinking: !reasoning.supported ? 'never' : reasoning.controllable === false ? 'always' : adaptive ? 'effort' : 'budget',
     canDisable: reasoning.canDisable !== false,
     effort: adaptive || has('verbosity'),

@@ -1,5 +1,6 @@
 import type { ChatRequest, Fault } from '../../core/index.ts'
 import type { Outgoing, Target } from '../dialect.ts'
+import { foreignTool } from '../native-tools.ts'
 import { writeConversation } from './contents.ts'
 import { writeGenerationConfig } from './generation-config.ts'
 import { writeTools } from './tools.ts'
@@ -10,6 +11,8 @@ import { DIALECT, isObject, type WireBody } from './wire.ts'
 export function encode(request: ChatRequest, target: Target): Outgoing | { readonly fault: Fault } {
   const { endpoint } = target
   const traits = traitsOf(endpoint)
+  const foreign = foreignTool(request, DIALECT)
+  if (foreign) return { fault: foreign }
   const dropped = new Set<string>()
   const conversation = writeConversation(request, traits, dropped)
   if ('fault' in conversation) return conversation
@@ -30,7 +33,7 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     ...(target.userId !== undefined && { labels: { user_id: labelOf(target.userId) } }),
     ...(endpoint.tier !== 'default' && { serviceTier: endpoint.tier }),
   }
-  const native = request.origin?.dialect === DIALECT ? request.extras : null
+  const native = request.extrasFrom === DIALECT || request.origin?.dialect === DIALECT ? request.extras : null
   if (!native) for (const key of Object.keys(request.extras)) dropped.add(key)
   const whole = [native, target.options, endpoint.forcedParams].reduce<Record<string, unknown>>((at, over) => (over ? merged(at, over) : at), body)
   return {

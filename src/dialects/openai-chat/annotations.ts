@@ -1,9 +1,12 @@
-import type { Annotation, Citation, FileNote, JsonObject } from '../../core/index.ts'
+import type { Annotation, Citation, FileNote, JsonObject, NativeNote } from '../../core/index.ts'
 import { isObject, isText } from './foreign.ts'
 import type { Loose } from './wire.ts'
 
+/** Those of a list that this format can say, as it says them. */
+export const writeAnnotations = (notes: readonly Annotation[]): JsonObject[] => notes.flatMap((note) => (note.type === 'native' ? [] : [writeAnnotation(note)]))
+
 /** A citation or a parsed file as callers and providers of this format write it. Offsets are always there, 0 where unknown. */
-export function writeAnnotation(note: Annotation): JsonObject {
+export function writeAnnotation(note: Exclude<Annotation, NativeNote>): JsonObject {
   if (note.type === 'file') {
     return { type: 'file', file: { hash: note.hash, ...(note.name !== undefined && { name: note.name }), content: note.content } }
   }

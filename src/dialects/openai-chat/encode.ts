@@ -1,6 +1,7 @@
 import { fault, type ChatRequest, type Fault, type JsonObject, type Origin } from '../../core/index.ts'
 import type { Outgoing, Target } from '../dialect.ts'
 import { topLevelSpans, viewOf } from '../json.ts'
+import { foreignTool } from '../native-tools.ts'
 import { adapt, type Draft } from './adapt.ts'
 import { flagsOf } from './quirks.ts'
 import { ROUTER_KEYS } from './wire.ts'
@@ -25,7 +26,12 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
   const origin = request.origin?.dialect === DIALECT ? request.origin : undefined
   const lost = origin ? null : unsendable(request.messages)
   if (lost) return { fault: fault('invalid-request', `messages: ${endpoint.providerName} takes no ${lost.kind} by its id: send an address or the data`, { field: 'messages' }) }
-  const draft: Draft = { body: origin ? patchable(origin.body) : writeBody(request), dropped: [], changed: null }
+  const foreign = origin ? null : foreignTool(request, DIALECT)
+  if (foreign) return { fault: foreign }
+  const draft: Draft = {
+    body: origin ? patchable(origin.body) : writeBody(request), changed: null,
+    dropped: request.extrasFrom === undefined ? [] : Object.keys(request.extras),
+  }
   adapt(draft, request, target, flagsOf(endpoint.quirks))
   return {
     path: '/chat/completions',

@@ -1,4 +1,4 @@
-import type { Block, ChatEvent, Fault, JsonObject, Note, Seal } from '../../core/index.ts'
+import type { Annotation, Block, ChatEvent, Fault, JsonObject, NativeNote, Note, Seal } from '../../core/index.ts'
 import type { Encoder, ReplyMeta } from '../dialect.ts'
 import { writeAnnotation } from './annotations.ts'
 import { errorChunk } from './faults.ts'
@@ -174,8 +174,10 @@ class ChunkEncoder implements Encoder {
   }
 
   private note(choice: number, of: Note): string {
+    // A place in a document, which has no address, has no word here either.
+    if (of.type === 'annotation' && of.annotation.type === 'native') return ''
     const out = this.enter(choice)
-    if (of.type === 'annotation') return out + this.chunk(choice, JSON.stringify({ annotations: [writeAnnotation(of.annotation)] }))
+    if (of.type === 'annotation') return out + this.chunk(choice, JSON.stringify({ annotations: [writeAnnotation(of.annotation as Exclude<Annotation, NativeNote>)] }))
     if (of.type === 'transcript') return out + this.chunk(choice, JSON.stringify({ audio: { transcript: of.text } }))
     const logprobs = { content: of.content ?? null, refusal: of.refusal ?? null }
     return out + this.chunk(choice, '{"content":""}', `,"logprobs":${JSON.stringify(logprobs)}${UNFINISHED}`)

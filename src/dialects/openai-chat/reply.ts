@@ -1,6 +1,6 @@
 import type { ChatReply, Choice, JsonObject, MediaPart, Part, ReplyPart, ToolCallPart } from '../../core/index.ts'
 import type { Rendered, ReplyMeta } from '../dialect.ts'
-import { writeAnnotation } from './annotations.ts'
+import { writeAnnotations } from './annotations.ts'
 import { errorOf } from './faults.ts'
 import { urlOf } from './media.ts'
 import { allDetails, reasoningText } from './reasoning-details.ts'
@@ -70,6 +70,7 @@ function renderMessage({ parts, annotations }: Choice): JsonObject {
   const own = rest.detailed ? parts.filter((part): part is Part => part.type !== 'audio') : NONE
   const reasoning = reasoningText(own)
   const details = allDetails(own)
+  const notes = annotations.length > 0 ? writeAnnotations(annotations) : NONE
   return {
     role: 'assistant',
     content: text ?? (calls || refusal !== '' || images || audio ? null : ''),
@@ -79,7 +80,7 @@ function renderMessage({ parts, annotations }: Choice): JsonObject {
     tool_calls: calls?.map((call, index) => ({ index, ...writeCall(call) })),
     images: images?.map((part) => ({ type: 'image_url', image_url: { url: urlOf(part.source) } })),
     audio: audio ? { id: audio.id ?? '', data: audio.base64, transcript: audio.transcript, expires_at: audio.expiresAt ?? 0 } : undefined,
-    annotations: annotations.length > 0 ? annotations.map(writeAnnotation) : undefined,
+    annotations: notes.length > 0 ? notes : undefined,
   }
 }
 

@@ -181,7 +181,7 @@ function readFormat(format: Loose): OutputFormat {
 }
 
 /** `transforms: ["middle-out"]` is the old spelling of the context-compression plugin, and `[]` of switching it off. */
-function readPlugins(body: Loose): readonly Plugin[] {
+export function readPlugins(body: Loose): readonly Plugin[] {
   if (!body['plugins'] && !body['transforms']) return NONE
   const plugins = ((body['plugins'] ?? []) as Loose[]).map(({ id, enabled, ...settings }): Plugin => ({ id, enabled: enabled !== false, settings }))
   const transforms = body['transforms'] as string[] | null | undefined
@@ -254,7 +254,7 @@ function limits(body: Loose): Fault | null {
 }
 
 /** The words that clients look for where a key of `provider` is not known; the house's own everywhere else. */
-function faultOfIssue({ path, message }: Issue): Fault {
+export function faultOfIssue({ path, message }: Issue): Fault {
   if (path === '') return fault('invalid-request', `The body ${message}.`)
   if (path.startsWith('provider.') && message === 'is not a known field') {
     const key = path.slice(path.lastIndexOf('.') + 1)

@@ -1,7 +1,7 @@
 import type {
   ChatRequest, JsonObject, MediaPart, Message, OutputFormat, Part, TextPart, Tool, ToolCallPart, ToolChoice, ToolResultPart,
 } from '../../core/index.ts'
-import { writeAnnotation } from './annotations.ts'
+import { writeAnnotations } from './annotations.ts'
 import { audioFormat, urlOf } from './media.ts'
 import { allDetails, reasoningText } from './reasoning-details.ts'
 import type { Loose } from './wire.ts'
@@ -59,7 +59,7 @@ export function writeBody(request: ChatRequest): Record<string, unknown> {
     ...(request.prediction && { prediction: request.prediction }),
     ...(request.verbosity !== undefined && { verbosity: request.verbosity }),
     ...(request.cacheKey !== undefined && { prompt_cache_key: request.cacheKey }),
-    ...request.extras,
+    ...(request.extrasFrom === undefined && request.extras),
   }
 }
 
@@ -134,7 +134,7 @@ function writeAssistant(parts: readonly Part[]): Loose {
   const calls = parts.filter((part): part is ToolCallPart => part.type === 'tool-call')
   const images = parts.filter((part): part is MediaPart => part.type === 'media' && part.kind === 'image')
   const audio = parts.find((part): part is MediaPart => part.type === 'media' && part.kind === 'audio')
-  const notes = parts.flatMap((part) => (part.type === 'text' ? (part as TextPart).annotations ?? [] : []))
+  const notes = writeAnnotations(parts.flatMap((part) => (part.type === 'text' ? (part as TextPart).annotations ?? [] : [])))
   const reasoning = reasoningText(parts)
   const details = allDetails(parts)
   return {
@@ -145,7 +145,7 @@ function writeAssistant(parts: readonly Part[]): Loose {
     ...(calls.length > 0 && { tool_calls: calls.map(writeCall) }),
     ...(images.length > 0 && { images: images.map(writePart) }),
     ...(audio?.source.from === 'id' && { audio: { id: audio.source.id } }),
-    ...(notes.length > 0 && { annotations: notes.map(writeAnnotation) }),
+    ...(notes.length > 0 && { annotations: notes }),
   }
 }
 

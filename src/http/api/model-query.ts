@@ -10,6 +10,13 @@ export const PageQuery = z.object({
   limit: z.int().min(1).max(1000).optional().describe('Everything when neither limit nor offset is sent, else 500'),
 })
 
+/** Anthropic's paging, which its clients send with their version. */
+export const CursorQuery = z.object({
+  limit: z.int().min(1).max(1000).optional().describe('Of Anthropic\'s list: 20 by default'),
+  after_id: z.string().optional(),
+  before_id: z.string().optional(),
+})
+
 export const CountQuery = z.object({
   output_modalities: words('With commas; any of them. `text` by default, `all` for every model'),
 })

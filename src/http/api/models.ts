@@ -1,5 +1,6 @@
 import {
-  endpointsShape, modelShape, openAiModelShape, openAiModelsShape, providersShape, queryModels, zdrShape, type FiguresOf, type ModelEntry, type Snapshot,
+  anthropicModelShape, endpointsShape, modelShape, openAiModelShape, openAiModelsShape, providersShape, queryModels, zdrShape,
+  type FiguresOf, type ModelEntry, type Snapshot,
 } from '../../catalog/index.ts'
 import { fault, FaultError, keepsNothing, quantizationsMeant, type Endpoint, type Model } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
@@ -9,8 +10,9 @@ import { api, type Keyed, type Reply, type Route } from '../route.ts'
 import type { Services } from '../services.ts'
 import { mapInSlices } from '../slices.ts'
 import { createStore } from '../stored.ts'
-import { CountQuery, ModelQuery, PageQuery, UserQuery } from './model-query.ts'
-import { EndpointShape, ModelEndpoints, ModelList, ModelShape, OpenAiModel, OpenAiModelList, ProviderShape } from './shapes.ts'
+import { queryReader } from '../query.ts'
+import { CountQuery, CursorQuery, ModelQuery, PageQuery, UserQuery } from './model-query.ts'
+import { AnthropicModel, AnthropicModelList, EndpointShape, ModelEndpoints, ModelList, ModelShape, OpenAiModel, OpenAiModelList, ProviderShape } from './shapes.ts'
 
 const Slug = z.object({ author: z.string(), slug: z.string() })
 const DAY_MS = 86_400_000
@@ -75,6 +77,15 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
     }
   }
 
+  /** Anthropic's clients get their own list: they name their version on every request. */
+  const anthropicList = async (x: Exchange, visible?: (entry: ModelEntry) => boolean): Promise<Reply> => {
+    const at = snapshot()
+    await warm(at)
+    const list = queryModels(new URLSearchParams({ output_modalities: 'text' }), { snapshot: at, now: services.ambient.now(), visible })
+    if ('fault' in list) throw new FaultError(list.fault)
+    return { json: pageOf(list.entries, cursorOf(x.search)) }
+  }
+
   const found = (x: Exchange): { at: Snapshot; entry: ModelEntry } => {
     const at = snapshot()
     const id = `${x.params['author']}/${x.params['slug']}`
@@ -87,15 +98,16 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
     {
       name: 'listModels', methods: ['GET'], paths: ['/api/v1/models'], tag: 'Models', policy: 'none',
       summary: 'Every model of the catalogue that has an endpoint, with filters, sorts and pages',
-      query: ModelQuery, replies: { 200: { description: 'Models', schema: ModelList } }, errors: [],
-      handle: (x) => listReply(x, '/api/v1/models'),
+      query: ModelQuery, replies: { 200: { description: 'Models', schema: z.union([ModelList, AnthropicModelList]) } }, errors: [],
+      handle: (x) => (isAnthropic(x) ? anthropicList(x) : listReply(x, '/api/v1/models')),
     },
     {
       name: 'listModelsAsOpenAI', methods: ['GET'], paths: ['/v1/models'], tag: 'Models', policy: 'key',
-      summary: "The models that the key can call now, in OpenAI's shape",
-      replies: { 200: { description: 'Models', schema: OpenAiModelList } }, errors: [],
+      summary: "The models that the key can call now, in OpenAI's shape; in Anthropic's where the request has an anthropic-version", query: CursorQuery,
+      replies: { 200: { description: 'Models', schema: z.union([OpenAiModelList, AnthropicModelList]) } }, errors: [],
       async handle(x) {
         const at = snapshot()
+        if (isAnthropic(x)) return anthropicList(x, usableBy(x, at))
         await warm(at)
         const list = queryModels(new URLSearchParams({ output_modalities: 'all' }), {
           snapshot: at, now: services.ambient.now(), visible: usableBy(x, at),
@@ -108,14 +120,14 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
       name: 'retrieveModelAsOpenAI', methods: ['GET'], paths: api('/models/{model}'), tag: 'Models', policy: 'key',
       summary: "One model in OpenAI's shape, by any name that a request may use; a slash in it is written %2F or as it is",
       params: z.object({ model: z.string() }),
-      replies: { 200: { description: 'The model', schema: OpenAiModel } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
-      handle: (x) => ({ json: retrieved(snapshot(), x.params['model'] ?? '') }),
+      replies: { 200: { description: 'The model', schema: z.union([OpenAiModel, AnthropicModel]) } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
+      handle: (x) => ({ json: retrieved(snapshot(), x.params['model'] ?? '', isAnthropic(x)) }),
     },
     {
       name: 'retrieveModelOfAuthorAsOpenAI', methods: ['GET'], paths: api('/models/{author}/{slug}'), tag: 'Models', policy: 'key',
       summary: "One model in OpenAI's shape, by its id as it is", params: Slug,
-      replies: { 200: { description: 'The model', schema: OpenAiModel } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
-      handle: (x) => ({ json: retrieved(snapshot(), `${x.params['author']}/${x.params['slug']}`) }),
+      replies: { 200: { description: 'The model', schema: z.union([OpenAiModel, AnthropicModel]) } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
+      handle: (x) => ({ json: retrieved(snapshot(), `${x.params['author']}/${x.params['slug']}`, isAnthropic(x)) }),
     },
     {
       name: 'countModels', methods: ['GET'], paths: api('/models/count'), tag: 'Models', policy: 'none',
@@ -186,6 +198,32 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
   ]
 }
 
+const isAnthropic = (x: Exchange): boolean => x.req.headers['anthropic-version'] !== undefined
+
+const readCursor = queryReader(CursorQuery)
+
+interface Cursor { readonly limit?: number; readonly after_id?: string; readonly before_id?: string }
+const cursorOf = (search: Exchange['search']): Cursor => readCursor(search)
+const PAGE = 20
+
+/** A page of Anthropic's list: up to `limit` models behind `after_id`, or before `before_id`. */
+function pageOf(entries: readonly ModelEntry[], { limit = PAGE, after_id: after, before_id: before }: Cursor): Record<string, unknown> {
+  const place = (id: string, field: string): number => {
+    const at = entries.findIndex((entry) => entry.row.id === id)
+    if (at < 0) throw new FaultError(fault('invalid-request', `${field}: there is no model ${JSON.stringify(id.slice(0, 200))} in the list`, { field }))
+    return at
+  }
+  const end = before === undefined ? entries.length : place(before, 'before_id')
+  const start = after !== undefined ? place(after, 'after_id') + 1 : before !== undefined ? Math.max(0, end - limit) : 0
+  const page = entries.slice(start, Math.min(end, start + limit))
+  return {
+    data: page.map(anthropicModelShape),
+    has_more: before !== undefined && after === undefined ? start > 0 : start + page.length < end,
+    first_id: page[0]?.row.id ?? null,
+    last_id: page.at(-1)?.row.id ?? null,
+  }
+}
+
 function keyOf({ version }: Services, at: Snapshot, ...rest: readonly (string | number)[]): string {
   return [version, at.version, ...rest].join('|')
 }
@@ -219,11 +257,11 @@ function permits(preferences: KeyPreferences | undefined, endpoint: Endpoint, mo
   return !preferences.quantizations || quantizationsMeant(preferences.quantizations).has(endpoint.quantization ?? 'unknown')
 }
 
-/** The model that a name means, in OpenAI's shape: `models.retrieve` of its clients. */
-function retrieved(at: Snapshot, name: string): Record<string, unknown> {
+/** The model that a name means, in the shape of the client that asks: `models.retrieve` of OpenAI's and of Anthropic's. */
+function retrieved(at: Snapshot, name: string, anthropic: boolean): Record<string, unknown> {
   const found = at.offer(name)
   if ('fault' in found) throw new FaultError(found.fault)
   const entry = at.model('router' in found ? found.router.id : found.offer.model.id)
   if (!entry) throw new FaultError(fault('not-found', `There is no model ${name.slice(0, 200)}`))
-  return openAiModelShape(entry)
+  return anthropic ? anthropicModelShape(entry) : openAiModelShape(entry)
 }

@@ -100,6 +100,15 @@ export const OpenAiModelList = z.object({
   data: z.array(OpenAiModel),
 }).meta({ id: 'OpenAIModelList' })
 
+export const AnthropicModel = z.object({
+  type: z.literal('model'), id: z.string(), display_name: z.string(), created_at: z.string(),
+  max_input_tokens: z.int().nullable(), max_tokens: z.int().nullable(),
+}).meta({ id: 'AnthropicModel' })
+
+export const AnthropicModelList = z.object({
+  data: z.array(AnthropicModel), has_more: z.boolean(), first_id: z.string().nullable(), last_id: z.string().nullable(),
+}).meta({ id: 'AnthropicModelList' })
+
 const Percentiles = z.object({ p50: z.number(), p75: z.number(), p90: z.number(), p99: z.number() })
 
 export const EndpointShape = z.looseObject({

@@ -1,0 +1,21 @@
+import { FAULTS, type Fault, type JsonObject } from '../../core/index.ts'
+import { errorOf } from '../openai-chat/faults.ts'
+
+/** Anthropic's types of errors by status; what is not here is `invalid_request_error` below 500 and `api_error` above. */
+const TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error', 402: 'billing_error', 403: 'permission_error', 404: 'not_found_error', 413: 'request_too_large',
+  429: 'rate_limit_error', 503: 'overloaded_error', 504: 'timeout_error', 529: 'overloaded_error',
+}
+
+/** A fault as this format tells it, with OpenRouter's `error_type` and metadata beside Anthropic's type. */
+export function errorBody(fault: Fault, id: string | null, extra?: JsonObject): string {
+  const { status } = FAULTS[fault.kind]
+  const { message, error_type, metadata, availability } = errorOf(fault)
+  const error = {
+    type: TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error'), message, error_type, metadata,
+    ...(availability !== undefined && { availability }),
+  }
+  return JSON.stringify({ type: 'error', error, request_id: id, ...(fault.kind !== 'internal' && extra) })
+}
+
+export const errorFrame = (fault: Fault, id: string | null): string => `event: error\ndata: ${errorBody(fault, id)}\n\n`

@@ -1,0 +1,31 @@
+import { usdFromAtto, usdFromNano, type Charge, type JsonObject, type Usage } from '../../core/index.ts'
+
+/**
+ * Usage as Anthropic's clients read it: the input leaves both cache figures out. Beside it stands what OpenRouter adds:
+ * the cost, in dollars.
+ */
+export function writeUsage(usage: Usage | undefined, charge: Charge | undefined, tier: string | null | undefined): JsonObject {
+  const input = usage?.input
+  const written = input ? input.cacheWrite5m + input.cacheWrite1h : 0
+  const reasoning = usage?.output.reasoning ?? 0
+  const searches = usage?.services['web_search'] ?? 0
+  return {
+    input_tokens: input ? Math.max(0, input.total - input.cacheRead - written) : 0,
+    cache_creation_input_tokens: written,
+    cache_read_input_tokens: input?.cacheRead ?? 0,
+    cache_creation: { ephemeral_5m_input_tokens: input?.cacheWrite5m ?? 0, ephemeral_1h_input_tokens: input?.cacheWrite1h ?? 0 },
+    output_tokens: usage?.output.total ?? 0,
+    ...(reasoning > 0 && { output_tokens_details: { thinking_tokens: reasoning } }),
+    server_tool_use: searches > 0 ? { web_search_requests: searches, web_fetch_requests: 0 } : null,
+    service_tier: typeof tier === 'string' && tier !== 'default' ? tier : 'standard',
+    ...(usage && {
+      cost: charge ? usdFromNano(charge.total) : 0,
+      is_byok: false,
+      cost_details: {
+        upstream_inference_cost: null,
+        upstream_inference_prompt_cost: charge ? usdFromAtto(charge.prompt) : 0,
+        upstream_inference_completions_cost: charge ? usdFromAtto(charge.completion) : 0,
+      },
+    }),
+  }
+}
