@@ -13,6 +13,12 @@ import { joined } from './laws/notation.ts'
 /** The quirks with which a format says the most; a dialect that needs none is not listed. */
 const FULLEST: Readonly<Record<string, readonly string[]>> = { 'openai-chat': ['reasoning-details', 'openai-token-limit-name'] }
 
+/**
+ * Formats with laws on histories, whose writers mend what breaks them (a result without its call, two users in a row):
+ * there the law speaks of what can be said, and the dialect's own tests of what becomes of the rest.
+ */
+const MENDS: ReadonlySet<string> = new Set(['anthropic-messages'])
+
 type Loose = Record<string, unknown>
 
 const chatRequest = chatRequests(fc)
@@ -39,16 +45,19 @@ function requestLaws(name: string, inbound: Inbound, outbound: Outbound): void {
     return result.asked.operation.request
   }
 
+  const told = (request: ChatRequest): ChatRequest => (MENDS.has(name) ? suffer(request, outbound.cannot) : request)
+
   test(`${name}: what is written and read again is what it was, but for what the format says it cannot`, () => {
     fc.assert(fc.property(chatRequest, (request) => {
-      const { origin: _, ...back } = read(written(request))
-      assert.deepEqual(back, suffer(request, outbound.cannot))
+      const sayable = suffer(request, outbound.cannot)
+      const { origin: _, extrasFrom: __, ...back } = read(written(told(request)))
+      assert.deepEqual(back, sayable)
     }), { numRuns: 400 })
   })
 
   test(`${name}: whatever a caller's body says beyond what we know reaches a provider of the same format`, () => {
     fc.assert(fc.property(chatRequest, fc.jsonValue({ maxDepth: 2 }).filter((value) => value !== null), fc.boolean(), (request, extra, large) => {
-      const body = { ...written(request), x_unknown: extra, ...(large && { x_padding: 'x'.repeat(70_000) }) }
+      const body = { ...written(told(request)), x_unknown: extra, ...(large && { x_padding: 'x'.repeat(70_000) }) }
       const bytes = Buffer.from(JSON.stringify(body))
       assert.deepEqual(written(read(JSON.parse(bytes.toString()), bytes)), JSON.parse(bytes.toString()))
     }), { numRuns: 200 })

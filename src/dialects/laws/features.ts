@@ -1,4 +1,4 @@
-import type { ChatRequest, Message, Part, ToolResultPart } from '../../core/index.ts'
+import type { ChatRequest, Message, Part, Tool, ToolResultPart } from '../../core/index.ts'
 
 /**
  * What a wire format may lack, as the change that a request suffers on its way through it. A dialect names these in
@@ -44,6 +44,121 @@ export const FEATURES: Readonly<Record<string, (request: ChatRequest) => ChatReq
     const filled = results((part) => (part.content.length > 0 ? part : { ...part, content: [{ type: 'text', text: '' }] }))(request)
     return { ...filled, messages: filled.messages.map((message) => (message.parts.length > 0 ? message : { ...message, parts: [{ type: 'text', text: '' }] })) }
   },
+  'audio-video': everyPart((part) => (part.type === 'media' && (part.kind === 'audio' || part.kind === 'video') ? [] : [part])),
+  'media.detail': everyPart((part) => (part.type === 'media' ? [without(part, 'detail')] : [part])),
+  'media.assistant': assistants((parts) => parts.filter((part) => part.type !== 'media')),
+  'message.name': (request) => ({ ...request, messages: request.messages.map((message) => without(message, 'name')) }),
+  'text.blank': (request) => {
+    const told = everyPart((part) => (part.type === 'text' && part.text.trim() === '' ? [] : [part]))(request)
+    return { ...told, ...(told.stop && { stop: told.stop.filter((text) => text.trim() !== '') }) }
+  },
+  'text.marks': everyPart((part) => (part.type === 'text' ? [without(without(part, 'seal'), 'annotations')] : [part])),
+  'refusal.text': everyPart((part) => (part.type === 'refusal' ? (part.text.trim() === '' ? [] : [{ type: 'text', text: part.text }]) : [part])),
+  'reasoning.foreign': everyPart((part) => (part.type !== 'reasoning' ? [part]
+    : part.seal?.format !== 'anthropic-claude-v1' || part.summary || part.id !== undefined ? [] : [part])),
+  'calls.custom': (request) => {
+    const kept = request.tools?.filter((tool) => tool.type !== 'custom')
+    const { tools: _, toolChoice: __, parallelToolCalls: ___, ...rest } = everyPart((part) => (part.type === 'tool-call' && part.form === 'custom' ? [] : [part]))(request)
+    return kept?.length ? { ...rest, tools: kept, ...choiceAmong(request, kept) } : rest
+  },
+  'calls.seal': everyPart((part) => (part.type === 'tool-call' ? [without(part, 'seal')] : [part])),
+  'calls.input': everyPart((part) => (part.type === 'tool-call' ? [{ ...part, input: compactObject(part.input) }] : [part])),
+  'tools.schema': (request) => ({
+    ...request,
+    ...(request.tools && {
+      tools: request.tools.map((tool) => (tool.type === 'function'
+        ? { ...without(tool, 'strict'), parameters: tool.parameters ? { ...tool.parameters, type: 'object' } : { type: 'object', properties: {} } } : tool)),
+    }),
+  }),
+  'turns': inTurns,
+  'cache.four': fourMarks,
+  'format.words': ({ format, ...request }) => (format?.type === 'schema'
+    ? { ...request, format: { type: 'schema', name: 'answer', schema: { type: 'object', properties: { a: { type: 'string' } }, additionalProperties: false } } } : request),
+  'sampling.three': (request) => {
+    const { temperature, top_p: topP, top_k: topK } = request.sampling
+    const sampling = {
+      ...(temperature !== undefined && { temperature: Math.min(temperature, 1) }), ...(topP !== undefined && { top_p: topP }), ...(topK && { top_k: topK }),
+    }
+    return { ...request, sampling: request.reasoning ? {} : sampling }
+  },
+  'limit.required': (request) => ({ ...request, maxOutputTokens: Math.min(Math.max(request.maxOutputTokens ?? 8192, 4096), 21_333) }),
+  'reasoning.budget': ({ reasoning, ...request }) => {
+    const forced = typeof request.toolChoice === 'object' || request.toolChoice === 'required'
+    const off = reasoning?.enabled === false || reasoning?.effort === 'none' || reasoning?.maxTokens === 0
+    const thinks = reasoning !== undefined && !off && !forced && !request.messages.some((message) => message.role === 'tool')
+    return { ...request, ...(off ? { reasoning: { enabled: false } } : thinks && { reasoning: { maxTokens: 2048 } }) }
+  },
+  'no-word': ({
+    seed: _, logitBias: __, logprobs: ___, topLogprobs: ____, choices: _____, modalities: ______, audio: _a, imageConfig: _b, prediction: _c, cacheKey: _d, ...request
+  }) => ({ ...request, extras: {} }),
+}
+
+/** The choice among the tools that are left, as it can be said: no subset, and one call at a time only with a choice. */
+function choiceAmong({ toolChoice, parallelToolCalls }: ChatRequest, tools: readonly Tool[]): Partial<ChatRequest> {
+  const named = typeof toolChoice === 'object' ? ('tool' in toolChoice && tools.some((tool) => tool.type !== 'native' && tool.name === toolChoice.tool) ? toolChoice : undefined) : toolChoice
+  const choice = named ?? (parallelToolCalls === undefined ? undefined : 'auto')
+  return { ...(choice !== undefined && { toolChoice: choice }), ...(parallelToolCalls !== undefined && choice !== 'none' && { parallelToolCalls }) }
+}
+
+function compactObject(input: string): string {
+  try {
+    const value: unknown = JSON.parse(input)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return JSON.stringify(value)
+  } catch {
+    // Text that is no JSON goes as the input of an object.
+  }
+  return JSON.stringify({ input })
+}
+
+/**
+ * A conversation as formats want it that insist on turns: one system message at the start, then user and assistant by
+ * turns, and behind each assistant's calls as many results. It ends with the user, and no assistant ends with a thought.
+ */
+function inTurns(request: ChatRequest): ChatRequest {
+  const system = request.messages.flatMap((message) => (message.role === 'system' ? message.parts : []))
+  const texts = (parts: readonly Part[]): Part[] => parts.filter((part) => part.type === 'text' || part.type === 'media')
+  const said = request.messages.filter((message) => message.role === 'user').map((message) => texts(message.parts)).filter((parts) => parts.length > 0)
+  const answers = request.messages.filter((message) => message.role === 'assistant').map((message) => trimmed(message.parts)).filter((parts) => parts.length > 0)
+  const results = request.messages.flatMap((message) => message.parts.filter((part) => part.type === 'tool-result'))
+  const messages: Message[] = system.length > 0 ? [{ role: 'system', parts: system }] : []
+  let calls = 0
+  const opening: readonly Part[] = [{ type: 'text', text: 'Begin' }]
+  messages.push({ role: 'user', parts: said.shift() ?? opening })
+  for (const parts of answers) {
+    const asked = parts.map((part): Part => (part.type === 'tool-call' ? { ...part, id: `call_${calls++}` } : part))
+    messages.push({ role: 'assistant', parts: asked })
+    const answered = asked.flatMap((part): Part[] => (part.type === 'tool-call' ? [resultOf(part.id, results.shift())] : []))
+    if (answered.length > 0) messages.push({ role: 'tool', parts: answered })
+    messages.push({ role: 'user', parts: said.shift() ?? opening })
+  }
+  const declared = calls > 0 && !request.tools ? { tools: called(messages), toolChoice: 'none' as const } : null
+  return { ...request, messages, ...declared }
+}
+
+/** A history with calls needs their tools declared, though none may be called. */
+function called(messages: readonly Message[]): Tool[] {
+  const names = new Set(messages.flatMap((message) => message.parts.flatMap((part) => (part.type === 'tool-call' ? [part.name] : []))))
+  return [...names].map((name) => ({ type: 'function', name, parameters: { type: 'object', properties: {} } }))
+}
+
+function trimmed(parts: readonly Part[]): Part[] {
+  const last = parts.findLastIndex((part) => part.type !== 'reasoning')
+  return parts.slice(0, last + 1)
+}
+
+function resultOf(callId: string, given: ToolResultPart | undefined): ToolResultPart {
+  const content = (given?.content ?? []).filter((part) => part.type === 'text' || part.type === 'media').map((part) => without(part, 'cache'))
+  const failed = given?.failed === true && { failed: true }
+  return { type: 'tool-result', callId, content: failed && content.length === 0 ? [{ type: 'text', text: 'It failed' }] : content, ...failed, ...(given?.cache && { cache: given.cache }) }
+}
+
+/** At most four marks, of one life, and none on what cannot have one. */
+function fourMarks(request: ChatRequest): ChatRequest {
+  let left = request.cache ? 3 : 4
+  const mark = <T extends Tool | Part>(at: T): T => (!('cache' in at) || at.cache === undefined ? at : left-- > 0 ? { ...at, cache: {} } : without(at, 'cache'))
+  const tools = request.tools?.map(mark)
+  const messages = request.messages.map((message) => ({ ...message, parts: message.parts.map((part) => (part.type === 'reasoning' ? without(part, 'cache') : mark(part))) }))
+  return { ...request, messages, ...(tools && { tools }), ...(request.cache && { cache: {} }) }
 }
 
 /** A request after everything that the list says it loses, in the order of the table. Names are what stands before the colon. */
