@@ -1,0 +1,23 @@
+/**
+ * What gets lost between two formats, looked at one by one. Each names the side that has no word for it, and the line in
+ * which that side declares it. Whatever is lost and is not here fails.
+ */
+export interface Gap {
+  readonly surface: string
+  readonly outbound: string
+  readonly scenario: string
+  /** Both where it is absent. */
+  readonly mode?: 'whole' | 'streamed'
+  /** The format that has no word for it. */
+  readonly of: string
+  /** The line of its `cannot`, up to the colon. */
+  readonly lacks: string
+}
+
+export const GAPS: readonly Gap[] = [
+  { surface: '*', outbound: 'mistral-chat', scenario: 'reasoning kept across turns', of: 'mistral-chat', lacks: 'reasoning.seals' },
+  { surface: '*', outbound: 'azure-openai', scenario: 'reasoning kept across turns', of: 'azure-openai', lacks: 'reasoning.seals' },
+  { surface: '*', outbound: 'mistral-chat', scenario: 'cache marks', of: 'mistral-chat', lacks: 'cache.marks' },
+  { surface: '*', outbound: 'azure-openai', scenario: 'cache marks', of: 'azure-openai', lacks: 'cache.marks' },
+  { surface: '*', outbound: 'google-generate-content', scenario: 'cache marks', of: 'google-generate-content', lacks: 'cache' },
+]
