@@ -20,5 +20,9 @@ export {
   replySchema as chatReplySchema, requestSchema as chatRequestSchema,
 } from './openai-chat/index.ts'
 export {
+  errorBodySchema as generateContentErrorSchema, inboundAt as generateContentAt, replySchema as generateContentReplySchema,
+  requestSchema as generateContentRequestSchema,
+} from './google-generate-content/index.ts'
+export {
   errorBodySchema as messagesErrorSchema, replySchema as messagesReplySchema, requestSchema as messagesRequestSchema,
 } from './anthropic-messages/index.ts'

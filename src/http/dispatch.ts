@@ -78,7 +78,9 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
    */
   const wordsFor = (x: Exchange, route: Route | null): Inbound => {
     if (route?.speaks) return route.speaks.face
-    if (x.req.headers['anthropic-version'] !== undefined) return services.dialects.get('anthropic-messages')?.inbound ?? face
+    const { headers } = x.req
+    const own = headers['anthropic-version'] !== undefined ? 'anthropic-messages' : headers['x-goog-api-key'] !== undefined ? 'google-generate-content' : null
+    if (own !== null) return services.dialects.get(own)?.inbound ?? face
     return router.faceOf(x.req.url ?? '/') ?? face
   }
 

@@ -1,6 +1,7 @@
 import type { Inbound } from '../dialects/index.ts'
 import { CHAT_EXAMPLE, ChatReplyShape, ChatRequestShape } from './api/chat-shapes.ts'
 import { explainRoutes } from './api/explain.ts'
+import { generateContentRoutes } from './api/generate-content.ts'
 import { generationRoutes } from './api/generation.ts'
 import { healthRoutes } from './api/health.ts'
 import { messagesRoutes } from './api/messages.ts'
@@ -40,6 +41,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
       handle: createSurface(given, face),
     },
     ...messagesRoutes(given),
+    ...generateContentRoutes(given),
     ...explainRoutes(services, face, keyPreferences),
     ...generationRoutes(services),
     ...catalogRoutes(services, keyPreferences),

@@ -1,6 +1,6 @@
 import { fault, type Annotation, type CacheMark, type Fault, type Message, type Part, type Seal } from '../../core/index.ts'
 import { sourceOf } from '../openai-chat/media.ts'
-import { labelOf } from './seals.ts'
+import { labelOf } from '../seals.ts'
 import { DIALECT, isLoose, SEAL_FORMAT, textOf, type Loose } from './wire.ts'
 
 type Read<T> = T | { readonly fault: Fault }

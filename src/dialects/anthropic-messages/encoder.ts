@@ -1,9 +1,10 @@
 import type { Annotation, Block, Charge, ChatEvent, JsonObject, Seal, Usage } from '../../core/index.ts'
 import type { Encoder, ReplyMeta } from '../dialect.ts'
+import { labelled } from '../seals.ts'
 import { endingOf, failureOf } from './ending.ts'
 import { errorFrame } from './errors-out.ts'
 import { citationOf } from './reply.ts'
-import { blockOf, isPlain, labelled } from './seals.ts'
+import { blockOf, isPlain } from './seals.ts'
 import { writeUsage } from './usage-out.ts'
 import { DIALECT } from './wire.ts'
 

@@ -1,9 +1,10 @@
 import { FAULTS, type Annotation, type ChatReply, type JsonObject, type ReplyPart, type ToolCallPart } from '../../core/index.ts'
 import { isJson } from '../json.ts'
 import type { Rendered, ReplyMeta } from '../dialect.ts'
+import { labelled } from '../seals.ts'
 import { endingOf, failureOf } from './ending.ts'
 import { errorBody } from './errors-out.ts'
-import { blockOf, labelled } from './seals.ts'
+import { blockOf } from './seals.ts'
 import { writeUsage } from './usage-out.ts'
 import { DIALECT } from './wire.ts'
 

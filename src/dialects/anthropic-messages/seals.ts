@@ -1,50 +1,6 @@
-import type { ReasoningPart, Seal } from '../../core/index.ts'
-import { parseUpstream } from '../json.ts'
-import { isLoose, SEAL_FORMAT } from './wire.ts'
-
-/**
- * Seals on their way through a client of this format. It keeps `signature` and `data` as they are and sends them back,
- * so what Anthropic itself sealed stands there bare, and what another family sealed stands there with a label: whose
- * it is, the id of the reasoning, and the call or text that it belongs to where it is not the block's own.
- */
-export interface Sealed {
-  readonly seal?: Seal
-  readonly id?: string
-  readonly summary?: boolean
-  /** Whose the reasoning is, where nobody sealed it. */
-  readonly format?: string
-  /** The seal belongs to the call with this id. */
-  readonly call?: string
-  /** The seal belongs to the text that stands before it. */
-  readonly ofText?: boolean
-}
-
-const LABEL = 'sealed.1.'
-
-/** A label as the text that a client keeps. */
-export function labelled({ seal, id, summary, format, call, ofText }: Sealed): string {
-  const of = {
-    f: seal?.format ?? format, k: seal?.kind, v: seal?.value, i: id, s: summary || undefined, c: call, t: ofText || undefined,
-  }
-  return LABEL + Buffer.from(JSON.stringify(of)).toString('base64url')
-}
-
-/** What a client sent back: a label, or null where it is Anthropic's own seal. A label that was damaged is no seal at all. */
-export function labelOf(text: string): Sealed | null {
-  if (!text.startsWith(LABEL)) return null
-  const parsed = parseUpstream(Buffer.from(text.slice(LABEL.length), 'base64url'))
-  if ('fault' in parsed || !isLoose(parsed.value)) return {}
-  const { f: format, k: kind, v: value, i: id, s: summary, c: call, t: of } = parsed.value
-  const sealed = typeof format === 'string' && typeof value === 'string' && (kind === 'signature' || kind === 'encrypted')
-  return {
-    ...(sealed && { seal: { format, kind, value } }),
-    ...(!sealed && typeof format === 'string' && { format }),
-    ...(typeof id === 'string' && { id }),
-    ...(summary === true && { summary }),
-    ...(typeof call === 'string' && { call }),
-    ...(of === true && { ofText: true }),
-  }
-}
+import type { ReasoningPart } from '../../core/index.ts'
+import { labelled } from '../seals.ts'
+import { SEAL_FORMAT } from './wire.ts'
 
 /** Whether reasoning can stand in a block of this format without a label. */
 export function isPlain({ seal, id, summary, format, text }: Pick<ReasoningPart, 'seal' | 'id' | 'summary' | 'format' | 'text'>): boolean {

@@ -1,6 +1,7 @@
 import type { ChatRequest, Fault } from '../../core/index.ts'
 import type { Outgoing, Target } from '../dialect.ts'
 import { foreignTool } from '../native-tools.ts'
+import { asSaid, asWished } from './as-said.ts'
 import { writeConversation } from './contents.ts'
 import { writeGenerationConfig } from './generation-config.ts'
 import { writeTools } from './tools.ts'
@@ -22,10 +23,14 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
   const generation = writeGenerationConfig(request, endpoint, traits, hasFunctions, dropped)
   if ('fault' in generation) return generation
 
+  const own = request.origin?.dialect === DIALECT ? request.origin.body : undefined
+  const wish = own && asWished(own, traits)
+  if (wish) generation.config['thinkingConfig'] = wish
+
   const asked = request.serviceTier
   if (asked !== undefined && asked !== 'auto' && asked !== endpoint.tier) dropped.add('service_tier')
   const body: WireBody = {
-    contents: conversation.contents,
+    contents: own ? asSaid(conversation.contents, own) as WireBody['contents'] : conversation.contents,
     ...(conversation.system.length > 0 && { systemInstruction: { parts: conversation.system } }),
     ...tooling,
     ...(Object.keys(generation.config).length > 0 && { generationConfig: generation.config }),

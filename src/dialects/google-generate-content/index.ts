@@ -1,5 +1,10 @@
-/** Google's generateContent, as the Gemini API and Vertex speak it. */
+/** Google's generateContent, as the Gemini API and Vertex speak it, and as Google's clients speak it to us. */
 import type { Dialect } from '../dialect.ts'
+import { inbound } from './inbound.ts'
 import { outbound } from './outbound.ts'
 
-export const googleGenerateContent: Dialect = { name: 'google-generate-content', outbound }
+export const googleGenerateContent: Dialect = { name: 'google-generate-content', inbound, outbound }
+
+export { inboundAt } from './inbound.ts'
+export { requestSchema } from './request-schema.ts'
+export { errorBodySchema, replySchema } from './reply-schema.ts'

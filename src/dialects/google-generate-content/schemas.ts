@@ -137,3 +137,24 @@ function resolve(reference: string, root: Loose): unknown {
   }
   return at
 }
+
+/** A schema in Google's subset as JSON Schema: types in lower case, `nullable` as a second type, and no order of keys. */
+export function fromSubset(schema: Loose, depth = 0): JsonObject {
+  if (depth > MAX_DEPTH) return {}
+  const { nullable, propertyOrdering: _, ...rest } = schema
+  const out: Record<string, unknown> = { ...rest }
+  const type = out['type']
+  if (typeof type === 'string') {
+    const plain = type.toLowerCase()
+    if (plain === 'type_unspecified') delete out['type']
+    else out['type'] = nullable === true ? [plain, 'null'] : plain
+  }
+  for (const key of ['minItems', 'maxItems', 'minLength', 'maxLength', 'minProperties', 'maxProperties']) {
+    // Numbers of 64 bits are texts in Google's JSON.
+    if (typeof out[key] === 'string') out[key] = Number(out[key])
+  }
+  if (isObject(out['properties'])) out['properties'] = Object.fromEntries(Object.entries(out['properties']).map(([key, value]) => [key, isObject(value) ? fromSubset(value, depth + 1) : value]))
+  if (isObject(out['items'])) out['items'] = fromSubset(out['items'], depth + 1)
+  if (Array.isArray(out['anyOf'])) out['anyOf'] = out['anyOf'].map((value) => (isObject(value) ? fromSubset(value, depth + 1) : value))
+  return out
+}

@@ -11,6 +11,7 @@ import type { Services } from '../services.ts'
 import { mapInSlices } from '../slices.ts'
 import { createStore } from '../stored.ts'
 import { queryReader } from '../query.ts'
+import { GoogleModel, googleModel, GoogleModelList, googleModels, isGoogle } from './generate-content.ts'
 import { CountQuery, CursorQuery, ModelQuery, PageQuery, UserQuery } from './model-query.ts'
 import { AnthropicModel, AnthropicModelList, EndpointShape, ModelEndpoints, ModelList, ModelShape, OpenAiModel, OpenAiModelList, ProviderShape } from './shapes.ts'
 
@@ -98,16 +99,17 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
     {
       name: 'listModels', methods: ['GET'], paths: ['/api/v1/models'], tag: 'Models', policy: 'none',
       summary: 'Every model of the catalogue that has an endpoint, with filters, sorts and pages',
-      query: ModelQuery, replies: { 200: { description: 'Models', schema: z.union([ModelList, AnthropicModelList]) } }, errors: [],
-      handle: (x) => (isAnthropic(x) ? anthropicList(x) : listReply(x, '/api/v1/models')),
+      query: ModelQuery, replies: { 200: { description: 'Models', schema: z.union([ModelList, AnthropicModelList, GoogleModelList]) } }, errors: [],
+      handle: (x) => (isAnthropic(x) ? anthropicList(x) : isGoogle(x) ? googleModels(services, x) : listReply(x, '/api/v1/models')),
     },
     {
       name: 'listModelsAsOpenAI', methods: ['GET'], paths: ['/v1/models'], tag: 'Models', policy: 'key',
       summary: "The models that the key can call now, in OpenAI's shape; in Anthropic's where the request has an anthropic-version", query: CursorQuery,
-      replies: { 200: { description: 'Models', schema: z.union([OpenAiModelList, AnthropicModelList]) } }, errors: [],
+      replies: { 200: { description: 'Models', schema: z.union([OpenAiModelList, AnthropicModelList, GoogleModelList]) } }, errors: [],
       async handle(x) {
         const at = snapshot()
         if (isAnthropic(x)) return anthropicList(x, usableBy(x, at))
+        if (isGoogle(x)) return googleModels(services, x)
         await warm(at)
         const list = queryModels(new URLSearchParams({ output_modalities: 'all' }), {
           snapshot: at, now: services.ambient.now(), visible: usableBy(x, at),
@@ -120,14 +122,17 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
       name: 'retrieveModelAsOpenAI', methods: ['GET'], paths: api('/models/{model}'), tag: 'Models', policy: 'key',
       summary: "One model in OpenAI's shape, by any name that a request may use; a slash in it is written %2F or as it is",
       params: z.object({ model: z.string() }),
-      replies: { 200: { description: 'The model', schema: z.union([OpenAiModel, AnthropicModel]) } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
-      handle: (x) => ({ json: retrieved(snapshot(), x.params['model'] ?? '', isAnthropic(x)) }),
+      replies: { 200: { description: 'The model', schema: z.union([OpenAiModel, AnthropicModel, GoogleModel]) } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
+      handle: (x) => (isGoogle(x) ? googleModel(services, x.params['model'] ?? '') : { json: retrieved(snapshot(), x.params['model'] ?? '', isAnthropic(x)) }),
     },
     {
       name: 'retrieveModelOfAuthorAsOpenAI', methods: ['GET'], paths: api('/models/{author}/{slug}'), tag: 'Models', policy: 'key',
       summary: "One model in OpenAI's shape, by its id as it is", params: Slug,
-      replies: { 200: { description: 'The model', schema: z.union([OpenAiModel, AnthropicModel]) } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
-      handle: (x) => ({ json: retrieved(snapshot(), `${x.params['author']}/${x.params['slug']}`, isAnthropic(x)) }),
+      replies: { 200: { description: 'The model', schema: z.union([OpenAiModel, AnthropicModel, GoogleModel]) } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
+      handle(x) {
+        const name = `${x.params['author']}/${x.params['slug']}`
+        return isGoogle(x) ? googleModel(services, name) : { json: retrieved(snapshot(), name, isAnthropic(x)) }
+      },
     },
     {
       name: 'countModels', methods: ['GET'], paths: api('/models/count'), tag: 'Models', policy: 'none',

@@ -1,0 +1,44 @@
+import { FAULTS } from '../../core/index.ts'
+import type { Inbound } from '../dialect.ts'
+import { decode, showsThoughts, type Addressed } from './decode.ts'
+import { createEncoder, type Framing } from './encoder.ts'
+import { errorBody } from './errors-out.ts'
+import { renderReply } from './reply.ts'
+import { DIALECT, isObject } from './wire.ts'
+
+/**
+ * Callers that speak Google's generateContent. The address says the model, whether the answer is a stream, and how that
+ * is framed, so the face of a request is made from its address. It remembers of the one request that it reads whether its
+ * caller asked to see the thoughts, which decides how the answer is told.
+ */
+export function inboundAt(address: Addressed & { readonly framing: Framing }): Inbound {
+  const { framing } = address
+  let thoughts = false
+  return {
+    dialect: DIALECT,
+    decode(body) {
+      const read = decode(body, address)
+      if ('asked' in read) thoughts = showsThoughts(read.asked.operation.request)
+      return read
+    },
+    reply: (reply, meta, metadata) => renderReply(reply, meta, thoughts, metadata),
+    encoder: (meta) => createEncoder(meta, thoughts, framing),
+    fault: (fault, extra) => ({ status: FAULTS[fault.kind].status, body: errorBody(fault, extra) }),
+    faultFrames: (fault) => (framing === 'sse' ? `data: ${errorBody(fault)}\r\n\r\n` : `[${errorBody(fault)}]`),
+    // A comment, or a blank before the list or between its items: neither means anything to a reader.
+    heartbeat: framing === 'sse' ? ': keep-alive\r\n\r\n' : '\n',
+    ...(framing === 'array' && { streamType: 'application/json; charset=utf-8' }),
+  }
+}
+
+/**
+ * The face without an address: a body then says its model and `stream` itself, as it is never sent by a client. What
+ * fails before the address was read is told by it.
+ */
+export const inbound: Inbound = {
+  ...inboundAt({ model: '', stream: false, framing: 'sse' }),
+  decode(body) {
+    const { model, stream } = isObject(body) ? body : {}
+    return decode(body, { model: typeof model === 'string' ? model : '', stream: stream === true })
+  },
+}
