@@ -17,7 +17,7 @@ const FULLEST: Readonly<Record<string, readonly string[]>> = { 'openai-chat': ['
  * Formats with laws on histories, whose writers mend what breaks them (a result without its call, two users in a row):
  * there the law speaks of what can be said, and the dialect's own tests of what becomes of the rest.
  */
-const MENDS: ReadonlySet<string> = new Set(['anthropic-messages'])
+const MENDS: ReadonlySet<string> = new Set(['anthropic-messages', 'google-generate-content'])
 
 type Loose = Record<string, unknown>
 

@@ -19,5 +19,6 @@ export const GAPS: readonly Gap[] = [
   { surface: '*', outbound: 'azure-openai', scenario: 'reasoning kept across turns', of: 'azure-openai', lacks: 'reasoning.seals' },
   { surface: '*', outbound: 'mistral-chat', scenario: 'cache marks', of: 'mistral-chat', lacks: 'cache.marks' },
   { surface: '*', outbound: 'azure-openai', scenario: 'cache marks', of: 'azure-openai', lacks: 'cache.marks' },
+  { surface: 'google-generate-content', outbound: '*', scenario: 'cache marks', of: 'google-generate-content', lacks: 'cache' },
   { surface: '*', outbound: 'google-generate-content', scenario: 'cache marks', of: 'google-generate-content', lacks: 'cache' },
 ]

@@ -16,7 +16,8 @@ export const OUTBOUNDS: readonly string[] = [...DIALECTS].filter(([, { outbound 
 const CLIENTS: Readonly<Record<string, { readonly base?: string; readonly quirks?: readonly string[] }>> = {
   // OpenRouter's own clients ask for reasoning and marks in its words.
   'openai-chat': { quirks: ['reasoning-details'] },
-  'google-generate-content': { base: '/api/v1beta' },
+  // A name with an author in it is a whole path to our own face, as tuned models have it.
+  'google-generate-content': { base: '/api/v1beta/models' },
 }
 
 /** A model of which the client knows that it can do everything. */

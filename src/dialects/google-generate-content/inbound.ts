@@ -31,14 +31,16 @@ export function inboundAt(address: Addressed & { readonly framing: Framing }): I
   }
 }
 
+const UNADDRESSED = 'unaddressed'
+
 /**
- * The face without an address: a body then says its model and `stream` itself, as it is never sent by a client. What
- * fails before the address was read is told by it.
+ * The face without an address: a body then says its model and `stream` itself, which no client does. What fails before
+ * the address was read is told by it.
  */
 export const inbound: Inbound = {
   ...inboundAt({ model: '', stream: false, framing: 'sse' }),
   decode(body) {
     const { model, stream } = isObject(body) ? body : {}
-    return decode(body, { model: typeof model === 'string' ? model : '', stream: stream === true })
+    return decode(body, { model: typeof model === 'string' ? model : UNADDRESSED, stream: stream === true })
   },
 }

@@ -70,6 +70,12 @@ export const FEATURES: Readonly<Record<string, (request: ChatRequest) => ChatReq
         ? { ...without(tool, 'strict'), parameters: tool.parameters ? { ...tool.parameters, type: 'object' } : { type: 'object', properties: {} } } : tool)),
     }),
   }),
+  'media.loose': everyPart((part) => (part.type !== 'media' ? [part] : part.source.from === 'id' ? [] : [without(part, 'name')])),
+  'reasoning.google': everyPart((part) => {
+    if (part.type !== 'reasoning') return [part]
+    if (part.seal?.format !== 'google-gemini-v1' || part.text === '') return []
+    return [{ type: 'reasoning', text: part.text, seal: { ...part.seal, kind: 'encrypted' } }]
+  }),
   'turns': inTurns,
   'cache.four': fourMarks,
   'format.words': ({ format, ...request }) => (format?.type === 'schema'
@@ -88,6 +94,55 @@ export const FEATURES: Readonly<Record<string, (request: ChatRequest) => ChatReq
     const thinks = reasoning !== undefined && !off && !forced && !request.messages.some((message) => message.role === 'tool')
     return { ...request, ...(off ? { reasoning: { enabled: false } } : thinks && { reasoning: { maxTokens: 2048 } }) }
   },
+  'tools.bare': (request) => ({
+    ...request,
+    ...(request.tools && {
+      tools: request.tools.map((tool): Tool => {
+        if (tool.type !== 'function') return tool
+        const { strict: _, parameters, ...bare } = tool
+        return parameters && Object.keys(parameters).length > 0 ? { ...bare, parameters } : bare
+      }),
+    }),
+  }),
+  'calls.unnamed': (request) => {
+    const names = new Map(request.messages.flatMap((message) => message.parts.flatMap((part) => (part.type === 'tool-call' ? [[part.id, part.name] as const] : []))))
+    return everyPart((part) => {
+      if (part.type === 'tool-result') return [{ ...part, name: names.get(part.callId) ?? part.callId }]
+      if (part.type !== 'tool-call') return [part]
+      return [part.seal?.format === 'google-gemini-v1' ? { ...part, seal: { ...part.seal, kind: 'encrypted' } } : without(part, 'seal')]
+    })(request)
+  },
+  'result.text': results((part) => {
+    const text = part.content.flatMap((inner) => (inner.type === 'text' && inner.text !== '' ? [inner.text] : [])).join('\n')
+    return { ...part, content: text === '' ? [] : [{ type: 'text', text }] }
+  }),
+  'text.joined': assistants((parts) => parts.reduce<Part[]>((list, part) => {
+    const last = list.at(-1)
+    if (last?.type === 'text' && part.type === 'text') list[list.length - 1] = { ...last, text: last.text + part.text }
+    else list.push(part)
+    return list
+  }, [])),
+  'cache': (request) => ({
+    ...without(everyPart((part) => [without(part, 'cache')])(request), 'cache'), ...(request.tools && { tools: request.tools.map((tool) => without(tool, 'cache')) }),
+  }),
+  'config.google': ({ format, reasoning, seed, stop, logprobs, topLogprobs, choices, modalities, ...request }) => {
+    const { repetition_penalty: _, min_p: __, top_a: ___, top_k: topK, ...sampling } = request.sampling
+    const off = reasoning?.enabled === false || reasoning?.effort === 'none' || reasoning?.maxTokens === 0
+    const plain = format?.type === 'schema' && Object.keys(format.schema).length > 0 ? { type: 'schema' as const, name: 'answer', schema: format.schema }
+      : format?.type === 'schema' || format?.type === 'json' ? { type: 'json' as const } : undefined
+    return {
+      ...request, sampling: { ...sampling, ...(topK && { top_k: topK }) },
+      ...(plain && !request.tools && { format: plain }),
+      reasoning: off ? { enabled: false } : reasoning?.maxTokens ? { maxTokens: reasoning.maxTokens } : { enabled: true },
+      ...(seed !== undefined && { seed: Number(BigInt.asIntN(32, BigInt(seed))) }),
+      ...(stop && { stop: stop.slice(0, 5) }),
+      ...(logprobs && { logprobs, ...(topLogprobs && { topLogprobs }) }),
+      ...(choices !== undefined && choices > 1 && { choices }),
+      ...(modalities && modalities.length > 1 && { modalities }),
+    }
+  },
+  'parallel_tool_calls': ({ parallelToolCalls: _, ...request }) => request,
+  'no-such': ({ logitBias: _, prediction: __, verbosity: ___, audio: ____, imageConfig: _____, cacheKey: ______, ...request }) => ({ ...request, extras: {} }),
   'no-word': ({
     seed: _, logitBias: __, logprobs: ___, topLogprobs: ____, choices: _____, modalities: ______, audio: _a, imageConfig: _b, prediction: _c, cacheKey: _d, ...request
   }) => ({ ...request, extras: {} }),
