@@ -3,6 +3,7 @@ import { anthropicMessages } from './anthropic-messages/index.ts'
 import type { Dialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content/index.ts'
 import { azureOpenai, mistralChat, openaiChat } from './openai-chat/index.ts'
+import { openaiCompletions } from './openai-completions/index.ts'
 
 /** All dialects by name; one line for each. */
 export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
@@ -11,9 +12,11 @@ export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
   ['mistral-chat', mistralChat],
   ['azure-openai', azureOpenai],
   ['google-generate-content', googleGenerateContent],
+  ['openai-completions', openaiCompletions],
 ])
 
 export type * from './dialect.ts'
+export { replySchema as completionReplySchema, requestSchema as completionRequestSchema } from './openai-completions/index.ts'
 export { parseBody, parseUpstream, type Parsed } from './json.ts'
 export {
   availabilitySchema, chunkSchema as chatChunkSchema, errorBodySchema as chatErrorSchema, metadataSchema,

@@ -23,7 +23,8 @@ export function openApiOf(routes: readonly Route[], version: string): OpenApi {
   for (const route of routes) {
     for (const [at, path] of route.paths.entries()) {
       for (const method of route.methods) {
-        const name = at === 0 ? route.name : `${route.name}${at + 1}`
+        const acts = route.methods.length === 1 ? '' : method[0] + method.slice(1).toLowerCase()
+        const name = route.name + acts + (at === 0 ? '' : String(at + 1))
         ;(paths[path] ??= {})[method.toLowerCase()] = operationOf(route, name, schemas)
       }
     }

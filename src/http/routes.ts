@@ -1,8 +1,10 @@
 import type { Inbound } from '../dialects/index.ts'
 import { CHAT_EXAMPLE, ChatReplyShape, ChatRequestShape } from './api/chat-shapes.ts'
+import { completionRoutes } from './api/completions.ts'
 import { explainRoutes } from './api/explain.ts'
 import { generateContentRoutes } from './api/generate-content.ts'
 import { generationRoutes } from './api/generation.ts'
+import { goneRoutes } from './api/gone.ts'
 import { healthRoutes } from './api/health.ts'
 import { messagesRoutes } from './api/messages.ts'
 import { catalogRoutes } from './api/models.ts'
@@ -42,6 +44,8 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     },
     ...messagesRoutes(given),
     ...generateContentRoutes(given),
+    ...completionRoutes(given),
+    ...goneRoutes(),
     ...explainRoutes(services, face, keyPreferences),
     ...generationRoutes(services),
     ...catalogRoutes(services, keyPreferences),

@@ -276,3 +276,46 @@ test('Nothing in all of this was an error of ours', () => {
 function callsOf(reply: ChatCompletion) {
   return (reply.choices[0]!.message.tool_calls ?? []).filter((call) => call.type === 'function')
 }
+
+describe('Legacy completions', () => {
+  for (const road of ROADS) {
+    test(`continue a prompt, whole and streamed, through ${road.dialect}`, async () => {
+      const client = clientAt('/v1')
+      const params = { model: road.bare, prompt: order({ text: ['Once', ' upon', ' a time'] }), max_tokens: 50 }
+      const whole = await client.completions.create(params)
+      assert.deepEqual([whole.object, whole.model, whole.choices[0]!.text, whole.choices[0]!.finish_reason], ['text_completion', road.id, 'Once upon a time', 'stop'])
+      assert.ok(whole.usage!.total_tokens > 0 && beyond(whole).usage.cost > 0)
+      assert.equal((await box.generation(whole.id))['total_cost'], beyond(whole).usage.cost)
+      const chunks = await Array.fromAsync(await client.completions.create({ ...params, stream: true }))
+      assert.deepEqual(chunks.map((chunk) => chunk.choices[0]?.text).filter(Boolean), ['Once', ' upon', ' a time'])
+      assert.deepEqual(chunks.map((chunk) => chunk.choices[0]?.finish_reason).filter(Boolean), ['stop'])
+      assert.equal(chunks.at(-1)!.usage!.total_tokens, whole.usage!.total_tokens)
+    })
+  }
+
+  test('are refused by the field at fault, and stop the provider when their caller leaves', async () => {
+    const client = clientAt('/v1')
+    const { bare: model } = ROADS[0]
+    await assert.rejects(client.completions.create({ model, prompt: 'Hi', echo: true }), (error) => error instanceof BadRequestError && error.message.startsWith('400 echo: '))
+    await assert.rejects(client.completions.create({ model: 'no/such-model', prompt: 'Hi' }), BadRequestError)
+    const stream = await client.completions.create({ model, prompt: order({ text: ['first', ...Array.from({ length: 500 }, () => ' word')], paceMs: 20 }), stream: true })
+    let leftAt = 0
+    for await (const chunk of stream) {
+      if (leftAt > 0 || !chunk.choices[0]?.text) continue
+      leftAt = performance.now()
+      stream.controller.abort()
+    }
+    await assertLetGo(last(), leftAt)
+  })
+})
+
+describe('What OpenAI itself has taken out of service', () => {
+  test('is answered with 410 and the name of its successor, at every depth', async () => {
+    const client = clientAt('/v1')
+    for (const at of ['/assistants', '/threads/t/runs/r/steps', '/threads', '/assistants/a', '/threads/t/messages', '/runs/r/cancel']) {
+      for (const act of [() => client.get(at), () => client.post(at, { body: {} })]) {
+        await assert.rejects(act(), (error) => error instanceof APIError && error.status === 410 && /\/v1\/responses.*\/v1\/conversations/.test(error.message), at)
+      }
+    }
+  })
+})

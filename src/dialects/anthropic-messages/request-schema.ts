@@ -37,13 +37,19 @@ const documentSource = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('file'), file_id: text.min(1) }),
 ]).meta(byTag('type'))
 
+/** What is of such a type has this shape. */
+function implied(type: Readonly<Record<string, unknown>>, shape: z.ZodType): Readonly<Record<string, unknown>> {
+  // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's own word, and nobody awaits a schema.
+  return { if: { properties: { type } }, then: jsonSchemaOf(shape) }
+}
+
 /**
  * What has a kind of its own, under the shape of its kind; another kind passes as it is. Said by conditions and not by a
  * union, whose last branch ("any other kind") would be named in the fault of each of the others.
  */
 function byKind(kinds: Readonly<Record<string, z.ZodType>>) {
   return z.looseObject({ type: text }).meta({
-    allOf: Object.entries(kinds).map(([kind, shape]) => ({ if: { properties: { type: { const: kind } } }, then: jsonSchemaOf(shape) })),
+    allOf: Object.entries(kinds).map(([kind, shape]) => implied({ const: kind }, shape)),
   })
 }
 
@@ -68,7 +74,7 @@ const message = z.looseObject({ role: z.enum(['user', 'assistant', 'system']), c
 const customTool = z.looseObject({ name: text.min(1).max(256), description: text.nullish(), input_schema: z.looseObject({}), ...marked })
 /** A tool of the caller's, or (with another type) one that Anthropic's own servers know: `web_search_20250305`, `bash_20250124` … */
 const tool = z.looseObject({ type: text.nullish() }).meta({
-  allOf: [{ if: { properties: { type: { enum: ['custom', null] } } }, then: jsonSchemaOf(customTool) }],
+  allOf: [implied({ enum: ['custom', null] }, customTool)],
 })
 
 const toolChoice = z.discriminatedUnion('type', [
@@ -120,6 +126,4 @@ export const requestSchema = z.looseObject({
 })
 
 /** Keys that have a meaning in every dialect or only to a router; the rest goes to an endpoint that speaks this one. */
-export const READ_KEYS: ReadonlySet<string> = new Set([
-  ...Object.keys(requestSchema.shape).filter((key) => key !== 'context_management'),
-])
+export const READ_KEYS: ReadonlySet<string> = new Set(Object.keys(requestSchema.shape).filter((key) => key !== 'context_management'))

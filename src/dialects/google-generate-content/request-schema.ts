@@ -9,6 +9,8 @@ import { providerSchema } from '../openai-chat/wire.ts'
  */
 
 const text = z.string()
+/** Google's documents have them in capitals, its clients also in small letters. */
+const LEVELS = ['THINKING_LEVEL_UNSPECIFIED', 'MINIMAL', 'LOW', 'MEDIUM', 'HIGH']
 
 function sampling(name: SamplingName) {
   const { min, max, integer } = SAMPLING[name]
@@ -60,7 +62,7 @@ const generationConfig = z.looseObject({
   thinkingConfig: z.looseObject({
     includeThoughts: z.boolean().nullish(),
     thinkingBudget: z.int().min(-1).nullish(),
-    thinkingLevel: text.regex(/^(THINKING_LEVEL_UNSPECIFIED|MINIMAL|LOW|MEDIUM|HIGH)$/i).nullish(),
+    thinkingLevel: z.enum([...LEVELS, ...LEVELS.map((level) => level.toLowerCase())]).nullish(),
   }).nullish(),
 })
 

@@ -1,4 +1,5 @@
 import type { ChatRequest, Message, Part, Tool, ToolResultPart } from '../../core/index.ts'
+import { parseUpstream } from '../json.ts'
 
 /**
  * What a wire format may lack, as the change that a request suffers on its way through it. A dialect names these in
@@ -156,13 +157,10 @@ function choiceAmong({ toolChoice, parallelToolCalls }: ChatRequest, tools: read
 }
 
 function compactObject(input: string): string {
-  try {
-    const value: unknown = JSON.parse(input)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return JSON.stringify(value)
-  } catch {
-    // Text that is no JSON goes as the input of an object.
-  }
-  return JSON.stringify({ input })
+  const parsed = parseUpstream(input)
+  const value = 'value' in parsed ? parsed.value : null
+  // Text that is no JSON goes as the input of an object.
+  return JSON.stringify(typeof value === 'object' && value !== null && !Array.isArray(value) ? value : { input })
 }
 
 /**

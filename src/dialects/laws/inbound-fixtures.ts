@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { collectNow, malformed, usage, type ChatEvent } from '../../core/index.ts'
 import type { Inbound, ReplyMeta } from '../dialect.ts'
+import { parseUpstream } from '../json.ts'
 
 /**
  * Fixtures of a face for callers, written by hand from the documents of its format: `requests` are bodies with what they
@@ -47,10 +48,10 @@ export function testInboundFixtures(inbound: Inbound, folder: URL, framesOf: (st
       const read = inbound.decode(fixture.body, undefined, fixture.headers)
       assert.ok('asked' in read, JSON.stringify(read))
       const { origin, extrasFrom: _, ...request } = read.asked.operation.request
-      assert.deepEqual(JSON.parse(JSON.stringify(request)), fixture.request)
+      assert.deepEqual(jsonOf(JSON.stringify(request)), fixture.request)
       for (const [key, value] of Object.entries(fixture.asked ?? {})) {
         const found: unknown = key === 'headers' ? origin?.headers : read.asked[key as keyof typeof read.asked]
-        assert.deepEqual(JSON.parse(JSON.stringify(found)), value, key)
+        assert.deepEqual(jsonOf(JSON.stringify(found)), value, key)
       }
     })
   }
@@ -69,7 +70,7 @@ export function testInboundFixtures(inbound: Inbound, folder: URL, framesOf: (st
       assert.equal(malformed(events), null)
       const { status, body } = inbound.reply(collectNow(events), META)
       assert.equal(status, fixture.status ?? 200)
-      assert.deepEqual(JSON.parse(body), fixture.whole)
+      assert.deepEqual(jsonOf(body), fixture.whole)
     })
     test(`says ${file} in a stream, however its events come together: ${fixture.says}`, () => {
       for (const batches of [events.map((event) => [event]), [events]]) {
@@ -87,7 +88,7 @@ export function framesOfSse(stream: string): readonly unknown[] {
     const [, event] = /^event: (.*)\n/.exec(frame) ?? []
     const text = frame.replace(/^event: .*\n/, '').replace(/^data: /, '')
     if (!text.startsWith('{')) return text
-    const data = JSON.parse(text) as { type?: string }
+    const data = jsonOf(text) as { type?: string }
     if (event !== undefined) assert.equal(data.type, event)
     return data
   })
@@ -101,7 +102,13 @@ function eventOf(event: Record<string, unknown>): ChatEvent {
   return { type: 'usage', usage: used, charge: { total: 1_500_000n, prompt: 1_000_000_000_000_000n, completion: 500_000_000_000_000n, services: 0n } }
 }
 
+function jsonOf(text: string): unknown {
+  const parsed = parseUpstream(text)
+  assert.ok('value' in parsed, text)
+  return parsed.value
+}
+
 function fixturesIn<T>(folder: URL): [string, T][] {
   if (!existsSync(folder)) return []
-  return readdirSync(folder).map((file) => [file.slice(0, -5), JSON.parse(readFileSync(new URL(file, folder), 'utf8')) as T])
+  return readdirSync(folder).map((file) => [file.slice(0, -5), jsonOf(readFileSync(new URL(file, folder), 'utf8')) as T])
 }
