@@ -73,7 +73,7 @@ for (const { base, modelOf } of BASES) for (const road of ROADS) {
 
     test('A chat keeps its own history over streams, with calls in it', async () => {
       const chat = clientAt(base).chats.create({ model, config: { tools: [WEATHER] } })
-      for await (const _ of await chat.sendMessageStream({ message: order({ text: ['Let', ' me', ' see.'], calls: TWO_CALLS.calls! }) })) { /* read to its end */ }
+      await Array.fromAsync(await chat.sendMessageStream({ message: order({ text: ['Let', ' me', ' see.'], calls: TWO_CALLS.calls! }) }))
       const calls = chat.getHistory().flatMap((content) => content.parts ?? []).flatMap((part) => part.functionCall ?? [])
       assert.equal(calls.length, 2, JSON.stringify(chat.getHistory()))
       const reply = await chat.sendMessage({ message: calls.map((call) => ({ functionResponse: { id: call.id!, name: call.name!, response: { output: `Dry in ${String(call.args!['city'])}` } } })) })
