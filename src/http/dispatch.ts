@@ -73,15 +73,14 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
   }
 
   /**
-   * The surface in whose words a failure is told: that of the address, or that of a client which says on every request
-   * whose it is, also where there is no such address.
+   * The surface in whose words a failure is told: that of the client where it says on every request whose it is, else
+   * that of the route, else that of the address with another method.
    */
-  const wordsFor = (x: Exchange): Inbound => {
-    const spoken = router.faceOf(x.req.url ?? '/')
-    if (spoken) return spoken
+  const wordsFor = (x: Exchange, route: Route | null): Inbound => {
     const { headers } = x.req
     const own = headers['anthropic-version'] !== undefined ? 'anthropic-messages' : headers['x-goog-api-key'] !== undefined ? 'google-generate-content' : null
-    return (own === null ? undefined : services.dialects.get(own)?.inbound) ?? face
+    if (own !== null) return services.dialects.get(own)?.inbound ?? face
+    return (route === null ? router.faceOf(x.req.url ?? '/') : route.speaks?.face) ?? face
   }
 
   const refuseKey = (x: Exchange, what: Fault): Fault => {
@@ -141,7 +140,7 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
       return send(x, 408, JSON_TYPE, plainError(408, 'invalid_request', error.message))
     }
     const what = caught(error, services.log, { route: route.name, generation: x.id })
-    if (!x.res.headersSent) return sendFault(x, wordsFor(x), what)
+    if (!x.res.headersSent) return sendFault(x, wordsFor(x, route), what)
     // A handler that fails after it began to write can only be cut: half an answer must not look like a whole one.
     x.res.destroy()
   }
@@ -151,12 +150,12 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
     const url = (x.req.url ?? '/').replace(/[?#].*$/s, '')
     const near = router.near(method, url)
     const hint = near.length === 0 ? 'GET /openapi.json lists them all.' : `Near it: ${near.join(', ')}.`
-    sendFault(x, wordsFor(x), fault('not-found', `There is no route ${method} ${url.slice(0, 200)}. ${hint}`))
+    sendFault(x, wordsFor(x, null), fault('not-found', `There is no route ${method} ${url.slice(0, 200)}. ${hint}`))
   }
 
   const sendOther = (x: Exchange, methods: readonly string[]): void => {
     if (x.req.method === 'OPTIONS') return sendEmpty(x, 204, ['Allow', methods.join(', '), ...preflight(x.req, methods)])
-    sendFault(x, wordsFor(x), fault('method-not-allowed', `This address takes ${methods.join(', ')}, not ${x.req.method}`), ['Allow', methods.join(', ')])
+    sendFault(x, wordsFor(x, null), fault('method-not-allowed', `This address takes ${methods.join(', ')}, not ${x.req.method}`), ['Allow', methods.join(', ')])
   }
 
   return (req, res, awaitsContinue) => {

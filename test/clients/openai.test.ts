@@ -309,6 +309,10 @@ describe('Legacy completions', () => {
   })
 })
 
+test("An address that another surface has for another method fails in OpenAI's words for OpenAI's client", async () => {
+  await assert.rejects(clientAt('/v1').models.retrieve('no-such-model'), (error) => error instanceof BadRequestError && typeof error.code === 'number')
+})
+
 describe('What OpenAI itself has taken out of service', () => {
   test('is answered with 410 and the name of its successor, at every depth', async () => {
     const client = clientAt('/v1')
