@@ -108,7 +108,7 @@ async function counted(given: SurfaceGiven, x: Keyed, model: string): Promise<Re
       return face.decode(typeof inner === 'object' && inner !== null ? inner : body)
     },
   }
-  const found = await given.services.gateway.countTokens(readAsked(x, counting, given.keyPreferences))
+  const found = await given.services.gateway.countTokens(readAsked(x, counting, given.keyPreferences, given.services.catalog))
   if ('fault' in found) throw new FaultError(found.fault)
   return { json: { totalTokens: found.tokens }, headers: ['X-Token-Count', 'estimate'] }
 }
@@ -142,7 +142,7 @@ export function googleModel(services: Services, name: string): Reply {
   const at = services.catalog.snapshot()
   const found = at.offer(name)
   if ('fault' in found) throw new FaultError(found.fault)
-  const entry = at.model(found.offer.model.id)
+  const entry = at.model('router' in found ? found.router.id : found.offer.model.id)
   if (!entry) throw new FaultError(fault('not-found', `There is no model ${name.slice(0, 200)}`))
   return { json: googleModelShape(entry) }
 }
