@@ -17,6 +17,9 @@ interface Told {
   gathered: string
   /** A piece of it went out. */
   said: boolean
+  /** What stands around the text of a piece, made once: the hot path only puts the text between. */
+  readonly head: string
+  readonly tail: string
 }
 
 interface OpenChoice {
@@ -83,6 +86,18 @@ class ObjectEncoder implements Encoder {
     return before + json
   }
 
+  private opened(block: Block, choice: number): Told {
+    const thought = block.type === 'reasoning' ? ',"thought":true' : ''
+    return {
+      block, choice, gathered: '', said: false, head: '{"candidates":[{"content":{"parts":[{"text":"',
+      tail: `"${thought}}],"role":"model"},"index":${choice}}],${this.about}`,
+    }
+  }
+
+  private piece(told: Told, text: string): string {
+    return this.frame(told.head + JSON.stringify(text).slice(1, -1) + told.tail)
+  }
+
   private part(choice: number, part: JsonObject, more?: JsonObject): string {
     const candidate = { content: { parts: [part], role: 'model' }, index: choice, ...more }
     return this.frame(`{"candidates":[${JSON.stringify(candidate)}],${this.about}`)
@@ -93,7 +108,7 @@ class ObjectEncoder implements Encoder {
       case 'start': return ''
       case 'block-open':
         this.choiceAt(event.choice)
-        this.blocks[event.index] = { block: event.block, choice: event.choice, gathered: '', said: false }
+        this.blocks[event.index] = this.opened(event.block, event.choice)
         return ''
       case 'block-delta': return this.delta(event.index, event.text)
       case 'block-close': return this.close(event.index, event.seal)
@@ -124,10 +139,10 @@ class ObjectEncoder implements Encoder {
     switch (told.block.type) {
       case 'text':
         this.choices[told.choice]!.text += text
-        return this.part(told.choice, { text })
-      case 'refusal': return this.part(told.choice, { text })
+        return this.piece(told, text)
+      case 'refusal': return this.piece(told, text)
       case 'reasoning':
-        if (this.thoughts) return this.part(told.choice, { text, thought: true })
+        if (this.thoughts) return this.piece(told, text)
         told.gathered += text
         return ''
       default:

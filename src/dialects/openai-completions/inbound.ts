@@ -94,7 +94,7 @@ class CompletionEncoder implements Encoder {
   private readonly meta: ReplyMeta
   private readonly about: string
   /** What each open block is, and whose. */
-  private readonly blocks: ({ readonly key: 'text' | 'reasoning'; readonly choice: number } | undefined)[] = []
+  private readonly blocks: ({ readonly head: string; readonly tail: string } | undefined)[] = []
   private readonly lengths: number[] = []
   private readonly finished = new Set<number>()
   private usage: JsonObject | undefined = undefined
@@ -125,6 +125,13 @@ class CompletionEncoder implements Encoder {
     return `data: ${this.about},${JSON.stringify(rest).slice(1)}\n\n`
   }
 
+  /** What stands around the text of a delta, made once when the block opens. */
+  private opened(key: 'text' | 'reasoning', choice: number) {
+    const rest = `"index":${choice},"logprobs":null,"finish_reason":null,"native_finish_reason":null`
+    const [before, after] = key === 'text' ? ['{"text":"', `",${rest}}`] : [`{"text":"",${rest},"reasoning":"`, '"}']
+    return { head: `data: ${this.about},"choices":[${before}`, tail: `${after}]}\n\n` }
+  }
+
   private chunk(index: number, text: string, more: JsonObject = UNFINISHED): string {
     return this.frame({ choices: [{ text, index, logprobs: null, ...more }] })
   }
@@ -134,14 +141,13 @@ class CompletionEncoder implements Encoder {
       case 'block-open': {
         const { type } = event.block
         while (this.lengths.length <= event.choice) this.lengths.push(0)
-        if (type === 'text' || type === 'refusal' || type === 'reasoning') this.blocks[event.index] = { key: type === 'reasoning' ? type : 'text', choice: event.choice }
+        if (type === 'text' || type === 'refusal' || type === 'reasoning') this.blocks[event.index] = this.opened(type === 'reasoning' ? type : 'text', event.choice)
         return ''
       }
       case 'block-delta': {
         const block = this.blocks[event.index]
         if (!block || event.text === '') return ''
-        if (block.key === 'reasoning') return this.chunk(block.choice, '', { ...UNFINISHED, reasoning: event.text })
-        return this.chunk(block.choice, event.text)
+        return block.head + JSON.stringify(event.text).slice(1, -1) + block.tail
       }
       case 'note': {
         if (event.note.type !== 'logprobs' || !event.note.content?.length) return ''
