@@ -88,6 +88,15 @@ for (const [surface, spoken] of Object.entries(SPOKEN)) {
       assert.equal((await refusal(await send(order({ status: 401 }))))[0], 502)
     })
 
+    test('the plan is told beside an error, whole and at the end of a stream, to who asks for it', async () => {
+      const headers = { 'x-openrouter-metadata': 'enabled' }
+      const stream = { at: spoken.streamAt ?? spoken.at, rest: spoken.streamAt ? {} : { stream: true } }
+      const broken = order({ text: ['One', ' two', ' three'], cutAfter: 2 })
+      for (const sent of [send(order({ status: 400 }), { headers }), send(broken, { headers, ...stream })]) {
+        assert.match(await (await sent).text(), /"openrouter_metadata":\{"requested":"acme\//)
+      }
+    })
+
     test('what comes too late for a status is told inside the stream, after a sign of life', async () => {
       const response = await send(order({ delayMs: 1500, status: 500 }), { at: spoken.streamAt ?? spoken.at, rest: spoken.streamAt ? {} : { stream: true } })
       const text = await response.text()

@@ -50,10 +50,11 @@ class MessageEncoder implements Encoder {
     this.meta = meta
   }
 
-  push(batch: readonly ChatEvent[]): string {
+  push(batch: readonly ChatEvent[], metadata?: JsonObject): string {
     let out = ''
     for (const event of batch) {
       if (this.over) break
+      if (event.type === 'fault') return out + this.fail(errorFrame(event.fault, this.meta.id, metadata))
       out += event.type === 'block-delta' ? this.delta(event.index, event.text) : this.write(event)
     }
     return out
@@ -62,7 +63,7 @@ class MessageEncoder implements Encoder {
   end(metadata?: JsonObject): string {
     if (this.over) return ''
     const { finish } = this
-    if (finish?.reason === 'error') return this.begin() + this.fail(errorFrame(failureOf(finish.native), this.meta.id))
+    if (finish?.reason === 'error') return this.begin() + this.fail(errorFrame(failureOf(finish.native), this.meta.id, metadata))
     let out = this.begin()
     if (this.homeless.length > 0) {
       out += this.opening({ type: 'text', text: '' }) + this.citations(this.homeless, this.next - 1) + frame('content_block_stop', { index: this.next - 1 })
@@ -90,7 +91,7 @@ class MessageEncoder implements Encoder {
     return text
   }
 
-  private write(event: Exclude<ChatEvent, { type: 'block-delta' }>): string {
+  private write(event: Exclude<ChatEvent, { type: 'block-delta' | 'fault' }>): string {
     switch (event.type) {
       case 'start': return this.begin()
       case 'block-open': return event.choice === 0 ? this.open(event.index, event.block) : ''
@@ -103,7 +104,6 @@ class MessageEncoder implements Encoder {
       case 'finish':
         if (event.choice === 0) this.finish = event
         return ''
-      case 'fault': return this.fail(errorFrame(event.fault, this.meta.id))
     }
   }
 

@@ -18,4 +18,5 @@ export function errorBody(fault: Fault, id: string | null, extra?: JsonObject): 
   return JSON.stringify({ type: 'error', error, request_id: id, ...(fault.kind !== 'internal' && extra) })
 }
 
-export const errorFrame = (fault: Fault, id: string | null): string => `event: error\ndata: ${errorBody(fault, id)}\n\n`
+export const errorFrame = (fault: Fault, id: string | null, metadata?: JsonObject): string =>
+  `event: error\ndata: ${errorBody(fault, id, metadata && { openrouter_metadata: metadata })}\n\n`

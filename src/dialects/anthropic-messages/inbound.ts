@@ -13,6 +13,6 @@ export const inbound: Inbound = {
   reply: renderReply,
   encoder: createEncoder,
   fault: (fault, extra, id = null) => ({ status: FAULTS[fault.kind].status, body: errorBody(fault, id, extra) }),
-  faultFrames: (fault, { id }) => errorFrame(fault, id),
+  faultFrames: (fault, { id }, metadata) => errorFrame(fault, id, metadata),
   heartbeat: 'event: ping\ndata: {"type": "ping"}\n\n',
 }

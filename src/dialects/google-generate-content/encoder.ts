@@ -1,4 +1,4 @@
-import type { Annotation, Block, Charge, ChatEvent, JsonObject, Seal, TokenLogprob, Usage } from '../../core/index.ts'
+import type { Annotation, Block, Charge, ChatEvent, Fault, JsonObject, Seal, TokenLogprob, Usage } from '../../core/index.ts'
 import type { Encoder, ReplyMeta } from '../dialect.ts'
 import { errorBody } from './errors-out.ts'
 import { callOf, finishWord, groundingOf, hiddenThought, sealOf } from './parts-out.ts'
@@ -52,10 +52,11 @@ class ObjectEncoder implements Encoder {
     this.framing = framing
   }
 
-  push(batch: readonly ChatEvent[]): string {
+  push(batch: readonly ChatEvent[], metadata?: JsonObject): string {
     let out = ''
     for (const event of batch) {
       if (this.over) break
+      if (event.type === 'fault') return out + this.fail(event.fault, metadata)
       out += this.write(event)
     }
     return out
@@ -72,6 +73,11 @@ class ObjectEncoder implements Encoder {
     }))
     const rest = { candidates, ...(this.usage && { usageMetadata: writeUsage(this.usage, this.charge) }), ...(metadata && { openrouter_metadata: metadata }) }
     return this.frame(`${JSON.stringify(rest).slice(0, -1)},${this.about}`) + (this.framing === 'array' ? ']' : '')
+  }
+
+  private fail(fault: Fault, metadata: JsonObject | undefined): string {
+    this.over = true
+    return this.frame(errorBody(fault, metadata && { openrouter_metadata: metadata })) + (this.framing === 'array' ? ']' : '')
   }
 
   private choiceAt(index: number): OpenChoice {
@@ -103,7 +109,7 @@ class ObjectEncoder implements Encoder {
     return this.frame(`{"candidates":[${JSON.stringify(candidate)}],${this.about}`)
   }
 
-  private write(event: ChatEvent): string {
+  private write(event: Exclude<ChatEvent, { type: 'fault' }>): string {
     switch (event.type) {
       case 'start': return ''
       case 'block-open':
@@ -122,9 +128,6 @@ class ObjectEncoder implements Encoder {
       case 'finish':
         this.choiceAt(event.choice).finish = event
         return ''
-      case 'fault':
-        this.over = true
-        return this.frame(errorBody(event.fault)) + (this.framing === 'array' ? ']' : '')
     }
   }
 

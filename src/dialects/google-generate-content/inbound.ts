@@ -24,7 +24,10 @@ export function inboundAt(address: Addressed & { readonly framing: Framing }): I
     reply: (reply, meta, metadata) => renderReply(reply, meta, thoughts, metadata),
     encoder: (meta) => createEncoder(meta, thoughts, framing),
     fault: (fault, extra) => ({ status: FAULTS[fault.kind].status, body: errorBody(fault, extra) }),
-    faultFrames: (fault) => (framing === 'sse' ? `data: ${errorBody(fault)}\r\n\r\n` : `[${errorBody(fault)}]`),
+    faultFrames(fault, _, metadata) {
+      const body = errorBody(fault, metadata && { openrouter_metadata: metadata })
+      return framing === 'sse' ? `data: ${body}\r\n\r\n` : `[${body}]`
+    },
     // A comment, or a blank before the list or between its items: neither means anything to a reader.
     heartbeat: framing === 'sse' ? ': keep-alive\r\n\r\n' : '\n',
     ...(framing === 'array' && { streamType: 'application/json; charset=utf-8' }),

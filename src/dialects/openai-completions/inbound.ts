@@ -15,7 +15,7 @@ export const inbound: Inbound = {
   reply: renderReply,
   encoder: (meta) => new CompletionEncoder(meta),
   fault: (of, extra) => ({ status: FAULTS[of.kind].status, body: errorBody(of, extra) }),
-  faultFrames: (of, meta) => errorChunk(of, meta, [0]),
+  faultFrames: (of, meta, metadata) => errorChunk(of, meta, [0], metadata),
   heartbeat: ': OPENROUTER PROCESSING\n\n',
 }
 
@@ -82,10 +82,13 @@ function logprobsOf(tokens: readonly TokenLogprob[], offset: number): JsonObject
   }
 }
 
-function errorChunk(of: Fault, meta: Partial<ReplyMeta> & { readonly id: string; readonly created: number }, choices: readonly number[]): string {
+function errorChunk(
+  of: Fault, meta: Partial<ReplyMeta> & { readonly id: string; readonly created: number }, choices: readonly number[], metadata?: JsonObject,
+): string {
   return `data: ${JSON.stringify({
     id: meta.id, object: 'text_completion', created: meta.created, model: meta.model ?? '', error: errorOf(of),
     choices: choices.map((index) => ({ text: '', index, logprobs: null, finish_reason: 'error', native_finish_reason: of.upstream?.code ?? 'error' })),
+    ...(metadata && of.kind !== 'internal' && { openrouter_metadata: metadata }),
   })}\n\n`
 }
 
@@ -105,10 +108,11 @@ class CompletionEncoder implements Encoder {
     this.about = JSON.stringify(aboutOf(meta)).slice(0, -1)
   }
 
-  push(batch: readonly ChatEvent[]): string {
+  push(batch: readonly ChatEvent[], metadata?: JsonObject): string {
     let out = ''
     for (const event of batch) {
       if (this.over) break
+      if (event.type === 'fault') return out + this.fail(event.fault, metadata)
       out += this.write(event)
     }
     return out
@@ -119,6 +123,11 @@ class CompletionEncoder implements Encoder {
     this.over = true
     const rest = { choices: [], ...(this.usage && { usage: this.usage }), ...(metadata && { openrouter_metadata: metadata }) }
     return `${this.usage || metadata ? this.frame(rest) : ''}data: [DONE]\n\n`
+  }
+
+  private fail(of: Fault, metadata: JsonObject | undefined): string {
+    this.over = true
+    return errorChunk(of, this.meta, [...this.lengths.keys()].filter((index) => !this.finished.has(index)), metadata)
   }
 
   private frame(rest: JsonObject): string {
@@ -136,7 +145,7 @@ class CompletionEncoder implements Encoder {
     return this.frame({ choices: [{ text, index, logprobs: null, ...more }] })
   }
 
-  private write(event: ChatEvent): string {
+  private write(event: Exclude<ChatEvent, { type: 'fault' }>): string {
     switch (event.type) {
       case 'block-open': {
         const { type } = event.block
@@ -161,9 +170,6 @@ class CompletionEncoder implements Encoder {
       case 'finish':
         this.finished.add(event.choice)
         return this.chunk(event.choice, '', { finish_reason: event.reason, native_finish_reason: event.native ?? event.reason })
-      case 'fault':
-        this.over = true
-        return errorChunk(event.fault, this.meta, [...this.lengths.keys()].filter((index) => !this.finished.has(index)))
       default: return ''
     }
   }

@@ -8,7 +8,7 @@ import type { Exchange } from '../exchange.ts'
 import { queryReader } from '../query.ts'
 import { api, INFERENCE_ERRORS, type Keyed, type Reply, type Route } from '../route.ts'
 import type { Services } from '../services.ts'
-import { createSurface, readAsked, type SurfaceGiven } from '../surface.ts'
+import { askedOf, bodyOf, createSurface, type SurfaceGiven } from '../surface.ts'
 
 const RequestShape = generateContentRequestSchema.meta({ id: 'GenerateContentRequest' })
 const ReplyShape = generateContentReplySchema.meta({ id: 'GenerateContentReply' })
@@ -108,7 +108,7 @@ async function counted(given: SurfaceGiven, x: Keyed, model: string): Promise<Re
       return face.decode(typeof inner === 'object' && inner !== null ? inner : body)
     },
   }
-  const found = await given.services.gateway.countTokens(readAsked(x, counting, given.keyPreferences, given.services.catalog))
+  const found = await given.services.gateway.countTokens(askedOf(x, counting, given.keyPreferences, given.services.catalog, bodyOf(x)))
   if ('fault' in found) throw new FaultError(found.fault)
   return { json: { totalTokens: found.tokens }, headers: ['X-Token-Count', 'estimate'] }
 }
