@@ -287,7 +287,9 @@ export function createGateway(parts: GatewayParts): Gateway {
       } satisfies Explanation
     },
     async countTokens(asked) {
-      const prepared = await prepare(parts, choose, asked)
+      const resolved = await resolve(parts, choose, asked)
+      if ('fault' in resolved) return resolved
+      const prepared = await staged(parts.stages, resolved)
       if ('fault' in prepared) return prepared
       const { request } = prepared.asked.operation
       const [text = 0] = await parts.tokens.count([promptText(request)])

@@ -65,7 +65,7 @@ export type Route = Described & (
 export const INFERENCE_ERRORS: readonly FaultKind[] = [
   'invalid-request', 'model-not-found', 'ambiguous-model', 'wrong-endpoint', 'context-length', 'unsupported-parameter', 'payment-required', 'forbidden',
   'moderated', 'no-endpoint', 'model-unavailable', 'unprocessable', 'upstream-rate-limited', 'cancelled', 'upstream-error', 'invalid-response',
-  'connection', 'overloaded', 'shutting-down', 'timeout',
+  'connection', 'overloaded', 'shutting-down', 'timeout', 'rate-limited', 'over-capacity',
 ]
 
 /** The address of an operation in OpenRouter's place and in OpenAI's. */
