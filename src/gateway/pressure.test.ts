@@ -39,6 +39,10 @@ describe('The share that is turned away', () => {
     assert.ok(steered(0.98, 500, 50) <= 0.98)
   })
 
+  test('comes back by time and not by steps, which a busy machine makes long', () => {
+    assert.ok(Math.abs(steered(0.5, 0, 50, 1000) - 0.3) < 1e-9)
+  })
+
   test('is back to nothing within five seconds of the end of the load', () => {
     let share = 0.98
     let steps = 0

@@ -37,9 +37,12 @@ const MORE = 0.02
 /** Somebody always gets in: their calls are how the end of the trouble is noticed. */
 const MOST = 0.98
 
-/** The share of calls to turn away after a step in which the loop was late by so much. */
-export function steered(share: number, delayMs: number, heldAtMs: number): number {
-  return delayMs > heldAtMs ? Math.min(MOST, share + (1 - share) * LESS) : Math.max(0, share - MORE)
+/**
+ * The share of calls to turn away after a step in which the loop was late by so much. A step that took longer than others,
+ * because the machine was busy elsewhere, gives back as much more.
+ */
+export function steered(share: number, delayMs: number, heldAtMs: number, tookMs = STEP_MS): number {
+  return delayMs > heldAtMs ? Math.min(MOST, share + (1 - share) * LESS) : Math.max(0, share - MORE * tookMs / STEP_MS)
 }
 
 /** Which calls are let in: all of the classes above `cut`, none below, and of `cut` the part of each key that `kept` says. */
@@ -132,7 +135,7 @@ export function createPressure(given: {
       lateSince ??= steppedAt
       lateSteps++
     }
-    if (share > 0) share = steered(share, delay, limit * HELD_AT)
+    if (share > 0) share = steered(share, delay, limit * HELD_AT, took)
     else if (lateSince !== null && now - lateSince >= LASTING_MS && lateSteps >= LEAST_STEPS) share = FIRST_SHARE
     if (calls > 0) {
       for (const keys of before) keys.clear()

@@ -196,7 +196,7 @@ describe('A server whose event loop is late', () => {
     }, 1)
     t.after(() => clearInterval(busy))
     let shed: { status: number; error: { metadata: Record<string, unknown> }; headers: Headers } | undefined
-    const until = performance.now() + 20_000
+    const until = performance.now() + 60_000
     while (!shed && performance.now() < until) {
       const answers = await Promise.all(Array.from({ length: 10 }, async () => {
         const response = await box.chat(saying('acme/one', 'Hello'))
