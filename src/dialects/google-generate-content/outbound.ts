@@ -15,7 +15,7 @@ export const outbound: Outbound = {
     'refusal.text: a refusal is text',
     'text.marks: citations and files noted on text, and seals but those of Google',
     'media.detail', 'media.assistant: pictures that the model made go back only with their seal',
-    'media.loose: a name has no place, and an id means a file that Google holds',
+    'media.loose: a name has no place, an id means a file that Google holds, and the kind of an address is told by its ending',
     'calls.custom: tools of the type custom are functions of one text',
     'calls.input: arguments are an object, with numbers of 64 bits',
     'tools.bare: strict has no word, and no schema is the same as an empty one',

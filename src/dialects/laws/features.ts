@@ -71,7 +71,12 @@ export const FEATURES: Readonly<Record<string, (request: ChatRequest) => ChatReq
         ? { ...without(tool, 'strict'), parameters: tool.parameters ? { ...tool.parameters, type: 'object' } : { type: 'object', properties: {} } } : tool)),
     }),
   }),
-  'media.loose': everyPart((part) => (part.type !== 'media' ? [part] : part.source.from === 'id' ? [] : [without(part, 'name')])),
+  'media.loose': everyPart((part) => {
+    if (part.type !== 'media') return [part]
+    if (part.source.from === 'id') return []
+    const bare = without(part, 'name')
+    return [part.source.from === 'url' ? { ...bare, source: { from: 'url', url: 'https://example.com/media' } } : bare]
+  }),
   'reasoning.google': everyPart((part) => {
     if (part.type !== 'reasoning') return [part]
     if (part.seal?.format !== 'google-gemini-v1' || part.text === '') return []

@@ -53,11 +53,11 @@ export function generateContentRoutes(given: SurfaceGiven): readonly Route[] {
   } as const
   return [
     {
-      ...described, name: 'generateContent', paths: called('/models/{call}'), params: z.object({ call: z.string().describe('{model}:generateContent, :streamGenerateContent or :countTokens') }),
+      ...described, name: 'generateContent', paths: called('/models/{model}'), params: z.object({ model: z.string().describe('{model}:generateContent, :streamGenerateContent or :countTokens') }),
       summary: "An answer in Google's words, whole or streamed, by any model behind any provider; or the count of a prompt's tokens",
     },
     {
-      ...described, name: 'generateContentOfAuthor', paths: called('/models/{author}/{call}'), params: z.object({ author: z.string(), call: z.string() }),
+      ...described, name: 'generateContentOfAuthor', paths: called('/models/{author}/{slug}'), params: z.object({ author: z.string(), slug: z.string() }),
       summary: 'The same for a model by its id, `{author}/{slug}`',
     },
     {
@@ -67,13 +67,13 @@ export function generateContentRoutes(given: SurfaceGiven): readonly Route[] {
       handle: (x) => googleModels(given.services, x),
     },
     {
-      name: 'getModelAsGoogle', methods: ['GET'], paths: at('/models/{call}'), params: z.object({ call: z.string() }), tag: 'Generate content', policy: 'key', speaks,
+      name: 'getModelAsGoogle', methods: ['GET'], paths: at('/models/{model}'), params: z.object({ model: z.string() }), tag: 'Generate content', policy: 'key', speaks,
       summary: "One model in Google's shape, by any name that a request may use",
       replies: { 200: { description: 'The model', schema: GoogleModel } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
       handle: (x) => googleModel(given.services, nameOf(x)),
     },
     {
-      name: 'getModelOfAuthorAsGoogle', methods: ['GET'], paths: at('/models/{author}/{call}'), params: z.object({ author: z.string(), call: z.string() }), tag: 'Generate content',
+      name: 'getModelOfAuthorAsGoogle', methods: ['GET'], paths: at('/models/{author}/{slug}'), params: z.object({ author: z.string(), slug: z.string() }), tag: 'Generate content',
       policy: 'key', speaks, summary: "One model in Google's shape, by its id",
       replies: { 200: { description: 'The model', schema: GoogleModel } }, errors: ['invalid-request', 'model-not-found', 'not-found'],
       handle: (x) => googleModel(given.services, nameOf(x)),
@@ -81,7 +81,7 @@ export function generateContentRoutes(given: SurfaceGiven): readonly Route[] {
   ]
 }
 
-const nameOf = ({ params }: Exchange): string => (params['author'] === undefined ? params['call'] ?? '' : `${params['author']}/${params['call']}`)
+const nameOf = ({ params }: Exchange): string => (params['author'] === undefined ? params['model'] ?? '' : `${params['author']}/${params['slug']}`)
 
 function addressed(x: Exchange): { readonly model: string; readonly method: string } {
   const whole = nameOf(x)
