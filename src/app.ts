@@ -73,6 +73,7 @@ const PROBE_MS = 200
 /** So many endpoints are summarised at once: about two milliseconds' worth. */
 const SUMMARY_SLICE = 30
 const PROBE_MAX_BYTES = 1024 * 1024
+const NOTHING: ReadonlySet<string> = new Set()
 const BUILTIN: ReadonlySet<string> = new Set([DEMO])
 
 export async function createApp(given: {
@@ -296,8 +297,8 @@ function createPast({ recall, catalog }: { readonly recall: AppHistory['recall']
 
 /** What the catalogue is made from: the operator's rows, and the dialects that can be spoken here. */
 export function catalogInput(config: Config): Parameters<typeof createCatalog>[0] {
-  const faces = [...DIALECTS.values()].filter((dialect) => dialect.outbound).map((dialect) => dialect.name)
-  return { overlay: config.overlay, faces: new Set(faces), settings: config.settings }
+  const faces = [...DIALECTS].flatMap(([name, { outbound }]) => (outbound ? [[name, outbound.unspoken ?? NOTHING] as const] : []))
+  return { overlay: config.overlay, faces: new Set(faces.map(([name]) => name)), unspoken: new Map(faces), settings: config.settings }
 }
 
 /** How many calls may be under way at each provider. */

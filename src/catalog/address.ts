@@ -13,8 +13,8 @@ export type ProtocolPaths = Readonly<Record<string, { readonly path: string }>>
 /**
  * Chooses the dialect of an endpoint: what the operator set; else the first protocol of its row, then of its
  * provider's list, that has an outbound face. A row's own protocol is the only one where another would reach
- * something else: at clouds, which sell different models by different protocols, and at OpenAI's Responses-only
- * models. A row that goes `via` a vendor's own envelope (Claude on Vertex) needs a face of that name.
+ * something else: at clouds, which sell different models by different protocols (`api: responses` is theirs for models
+ * that exist on no other route), and at OpenAI's Responses-only models. A row that goes `via` a vendor's own envelope (Claude on Vertex) needs a face of that name.
  */
 export function reachOf(
   row: EndpointRow,
@@ -33,7 +33,7 @@ export function reachOf(
 
 function protocolsOf(row: EndpointRow, provider: ProviderRow): readonly string[] {
   if (row.via) return [`${row.protocol ?? provider.protocols[0]?.protocol}/${row.via}`]
-  if (row.api === 'responses') return [`${row.protocol ?? ''}/responses`]
+  if (row.api === 'responses') return ['openai-responses']
   const known = provider.protocols.map((entry) => entry.protocol)
   if (!row.protocol) return known
   const alone = provider.kind === 'cloud'

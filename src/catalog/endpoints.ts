@@ -10,6 +10,9 @@ export interface EndpointMaker {
   modelOf(row: ModelRow): Model
 }
 
+/** Parameters, in the names of `supported_parameters`, that a dialect has no word for, by its name. */
+export type Unspoken = ReadonlyMap<string, ReadonlySet<string>>
+
 /** Which of a row's extra modes are billing tiers. `fast` is the vendors' name for what OpenAI sells as priority. */
 const TIER_OF_MODE: Readonly<Record<string, Tier>> = { fast: 'priority', priority: 'priority', flex: 'flex' }
 
@@ -23,6 +26,7 @@ const QUIRK_OF_REASONING_FIELD: Readonly<Record<string, string>> = {
 export function createEndpointMaker(given: {
   readonly providers: ReadonlyMap<string, ProviderRow>
   readonly faces: ReadonlySet<string>
+  readonly unspoken?: Unspoken
   readonly paths: ProtocolPaths
   readonly settings: (provider: string, variables: readonly string[]) => Readonly<Record<string, string>>
 }): EndpointMaker {
@@ -77,7 +81,7 @@ export function createEndpointMaker(given: {
       maxPromptTokens: row.max_prompt_tokens ?? null,
       quantization: row.quantization,
       parameters: row.supported_parameters === null || row.supported_parameters_source === 'none'
-        ? null : setOf(row.supported_parameters),
+        ? null : setOf(spoken(row.supported_parameters, given.unspoken?.get(reach.dialect ?? ''))),
       parametersSource: row.supported_parameters_source,
       reasoning: reasoningOf(row.reasoning ?? model.reasoning, model.default_effort),
       inputModalities: setOf(model.input_modalities),
@@ -123,6 +127,9 @@ export function createEndpointMaker(given: {
     }),
   }
 }
+
+const spoken = (parameters: readonly string[], unspoken: ReadonlySet<string> | undefined): readonly string[] =>
+  (unspoken ? parameters.filter((name) => !unspoken.has(name)) : parameters)
 
 interface Door {
   readonly row: ProviderRow

@@ -86,9 +86,11 @@ test('o3-mini-high is sent as o3-mini with effort high', () => {
   assert.deepEqual(high.forcedParams, { reasoning_effort: 'high' })
 })
 
-test('OpenAI is spoken to by chat completions until there is a Responses face', () => {
-  assert.equal(endpointOf('openai/gpt-4o@openai').dialect, 'openai-chat')
-  assert.equal(endpointOf('openai/gpt-4o@openai', {}, {}, new Set([...FACES, 'openai-responses'])).dialect, 'openai-responses')
+test('OpenAI is spoken to by Responses for models that reason, and by chat completions for those that stop where they are told', () => {
+  const all = new Set([...FACES, 'openai-responses'])
+  assert.equal(endpointOf('openai/gpt-5.4@openai').dialect, 'openai-chat', 'without such a face')
+  assert.equal(endpointOf('openai/gpt-5.4@openai', {}, {}, all).dialect, 'openai-responses')
+  for (const id of ['openai/gpt-4o@openai', 'openai/gpt-4.1@openai', 'openai/gpt-audio@openai']) assert.equal(endpointOf(id, {}, {}, all).dialect, 'openai-chat', id)
 })
 
 test('a model that exists only on the Responses route is not tried on another', () => {
@@ -96,6 +98,17 @@ test('a model that exists only on the Responses route is not tried on another', 
   assert.equal(codex.dialect, null)
   assert.deepEqual(codex.protocols, ['openai-responses'])
   assert.equal(endpointOf('openai/gpt-5.3-codex@aimlapi').dialect, 'openai-chat')
+  const azure = endpointOf('openai/gpt-5-codex@azure', {}, { AZURE_RESOURCE_NAME: 'acme' }, new Set([...FACES, 'openai-responses']))
+  assert.deepEqual([azure.dialect, azure.baseUrl], ['openai-responses', 'https://acme.openai.azure.com/openai/v1'])
+})
+
+test('a parameter that the wire format has no word for is not promised, whatever the row lists', () => {
+  const given = { overlay: NO_OVERLAY, faces: new Set([...FACES, 'openai-responses']), settings: () => ({}) }
+  const parameters = (unspoken?: ReadonlyMap<string, ReadonlySet<string>>) =>
+    createCatalog({ ...given, ...(unspoken && { unspoken }) }).snapshot().endpointsOf('openai/gpt-5.4').find(({ provider }) => provider === 'openai')!.parameters!
+  assert.ok(parameters().has('seed'))
+  const spoken = parameters(new Map([['openai-responses', new Set(['seed'])]]))
+  assert.ok(!spoken.has('seed') && spoken.has('tools'))
 })
 
 test('a cloud is reached only by the protocol of the row, and Claude on Vertex by none of ours', () => {

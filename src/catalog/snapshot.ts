@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Choosable, Endpoint, Model, ModelId } from '../core/index.ts'
 import { DEMO, demoEndpoint } from './builtin.ts'
 import { describeModel } from './describe.ts'
-import { createEndpointMaker } from './endpoints.ts'
+import { createEndpointMaker, type Unspoken } from './endpoints.ts'
 import { dateOf, latestOf } from './latest.ts'
 import { mergeRows, type DiscoveredRows } from './merge.ts'
 import { createNames, type Names } from './names.ts'
@@ -48,6 +48,7 @@ export interface SnapshotParts {
   readonly overlay: Overlay
   readonly discovered: ReadonlyMap<string, DiscoveredRows>
   readonly faces: ReadonlySet<string>
+  readonly unspoken?: Unspoken
   readonly settings: (provider: string, variables: readonly string[]) => Readonly<Record<string, string>>
   readonly simulate: boolean
 }
@@ -59,7 +60,7 @@ export interface SnapshotParts {
 export function createSnapshot(parts: SnapshotParts): Snapshot {
   const rows = mergeRows(parts.seed, parts.overlay, parts.discovered.values(), parts.faces)
   const maker = createEndpointMaker({
-    providers: rows.providers, faces: parts.faces, paths: parts.seed.paths, settings: parts.settings,
+    providers: rows.providers, faces: parts.faces, ...(parts.unspoken && { unspoken: parts.unspoken }), paths: parts.seed.paths, settings: parts.settings,
   })
   const entries = rows.models.map((row) => entryOf(row, parts.seed.texts[row.id] ?? null, maker.modelOf))
   const names = createNames(entries)

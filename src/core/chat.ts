@@ -60,7 +60,13 @@ interface Marks {
   readonly cache?: CacheMark
 }
 
-export type TextPart = Marks & { readonly type: 'text'; readonly text: string; readonly annotations?: readonly Annotation[] }
+export type TextPart = Marks & {
+  readonly type: 'text'
+  readonly text: string
+  readonly annotations?: readonly Annotation[]
+  /** OpenAI's word on a text between calls (`commentary`) or behind them (`final_answer`); a model that misses its own does worse. */
+  readonly phase?: string
+}
 export type RefusalPart = Marks & { readonly type: 'refusal'; readonly text: string }
 export type MediaPart = Marks & {
   readonly type: 'media'

@@ -5,7 +5,7 @@ import type { Usage } from './usage.ts'
 
 /** What a block of a reply is. Blocks of one choice may be open side by side (parallel tool calls). */
 export type Block =
-  | { readonly type: 'text' }
+  | { readonly type: 'text'; readonly phase?: string }
   | { readonly type: 'refusal' }
   | { readonly type: 'reasoning'; readonly id?: string; readonly summary?: boolean; readonly format?: string }
   | { readonly type: 'tool-call'; readonly id: string; readonly name: string; readonly form: 'function' | 'custom' }

@@ -149,7 +149,10 @@ function partOf(open: OpenBlock): ReplyPart {
   const { block } = open.event
   const seal = open.seal && { seal: open.seal }
   switch (block.type) {
-    case 'text': return open.seal ? { type: 'text', text: open.text, seal: open.seal } : { type: 'text', text: open.text }
+    case 'text': {
+      const text = open.seal ? { type: 'text' as const, text: open.text, seal: open.seal } : { type: 'text' as const, text: open.text }
+      return block.phase === undefined ? text : { ...text, phase: block.phase }
+    }
     case 'refusal': return { type: 'refusal', text: open.text, ...seal }
     case 'reasoning':
       return {

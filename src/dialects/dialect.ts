@@ -18,6 +18,10 @@ export interface ReplyMeta {
   /** The provider's display name. */
   readonly provider: string
   readonly tier?: string | null
+  /** What was asked, for formats whose answers repeat it. */
+  readonly asked?: Asked
+  /** Milliseconds since the epoch, for formats that say when an answer was complete. */
+  now?(): number
 }
 
 /** An answer or an error as bytes to be sent. */
@@ -107,6 +111,8 @@ export interface Outbound {
   readonly listHeaders?: readonly string[]
   /** Parts and fields that this wire format cannot carry; the laws except exactly these. */
   readonly cannot: readonly string[]
+  /** Of these the parameters of a request, in the names of `supported_parameters`: an endpoint's list cannot promise them. */
+  readonly unspoken?: ReadonlySet<string>
   /** Writes a request for an endpoint, or says why it cannot be written for it. */
   encode(request: ChatRequest, target: Target): Outgoing | { readonly fault: Fault }
   /** A whole answer of status 200 as events: the same grammar as a stream's. An error inside a 200 is a fault. */

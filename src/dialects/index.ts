@@ -4,11 +4,13 @@ import type { Dialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content/index.ts'
 import { azureOpenai, mistralChat, openaiChat } from './openai-chat/index.ts'
 import { openaiCompletions } from './openai-completions/index.ts'
+import { openaiResponses } from './openai-responses/index.ts'
 
 /** All dialects by name; one line for each. */
 export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
   ['anthropic-messages', anthropicMessages],
   ['openai-chat', openaiChat],
+  ['openai-responses', openaiResponses],
   ['mistral-chat', mistralChat],
   ['azure-openai', azureOpenai],
   ['google-generate-content', googleGenerateContent],
@@ -29,3 +31,4 @@ export {
 export {
   errorBodySchema as messagesErrorSchema, replySchema as messagesReplySchema, requestSchema as messagesRequestSchema,
 } from './anthropic-messages/index.ts'
+export { errorBodySchema as responseErrorSchema, requestSchema as responseRequestSchema, responseSchema } from './openai-responses/index.ts'

@@ -234,6 +234,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       meta: {
         id: call.id, created: Math.floor(call.createdAt / 1000), model: endpoint.model, provider,
         ...(endpoint.tier !== 'default' && { tier: servedPlain(committed) ? 'default' : endpoint.tier }),
+        asked: call.asked, now: ambient.now,
       },
       metadata: () => withPassedOver(metadataOf({
         call, prepared, plan, need, given, failed: tried.failed, answering: { attempt, provider, failure: events.failure },

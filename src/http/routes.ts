@@ -8,6 +8,7 @@ import { goneRoutes } from './api/gone.ts'
 import { healthRoutes } from './api/health.ts'
 import { messagesRoutes } from './api/messages.ts'
 import { catalogRoutes } from './api/models.ts'
+import { responseRoutes } from './api/responses.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Metrics } from './metrics.ts'
 import { openApiOf } from './openapi.ts'
@@ -45,6 +46,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...messagesRoutes(given),
     ...generateContentRoutes(given),
     ...completionRoutes(given),
+    ...responseRoutes(given),
     ...goneRoutes(),
     ...explainRoutes(services, face, keyPreferences),
     ...generationRoutes(services),

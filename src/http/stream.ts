@@ -1,4 +1,4 @@
-import type { ChatEvent, Fault, JsonObject } from '../core/index.ts'
+import type { Asked, ChatEvent, Fault, JsonObject } from '../core/index.ts'
 import type { Encoder, Inbound } from '../dialects/index.ts'
 import type { Outcome } from '../gateway/index.ts'
 import { guardStall, headersOf, type Exchange } from './exchange.ts'
@@ -10,6 +10,7 @@ import type { Swept } from './sweeper.ts'
 export interface StreamGiven {
   readonly x: Exchange
   readonly face: Inbound
+  readonly asked: Asked
   readonly limits: HttpLimits
   readonly log: Log
   /** Comments during silence; a key can turn them off for clients that cannot read them. */
@@ -79,7 +80,7 @@ interface Writer {
   failed(what: Fault, metadata?: JsonObject): void
 }
 
-function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writer {
+function createWriter({ x, face, asked, limits, heartbeats, abort }: StreamGiven): Writer {
   const { res, sender } = x
   let over = false
   let parting: Fault | null = null
@@ -168,7 +169,7 @@ function createWriter({ x, face, limits, heartbeats, abort }: StreamGiven): Writ
         sendFault(x, face, what, [], metadata)
         return
       }
-      const id = { id: x.id!, created: Math.floor(x.createdAt / 1000) }
+      const id = { id: x.id!, created: Math.floor(x.createdAt / 1000), asked }
       writer.end(writer.encoder === null ? face.faultFrames(what, id, metadata)
         : writer.encoder.push([{ type: 'fault', fault: what }], metadata) + writer.encoder.end(metadata))
     },

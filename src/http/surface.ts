@@ -78,7 +78,7 @@ export function createSurface({ services, limits, keyPreferences }: SurfaceGiven
     const calling = services.gateway.generate(call)
     if (asked.stream) {
       return answerStream({
-        x, face, limits, log: services.log, heartbeats: asked.heartbeats ?? x.key.settings.heartbeats !== false, withMetadata, abort,
+        x, face, asked, limits, log: services.log, heartbeats: asked.heartbeats ?? x.key.settings.heartbeats !== false, withMetadata, abort,
       }, calling)
     }
     x.onGone = abort

@@ -1,6 +1,7 @@
 import type { FramingShape } from './frames.ts'
 import type { ChatShape } from './dialects/openai-chat-shapes.ts'
 import type { MessagesShape } from './dialects/anthropic-messages-shapes.ts'
+import type { ResponsesShape } from './dialects/openai-responses-shapes.ts'
 import type { GeminiShape } from './dialects/google-generate-content-shapes.ts'
 
 /** A text, split into words when streamed; or the exact pieces, each in an event of its own. */
@@ -24,7 +25,7 @@ export type Part =
 /** Totals: `input` includes both cache figures, `output` includes `reasoning`. Dialects that differ subtract. */
 export interface Usage { input: number; output: number; cacheRead?: number; cacheWrite?: number; reasoning?: number }
 
-export type Shape = FramingShape | ChatShape | MessagesShape | GeminiShape
+export type Shape = FramingShape | ChatShape | ResponsesShape | MessagesShape | GeminiShape
 
 /**
  * What the fake shall do with one request: what to say (nothing given: the echo), in what shape, and how to misbehave.

@@ -5,12 +5,13 @@ import { FRAMING_SHAPES } from './frames.ts'
 import type { FramingShape } from './frames.ts'
 import type { ChatShape } from './dialects/openai-chat-shapes.ts'
 import type { MessagesShape } from './dialects/anthropic-messages-shapes.ts'
+import type { ResponsesShape } from './dialects/openai-responses-shapes.ts'
 import type { GeminiShape } from './dialects/google-generate-content-shapes.ts'
 import { createFakeUpstream } from './index.ts'
 import type { FakeUpstream, Order, Shape } from './index.ts'
 import { eventsIn, talk } from './raw-client.ts'
 
-type Spoken = 'chat' | 'messages' | 'gemini'
+type Spoken = 'chat' | 'responses' | 'messages' | 'gemini'
 let upstream: FakeUpstream
 before(async () => { upstream = await createFakeUpstream() })
 beforeEach(() => upstream.forget())
@@ -31,6 +32,7 @@ async function ask(dialect: Spoken, order: Order, shape: Shape | undefined, stre
   const messages = [{ role: 'user', content: 'Hi' }]
   const [path, body] = dialect === 'chat'
     ? ['/v1/chat/completions', { model: 'm', messages, stream, stream_options: { include_usage: true } }]
+    : dialect === 'responses' ? ['/v1/responses', { model: 'm', input: 'Hi', stream }]
     : dialect === 'messages' ? ['/v1/messages', { model: 'm', messages, stream, max_tokens: 9 }]
       : [
         `/v1beta/models/m:${stream ? 'streamGenerateContent?alt=sse' : 'generateContent'}`,
@@ -212,6 +214,48 @@ const CHAT: Record<ChatShape, () => Promise<void>> = {
   },
 }
 
+const types = (events: Foreign[]): string[] => events.map((event) => event.type)
+const outputs = (events: Foreign[]) => last(events).response.output
+const RESPONSES: Record<ResponsesShape, () => Promise<void>> = {
+  'rotating-ids': async () => {
+    const ids = (await stream('responses', TALK, 'rotating-ids')).flatMap((it) => it.item_id ?? [])
+    assert.equal(new Set(ids).size, ids.length)
+  },
+  'no-argument-deltas': async () => {
+    const events = await stream('responses', TWO_CALLS, 'no-argument-deltas')
+    assert.ok(!types(events).includes('response.function_call_arguments.delta'))
+    assert.equal(events.find((it) => it.type === 'response.function_call_arguments.done').arguments, '{"city":"Paris","n":12}')
+  },
+  'only-completed': async () => {
+    const events = await stream('responses', TALK, 'only-completed')
+    assert.deepEqual(types(events), ['response.created', 'response.completed'])
+    assert.equal(outputs(events).length, 3)
+  },
+  'reasoning-closed-late': async () => {
+    const events = await stream('responses', { reasoning: 'Hm', text: 'Ja' }, 'reasoning-closed-late')
+    assert.equal(events.at(-2).item.type, 'reasoning')
+    assert.notEqual(events.at(-2).item.id, outputs(events)[0].id)
+  },
+  'responses-done': async () => assert.ok((await ask('responses', TALK, 'responses-done')).toString().endsWith('data: [DONE]\n\n')),
+  'responses-no-event-lines': async () => assert.ok(!(await ask('responses', TALK, 'responses-no-event-lines')).includes('event:')),
+  'responses-unknown-events': async () => {
+    const events = await stream('responses', TALK, 'responses-unknown-events')
+    assert.ok(types(events).includes('response.novelty.delta') && events.some((it) => it.item?.type === 'novelty_call'))
+    assert.deepEqual(events.map((it) => it.sequence_number), events.map((_, at) => at))
+  },
+  'error-nested': async () => {
+    const events = await stream('responses', TALK, 'error-nested')
+    assert.deepEqual(types(events).slice(-2), ['error', 'response.failed'])
+    assert.deepEqual([events.at(-2).error.code, last(events).response.error.code], ['server_error', 'server_error'])
+  },
+  'error-flat': async () => {
+    const event = last(await stream('responses', TALK, 'error-flat'))
+    assert.deepEqual([event.type, event.code, event.error], ['error', 'server_error', undefined])
+  },
+  'failed-first': async () => assert.deepEqual(types(await stream('responses', TALK, 'failed-first')), ['response.created', 'response.failed']),
+  'no-end': async () => assert.equal(last(await stream('responses', TALK, 'no-end')).type, 'response.output_item.done'),
+}
+
 const MESSAGES: Record<MessagesShape, () => Promise<void>> = {
   pings: async () => {
     const types = (await stream('messages', TALK, 'pings')).map((it) => it.type)
@@ -336,7 +380,7 @@ const FRAMING: Record<FramingShape, () => Promise<void>> = {
   ),
 }
 
-for (const [dialect, checks] of Object.entries({ FRAMING, CHAT, MESSAGES, GEMINI })) {
+for (const [dialect, checks] of Object.entries({ FRAMING, CHAT, RESPONSES, MESSAGES, GEMINI })) {
   describe(`shapes: ${dialect.toLowerCase()}`, () => {
     for (const [name, check] of Object.entries(checks)) it(`${name} is on the wire what its name says`, check)
   })

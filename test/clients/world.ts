@@ -8,14 +8,15 @@ export const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk
 export const PNG_BYTES = Buffer.from(PNG, 'base64').length
 export const PNG_URL = `data:image/png;base64,${PNG}`
 
-/** One model for each wire format that is spoken to providers: the same call has to look the same to the caller on all three. */
+/** One model for each wire format that is spoken to providers: the same call has to look the same to the caller on all of them. */
 export const ROADS = [
   { dialect: 'openai-chat', provider: 'OpenAI', id: 'openai/gpt-4o-mini', bare: 'gpt-4o-mini' },
   { dialect: 'anthropic-messages', provider: 'Anthropic', id: 'anthropic/claude-haiku-4.5', bare: 'claude-haiku-4-5' },
   { dialect: 'google-generate-content', provider: 'Google AI Studio', id: 'google/gemini-2.5-pro', bare: 'gemini-2.5-pro' },
+  { dialect: 'openai-responses', provider: 'OpenAI', id: 'openai/gpt-5.4', bare: 'gpt-5.4' },
 ] as const
 
-/** Of these, the two whose vendors show their reasoning, sealed; and what the seal is. */
+/** Of these, those whose vendors show their reasoning, sealed; and what the seal is. */
 export const THINKERS = ROADS.slice(1)
 export const SEAL = 'c2lnbmVkLWJ5LWZha2U='
 

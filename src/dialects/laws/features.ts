@@ -1,5 +1,6 @@
-import type { ChatRequest, Message, Part, Tool, ToolResultPart } from '../../core/index.ts'
+import type { ChatRequest, Message, Part, SamplingName, Tool, ToolResultPart } from '../../core/index.ts'
 import { parseUpstream } from '../json.ts'
+import { effortOf, thinkingOf } from '../reasoning.ts'
 
 /**
  * What a wire format may lack, as the change that a request suffers on its way through it. A dialect names these in
@@ -36,11 +37,45 @@ export const FEATURES: Readonly<Record<string, (request: ChatRequest) => ChatReq
       }),
     }
   },
+  'assistant-media.all': assistants((parts) => parts.filter((part) => part.type !== 'media')),
   'assistant-media': assistants((parts) => parts.filter((part) => part.type !== 'media' || (part.kind === 'image' && part.source.from !== 'id'))),
   'media.id': everyPart((part) => (part.type === 'media' && part.source.from === 'id' && part.kind !== 'file' ? [] : [part])),
   'audio.mime': everyPart((part) => [part.type === 'media' && part.kind === 'audio' && part.source.from === 'data'
     ? { ...part, source: { ...part.source, mime: part.detail === 'mp3' ? 'audio/mpeg' : `audio/${part.detail}` } } : part]),
+  'reasoning.sealed-elsewhere': assistants((parts) => parts.filter((part) => part.type !== 'reasoning' || (part.seal?.kind === 'encrypted' && part.seal.format === 'openai-responses-v1'))),
+  'seals-of-parts': everyPart((part) => (part.type === 'reasoning' ? [part] : [without(part, 'seal')])),
+  'cache-marks': ({ cache: _, ...request }) => {
+    const tools = request.tools?.map((tool) => without(tool, 'cache'))
+    return everyPart((part) => [without(part, 'cache')])({ ...request, ...(tools && { tools }) })
+  },
+  names: (request) => results((part) => without(part, 'name'))({ ...request, messages: request.messages.map((message) => without(message, 'name')) }),
+  annotations: everyPart((part) => [part.type === 'text' ? without(part, 'annotations') : part]),
+  video: everyPart((part) => (part.type === 'media' && part.kind === 'video' ? [] : [part])),
+  'tool.strict': (request) => (request.tools
+    ? { ...request, tools: request.tools.map((tool) => (tool.type === 'function' ? { ...tool, strict: tool.strict ?? false } : tool)) } : request),
+  sampling: (request) => ({
+    ...request, sampling: Object.fromEntries(Object.entries(request.sampling).filter(([name]) => OF_ALL.has(name as SamplingName))),
+  }),
+  unspoken: ({ stop: _, seed: __, logitBias: ___, choices: ____, modalities: _____, audio: ______, imageConfig: _______, prediction: ________, ...request }) =>
+    (request.format?.type === 'grammar' || request.format?.type === 'python' ? without(request, 'format') : request),
+  'reasoning-wish': (request) => {
+    const wish = thinkingOf(request.reasoning)
+    const effort = wish && ('off' in wish ? 'none' as const : effortOf(wish, request.maxOutputTokens ?? 32_768))
+    const summary = request.reasoning?.summary
+    const rest = without(request, 'reasoning')
+    return effort || summary ? { ...rest, reasoning: { ...(effort && { effort }), ...(summary && { summary }) } } : rest
+  },
+  'max_output_tokens': (request) => (request.maxOutputTokens === undefined ? request : { ...request, maxOutputTokens: Math.max(request.maxOutputTokens, 16) }),
   'router-fields': ({ user: _, session: __, metadata: ___, serviceTier: ____, ...request }) => request,
+  'adjacent-assistants': (request) => {
+    const messages: Message[] = []
+    for (const message of request.messages) {
+      const before = messages.at(-1)
+      if (message.role === 'assistant' && before?.role === 'assistant') messages[messages.length - 1] = { ...before, parts: [...before.parts, ...message.parts] }
+      else if (message.role !== 'assistant' || message.parts.length > 0) messages.push(message)
+    }
+    return { ...request, messages }
+  },
   'empty-message': (request) => {
     const filled = results((part) => (part.content.length > 0 ? part : { ...part, content: [{ type: 'text', text: '' }] }))(request)
     return { ...filled, messages: filled.messages.map((message) => (message.parts.length > 0 ? message : { ...message, parts: [{ type: 'text', text: '' }] })) }
@@ -246,6 +281,9 @@ function mediaBehindResults(request: ChatRequest): ChatRequest {
   flush()
   return { ...request, messages }
 }
+
+/** The sampling parameters that every format has. */
+const OF_ALL: ReadonlySet<SamplingName> = new Set(['temperature', 'top_p'])
 
 const ORDER = ['reasoning', 'text', 'refusal', 'media', 'tool-call', 'native', 'tool-result'] as const
 const kindOf = (part: Part) => part.type

@@ -53,7 +53,8 @@ function patchable(body: JsonObject): Record<string, unknown> {
   return copy
 }
 
-function bytesOf(body: Record<string, unknown>, origin: Origin | undefined): string | Uint8Array {
+/** A body as it is sent; a large one of a caller is spliced. */
+export function bytesOf(body: Record<string, unknown>, origin: Origin | undefined): string | Uint8Array {
   if (!origin?.bytes || origin.bytes.length < SPLICE_FROM) return JSON.stringify(body)
   return spliced(body, origin.body, origin.bytes) ?? JSON.stringify(body)
 }

@@ -2,6 +2,7 @@ import { anthropicMessages } from './anthropic-messages.ts'
 import type { FakeDialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content.ts'
 import { openaiChat } from './openai-chat.ts'
+import { openaiResponses } from './openai-responses.ts'
 
 /** The wire formats that the fake speaks, tried in this order against the path. */
-export const FAKE_DIALECTS: readonly FakeDialect[] = [openaiChat, anthropicMessages, googleGenerateContent]
+export const FAKE_DIALECTS: readonly FakeDialect[] = [openaiChat, openaiResponses, anthropicMessages, googleGenerateContent]

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Order } from '../../src/testing/index.ts'
+import { assertEvents, eventsOf } from '../clients/responses-grammar.ts'
+import { providerAt, saying, startSignalbox, startUpstream, together } from './signalbox.ts'
+
+/** What callers of POST /responses live through, beyond what the official clients show. */
+
+const upstream = await startUpstream()
+const row = { input_modalities: ['text', 'image', 'file'], max_output_tokens: 8000, context_length: 400 }
+const endpoint = { context_length: 400 }
+const box = await startSignalbox({
+  config: together(
+    { providers: { openai: { base_url: `${upstream.url}/openai/v1`, api_key: 'key-of-openai' } } },
+    providerAt('first', `${upstream.url}/first/v1`, { model: 'acme/one', row, endpoint, timeouts: { first_token_ms: 2000, idle_ms: 400 } }),
+    providerAt('second', `${upstream.url}/second/v1`, { model: 'acme/one', row, endpoint, dialect: 'openai-responses', prompt: 3, completion: 3 }),
+    providerAt('slow', `${upstream.url}/slow/v1`, { model: 'acme/slow', timeouts: { first_token_ms: 4000 } }),
+  ),
+})
+const order = (what: Order, text = 'Go.') => `#fake ${JSON.stringify(what)}\n${text}`
+const respond = (body: unknown, headers?: Readonly<Record<string, string>>) => box.send('POST', '/api/v1/responses', { body, ...(headers && { headers }) })
+// oxlint-disable-next-line typescript/no-explicit-any
+const json = async (response: Response): Promise<any> => response.json()
+
+describe('A response', () => {
+  test('comes from the next provider when the first fails, in another language, and is paid once', async () => {
+    upstream.next({ status: 500 }, { path: '/first/' })
+    const response = await json(await respond({ model: 'acme/one', input: 'Still here.', provider: { order: ['first', 'second'] } }))
+    assert.deepEqual([response.status, response.output_text, response.provider], ['completed', 'Still here.', 'second'])
+    assert.equal(response.usage.cost, (response.usage.input_tokens * 3 + response.usage.output_tokens * 3) / 1e6)
+    const record = await box.generation(response.id)
+    assert.deepEqual((record['provider_responses'] as { status: number }[]).map((it) => it.status), [500, 200])
+    assert.equal(record['total_cost'], response.usage.cost)
+  })
+
+  test('says how it came about when it is asked to', async () => {
+    const metadata = { 'x-openrouter-metadata': 'enabled' }
+    const whole = await json(await respond({ model: 'acme/one', input: 'Hi' }, metadata))
+    assert.equal(whole.openrouter_metadata.requested, 'acme/one')
+    const events = eventsOf(await (await respond({ model: 'acme/one', input: 'Hi', stream: true }, metadata)).text())
+    assert.equal(events.at(-1)!['response'].openrouter_metadata.requested, 'acme/one')
+  })
+
+  test('is a model of OpenAI that is sold nowhere but here, also for a caller of chat completions', async () => {
+    const reply = await box.whole(saying('openai/gpt-5.3-codex', 'Say this.'))
+    assert.deepEqual([reply.choices[0]!['message'].content, upstream.requests.at(-1)!.dialect], ['Say this.', 'openai-responses'])
+    assert.equal((upstream.requests.at(-1)!.body as { store: boolean }).store, false)
+  })
+
+  test('does not promise what Responses have no word for', async () => {
+    const plan = await box.explain(saying('openai/gpt-5.4', 'Hi', { seed: 1, provider: { only: ['openai'], require_parameters: true } }))
+    assert.deepEqual(plan.rejected.filter((it) => it.endpoint === 'openai/gpt-5.4@openai').map((it) => it.why), ['parameters'])
+  })
+
+  test('too long for the model is a 400, and goes through with its middle cut out when truncation is auto', async () => {
+    const input = [
+      { role: 'user', content: 'First.' }, ...Array.from({ length: 40 }, (_, at) => ({ role: at % 2 === 0 ? 'assistant' : 'user', content: `middle ${at} ${'word '.repeat(12)}` })),
+      { role: 'user', content: 'Last.' },
+    ]
+    const refused = await respond({ model: 'acme/one', input, max_output_tokens: 16 })
+    assert.equal(refused.status, 400)
+    assert.equal((await json(refused)).error.error_type, 'context_length_exceeded')
+    const disabled = await respond({ model: 'acme/one', input, max_output_tokens: 16, truncation: 'disabled' })
+    assert.equal(disabled.status, 400)
+    const cut = await json(await respond({ model: 'acme/one', input, max_output_tokens: 16, truncation: 'auto' }))
+    assert.deepEqual([cut.status, cut.truncation], ['completed', 'auto'])
+    const sent = JSON.stringify(upstream.requests.at(-1)!.body)
+    assert.ok(sent.includes('First.') && sent.includes('Last.') && !sent.includes('middle 20 '))
+  })
+})
+
+describe('A stream', () => {
+  test('whose provider stalls in the middle ends as failed, with what had come, and is not billed', async () => {
+    const raw = await (await respond({ model: 'acme/one', input: order({ text: ['a', 'b', 'c', 'd'], stallAfter: 4 }), stream: true, provider: { only: ['first'] } })).text()
+    const events = eventsOf(raw)
+    assertEvents(events)
+    const { response } = events.at(-1)!
+    assert.deepEqual([response.status, response.error.code, response.error_type], ['failed', 'server_error', 'timeout'])
+    assert.equal(response.output[0].status, 'incomplete')
+    assert.ok(!raw.includes('[DONE]'))
+    assert.equal((await box.generation(response.id))['total_cost'], 0)
+  })
+
+  test('that fails after comments were sent is a response that began and failed', async () => {
+    upstream.next({ status: 503, delayMs: 1500 }, { path: '/slow/' })
+    const raw = await (await respond({ model: 'acme/slow', input: 'Hi', stream: true })).text()
+    if (!raw.startsWith(':')) return assert.match(raw, /"error"/)
+    const events = eventsOf(raw)
+    assertEvents(events)
+    assert.deepEqual([events.at(-1)!['type'], events.at(-1)!['response'].model], ['response.failed', 'acme/slow'])
+  })
+})
+
+describe('A refusal', () => {
+  test('is an error as clients of this surface read it: the status, OpenAI\'s type and the field', async () => {
+    const response = await respond({ model: 'acme/one', input: [{ role: 'user', content: [{ type: 'input_text' }] }] })
+    assert.equal(response.status, 400)
+    const { error } = await json(response)
+    assert.deepEqual([error.code, error.type, error.param, error.error_type], [400, 'invalid_request_error', 'input[0].content[0].text', 'invalid_request'])
+    assert.match(error.message, /input\[0\]\.content\[0\]\.text: is required/)
+  })
+
+  test('has that form also where the surface was not reached: a wrong key, and what is no JSON', async () => {
+    const unknown = await json(await respond({ model: 'acme/one', input: 'Hi' }, { authorization: 'Bearer sk-wrong' }))
+    assert.deepEqual([unknown.error.code, unknown.error.type, unknown.error.param], [401, 'authentication_error', null])
+    const garbled = await json(await box.send('POST', '/v1/responses', { body: '{"model": ' }))
+    assert.deepEqual([garbled.error.code, garbled.error.type], [400, 'invalid_request_error'])
+  })
+
+  test('names an unknown model, and spends nothing', async () => {
+    const before = upstream.requests.length
+    const { error } = await json(await respond({ model: 'acme/none', input: 'Hi' }))
+    assert.match(error.message, /acme\/none/)
+    assert.equal(upstream.requests.length, before)
+  })
+
+  test('says what would have to be kept, since nothing is', async () => {
+    for (const [field, value] of [['store', true], ['background', true], ['previous_response_id', 'gen-1'], ['conversation', 'conv_1']] as const) {
+      const response = await respond({ model: 'acme/one', input: 'Hi', [field]: value })
+      assert.equal(response.status, 400)
+      assert.equal((await json(response)).error.param, field)
+    }
+    assert.equal((await json(await respond({ model: 'acme/one', input: 'Hi', store: false, background: false, previous_response_id: null }))).status, 'completed')
+  })
+})
+
+test('None of this was a fault of ours', () => assert.deepEqual(box.complaints, []))
