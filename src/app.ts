@@ -13,6 +13,7 @@ import { createHttp, type Http, type Log } from './http/index.ts'
 import { createJobs } from './jobs/index.ts'
 import { createGuardedFetch, createNet, type Net } from './net/index.ts'
 import { createDemo, createProviders, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
+import { createResponses, openVault } from './responses/index.ts'
 import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
@@ -86,6 +87,9 @@ export async function createApp(given: {
   const onError = (error: Error): void => log.error({ error: error.message }, 'background work failed')
   const store = await openStore({ url: config.databaseUrl, home: config.home })
   const peppers = await openPeppers({ store, home: config.home, ambient })
+  const vault = await openVault({ store, home: config.home, ambient })
+  let keeping = config
+  const responses = createResponses({ store, vault, ambient, settings: () => keeping.responses })
   const accounts = createAccounts({ store, ambient, peppers, onError })
   const stats = createStats({ store, ambient, onError })
   const figures = createFigures({ store, ambient })
@@ -105,6 +109,7 @@ export async function createApp(given: {
     dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway,
     workspace: (id) => path.workspace(id),
     admission: path.admission, upstreams: path.upstreams,
+    responses, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,
     hasCredential: (provider) => path.providers().credentials(provider).length > 0,
   })
 
@@ -120,6 +125,7 @@ export async function createApp(given: {
   measuring.unref()
   jobs.add({ name: 'rollups', everyMs: ROLLUPS_EVERY_MS, run: () => rollups.catchUp() })
   jobs.add({ name: 'prune-rollups', everyMs: PRUNE_EVERY_MS, run: () => rollups.prune() })
+  jobs.add({ name: 'prune-responses', everyMs: PRUNE_EVERY_MS, run: () => responses.prune() })
   history.start()
 
   let closed: Promise<void> | null = null
@@ -139,6 +145,10 @@ export async function createApp(given: {
 
   return {
     ...path, store, accounts, stats, history, http,
+    reload(next) {
+      path.reload(next)
+      keeping = next
+    },
     close(graceMs, settleMs = 0) {
       const drained = http.drain(graceMs, settleMs)
       return closed ??= closeAfter(drained)

@@ -19,14 +19,15 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   accounts: ['core', 'schema', 'store'],
   stats: ['core', 'store'],
   history: ['core', 'store'],
+  responses: ['core', 'schema', 'store'],
   jobs: ['core', 'store'],
   gateway: ['core', 'dialects', 'net', 'providers', 'routing'],
-  http: ['core', 'schema', 'dialects', 'catalog', 'accounts', 'stats', 'gateway'],
+  http: ['core', 'schema', 'dialects', 'catalog', 'accounts', 'stats', 'responses', 'gateway'],
   testing: ['core', 'schema', 'dialects', 'net', 'store', 'app', 'config', 'ambient'],
 
   ambient: ['core'],
   app: [
-    'core', 'schema', 'dialects', 'providers', 'catalog', 'routing', 'stages', 'gateway', 'net', 'accounts', 'stats',
+    'core', 'schema', 'dialects', 'providers', 'catalog', 'routing', 'stages', 'gateway', 'net', 'accounts', 'stats', 'responses',
     'store', 'history', 'jobs', 'http', 'ambient', 'config',
   ],
   main: ['core', 'app', 'config', 'ambient', 'welcome', 'offline'],

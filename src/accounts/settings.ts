@@ -11,6 +11,8 @@ export const keySettings = z.strictObject({
   echo_upstream_body: z.boolean(),
   /** The best class that its calls may have when a server has too much to do: `api` unless this says otherwise. */
   traffic_class: z.enum(TRAFFIC_CLASSES),
+  /** Whether a response is kept when its request does not say. */
+  responses: z.strictObject({ store_default: z.boolean() }).partial(),
 }).partial()
 
 export type KeySettings = Readonly<z.infer<typeof keySettings>>

@@ -131,11 +131,12 @@ export interface Config {
   readonly providers: Readonly<Record<string, ProviderSettings>>
   readonly overlay: Overlay
   /** What every request of a workspace's keys is held to, by the workspace's id. */
-  readonly workspaces: Readonly<Record<string, { readonly provider?: ProviderPreferences }>>
+  readonly workspaces: Readonly<Record<string, { readonly provider?: ProviderPreferences; readonly storeDefault?: boolean }>>
   readonly limits: Limits
   readonly timeouts: Timeouts
   readonly routing: Routing
   readonly autoRouter: AutoRouter
+  readonly responses: { readonly storeDefault: boolean; readonly retentionDays: number }
   readonly log: { readonly level: string }
   /** The value of an environment variable; null when it is not set or empty. */
   secret(name: string): Secret | null
@@ -182,6 +183,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     timeouts: timeoutsOf({ ...DEFAULTS.timeouts, ...file.timeouts }),
     routing: routingOf(file.routing ?? {}),
     autoRouter: autoRouterOf(file.auto_router ?? {}),
+    responses: responsesOf(file.responses ?? {}),
     log: { level: file.log?.level ?? DEFAULTS.log.level },
     secret(name) {
       const set = value(name)
@@ -275,7 +277,10 @@ function overlayOf(file: ConfigFile): Overlay {
 function workspacesOf({ workspaces = {} }: ConfigFile): Config['workspaces'] {
   const unknown = Object.keys(workspaces).find((id) => id !== 'default')
   if (unknown !== undefined) throw new ConfigError(`workspaces.${unknown} is not a workspace; the one that there is is called default`)
-  return mapValues(workspaces, ({ provider }) => provider === undefined ? {} : { provider: provider as ProviderPreferences })
+  return mapValues(workspaces, ({ provider, responses }) => ({
+    ...(provider && { provider: provider as ProviderPreferences }),
+    ...(responses?.store_default !== undefined && { storeDefault: responses.store_default }),
+  }))
 }
 
 function timeoutsOf(given: Required<NonNullable<ConfigFile['timeouts']>>): Timeouts {
@@ -322,6 +327,11 @@ function limitsOf(given: NonNullable<ConfigFile['limits']>): Limits {
     queueMs: all.queue_ms,
     eventLoopDelayMs: all.event_loop_delay_ms,
   }
+}
+
+function responsesOf(given: NonNullable<ConfigFile['responses']>): Config['responses'] {
+  const all = { ...DEFAULTS.responses, ...given }
+  return { storeDefault: all.store_default, retentionDays: all.retention_days }
 }
 
 function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {

@@ -77,6 +77,7 @@ export const DEFAULTS = {
     retry_cost_after_timeout: 2,
   },
   auto_router: { default_task: 'general', models: 3, slow_seconds: 60 },
+  responses: { store_default: false, retention_days: 30 },
   log: { level: 'info' },
   discover_local: true,
 } as const
@@ -112,7 +113,10 @@ export const fileSchema = z.strictObject({
   models: z.array(row).optional(),
   endpoints: z.array(row).optional(),
   model_aliases: z.record(z.string().min(1), z.string().min(1)).optional(),
-  workspaces: z.record(z.string().min(1), z.strictObject({ provider: providerPreferences.optional() })).optional(),
+  workspaces: z.record(z.string().min(1), z.strictObject({
+    provider: providerPreferences.optional(),
+    responses: z.strictObject({ store_default: z.boolean().optional() }).optional(),
+  })).optional(),
   discover_local: z.boolean().optional(),
   timeouts: z.strictObject({ ...providerTimeouts.shape, reasoning_first_token_ms: ms.optional(), pre_token_total_ms: ms.optional() }).optional(),
   limits: z.strictObject({
@@ -185,6 +189,10 @@ export const fileSchema = z.strictObject({
     efforts: z.array(z.strictObject({ words: phrases, effort: z.enum(['minimal', 'low', 'medium', 'high', 'xhigh', 'max']) })).optional(),
     models: z.int().min(1).max(10).optional(),
     slow_seconds: z.number().min(0).max(86_400).optional(),
+  }).optional(),
+  responses: z.strictObject({
+    store_default: z.boolean().optional(),
+    retention_days: z.int().min(1).max(3650).optional(),
   }).optional(),
   log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional() }).optional(),
 })

@@ -31,4 +31,6 @@ export {
 export {
   errorBodySchema as messagesErrorSchema, replySchema as messagesReplySchema, requestSchema as messagesRequestSchema,
 } from './anthropic-messages/index.ts'
-export { errorBodySchema as responseErrorSchema, requestSchema as responseRequestSchema, responseSchema } from './openai-responses/index.ts'
+export {
+  createResponseEncoder, errorBodySchema as responseErrorSchema, requestSchema as responseRequestSchema, responseSchema, type ResponseEncoder,
+} from './openai-responses/index.ts'

@@ -3,6 +3,7 @@ import type { Catalog } from '../catalog/index.ts'
 import type { Ambient } from '../core/index.ts'
 import type { Dialect } from '../dialects/index.ts'
 import type { Admission, Gateway, Upstreams } from '../gateway/index.ts'
+import type { Responses } from '../responses/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
 import type { Figures, Stats } from '../stats/index.ts'
 import type { HttpLimits } from './limits.ts'
@@ -29,6 +30,10 @@ export interface Services {
   /** Who is let in; without it everybody is. */
   readonly admission?: Pick<Admission, 'knock' | 'figures'>
   readonly upstreams?: Pick<Upstreams, 'figures'>
+  /** Responses that are kept between turns; without it none are. */
+  readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove'>
+  /** Whether a response of a workspace is kept when neither its request nor its key says. */
+  storeDefault?(workspace: string): boolean
   /** Whether there is a key to a provider, or none is needed: what `/v1/models` shows as usable. */
   hasCredential(provider: string): boolean
   /** The routing preferences of a workspace, in the shape of a request's `provider`. */

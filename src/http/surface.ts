@@ -58,33 +58,40 @@ export interface SurfaceGiven {
  * call out, and answers with JSON or a stream. Its promise ends with the call, not with the response. A dialect whose
  * address says part of the request makes its face from it.
  */
-export function createSurface({ services, limits, keyPreferences }: SurfaceGiven, spoken: Inbound | ((x: Keyed) => Inbound)): (x: Keyed) => Promise<void> {
+export function createSurface(given: SurfaceGiven, spoken: Inbound | ((x: Keyed) => Inbound)): (x: Keyed) => Promise<void> {
   return (x) => {
     const face = typeof spoken === 'function' ? spoken(x) : spoken
-    const asked = askedOf(x, face, keyPreferences, services.catalog, bodyOf(x), x.body!)
-    const departure = new Departure()
-    const call: Call = {
-      id: x.id!,
-      createdAt: x.createdAt,
-      startedAt: x.startedAt,
-      asked,
-      surface: face.dialect,
-      key: { id: x.key.id, workspace: x.key.workspace, trafficClass: x.key.settings.traffic_class ?? 'api' },
-      app: attributionOf(x.req.headers),
-      departure,
-    }
-    const abort = () => departure.leave()
-    const withMetadata = wantsMetadata(x.req.headers)
-    const calling = services.gateway.generate(call)
-    if (asked.stream) {
-      return answerStream({
-        x, face, asked, limits, log: services.log, heartbeats: asked.heartbeats ?? x.key.settings.heartbeats !== false, withMetadata, abort,
-      }, calling)
-    }
-    x.onGone = abort
-    x.cut = cutterOf(x, face, abort)
-    return answerWhole(x, face, calling, withMetadata)
+    return answer(given, face, x, askedOf(x, face, given.keyPreferences, given.services.catalog, bodyOf(x), x.body!))
   }
+}
+
+/** What a surface does once it knows what is asked. `follow` may stand between the gateway and the caller. */
+export function answer(
+  { services, limits }: SurfaceGiven, face: Inbound, x: Keyed, asked: Asked, follow?: (calling: Promise<Outcome>) => Promise<Outcome>,
+): Promise<void> {
+  const departure = new Departure()
+  const call: Call = {
+    id: x.id!,
+    createdAt: x.createdAt,
+    startedAt: x.startedAt,
+    asked,
+    surface: face.dialect,
+    key: { id: x.key.id, workspace: x.key.workspace, trafficClass: x.key.settings.traffic_class ?? 'api' },
+    app: attributionOf(x.req.headers),
+    departure,
+  }
+  const abort = () => departure.leave()
+  const withMetadata = wantsMetadata(x.req.headers)
+  const generating = services.gateway.generate(call)
+  const calling = follow ? follow(generating) : generating
+  if (asked.stream) {
+    return answerStream({
+      x, face, asked, limits, log: services.log, heartbeats: asked.heartbeats ?? x.key.settings.heartbeats !== false, withMetadata, abort,
+    }, calling)
+  }
+  x.onGone = abort
+  x.cut = cutterOf(x, face, abort)
+  return answerWhole(x, face, calling, withMetadata)
 }
 
 /**

@@ -14,6 +14,8 @@ export interface Schema {
   readonly leases: LeaseTable
   readonly versions: VersionTable
   readonly health_summaries: HealthSummaryTable
+  readonly vault_keys: VaultKeyTable
+  readonly responses: ResponseTable
   readonly migrations: MigrationTable
 }
 
@@ -199,4 +201,23 @@ export interface LeaseTable {
   name: string
   holder: string
   until_at: number
+}
+
+/** Which keys of the vault rows may have been sealed under. The keys themselves are never in the database. */
+export interface VaultKeyTable {
+  id: string
+  created_at: number
+}
+
+/** A response that was kept for its caller's next turn. */
+export interface ResponseTable {
+  /** That of its generation. */
+  id: string
+  workspace: string
+  key_id: string
+  created_at: number
+  /** From here on it is as if it had never been. */
+  expires_at: number
+  /** Sealed: what was said to the model, and what came of it. */
+  content: string
 }

@@ -274,12 +274,12 @@ describe('Reasoning', () => {
   test('o3-mini thinks with medium effort without being told, and o3-mini-high with high effort whatever it is told', async () => {
     await box.whole(saying('openai/o3-mini', 'Think', { provider: { only: ['openai'] } }))
     assert.equal(arrived().model, 'o3-mini')
-    assert.equal(arrived().reasoning_effort, 'medium')
+    assert.equal(arrived().reasoning.effort, 'medium')
     await box.whole(saying('openai/o3-mini-high', 'Think', { provider: { only: ['openai'] } }))
     assert.equal(arrived().model, 'o3-mini')
-    assert.equal(arrived().reasoning_effort, 'high')
+    assert.equal(arrived().reasoning.effort, 'high')
     await box.whole(saying('openai/o3-mini-high', 'Think', { provider: { only: ['openai'] }, reasoning_effort: 'low' }))
-    assert.equal(arrived().reasoning_effort, 'high')
+    assert.equal(arrived().reasoning.effort, 'high')
   })
 
   test('What the caller says of effort goes before the default, in both spellings, and a budget becomes the nearest effort', async () => {
@@ -291,13 +291,13 @@ describe('Reasoning', () => {
       [{ reasoning: { max_tokens: 80_000 } }, 'high'],
     ] as const) {
       await box.whole(saying('openai/o3-mini', 'Think', { ...rest, provider: { only: ['openai'] } }))
-      assert.equal(arrived().reasoning_effort, effort, JSON.stringify(rest))
+      assert.equal(arrived().reasoning.effort, effort, JSON.stringify(rest))
     }
   })
 
   test('A reasoning model of OpenAI gets its limit under the name that it takes, and no sampling that it would refuse', async () => {
     await box.whole(saying('openai/o3-mini', 'Think', { max_tokens: 5000, temperature: 0.2, provider: { only: ['openai'] } }))
-    assert.equal(arrived().max_completion_tokens, 5000)
+    assert.equal(arrived().max_output_tokens, 5000)
     assert.ok(!('max_tokens' in arrived()))
     assert.ok(!('temperature' in arrived()))
   })

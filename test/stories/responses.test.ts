@@ -114,8 +114,8 @@ describe('A refusal', () => {
     assert.equal(upstream.requests.length, before)
   })
 
-  test('says what would have to be kept, since nothing is', async () => {
-    for (const [field, value] of [['store', true], ['background', true], ['previous_response_id', 'gen-1'], ['conversation', 'conv_1']] as const) {
+  test('says by name what OpenAI has and this server has not', async () => {
+    for (const [field, value] of [['background', true], ['conversation', 'conv_1'], ['prompt', { id: 'pmpt_1' }]] as const) {
       const response = await respond({ model: 'acme/one', input: 'Hi', [field]: value })
       assert.equal(response.status, 400)
       assert.equal((await json(response)).error.param, field)

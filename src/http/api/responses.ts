@@ -1,21 +1,38 @@
-import { fault, type Fault } from '../../core/index.ts'
-import { responseErrorSchema, responseRequestSchema, responseSchema, type Inbound } from '../../dialects/index.ts'
-import { api, INFERENCE_ERRORS, type Route } from '../route.ts'
-import { createSurface, type SurfaceGiven } from '../surface.ts'
+import type { KeyRecord } from '../../accounts/index.ts'
+import { fault, FaultError, type ChatEvent, type EventStream, type Fault, type JsonObject } from '../../core/index.ts'
+import { createResponseEncoder, responseErrorSchema, responseRequestSchema, responseSchema, type Inbound } from '../../dialects/index.ts'
+import type { Outcome } from '../../gateway/index.ts'
+import { contextOf, inputItems, resolved, type Item, type Kept, type Responses } from '../../responses/index.ts'
+import { z } from '../../schema/index.ts'
+import { queryReader } from '../query.ts'
+import { api, INFERENCE_ERRORS, type Keyed, type Route } from '../route.ts'
+import type { Log, Services } from '../services.ts'
+import { answer, askedOf, bodyOf, type SurfaceGiven } from '../surface.ts'
 
 const RequestShape = responseRequestSchema.meta({ id: 'ResponseRequest' })
 const ResponseShape = responseSchema.meta({ id: 'Response' })
 /** Refusals in the words of this surface. */
 export const ResponseErrorShape = responseErrorSchema.meta({ id: 'ResponseError' })
+const DeletedShape = z.object({ id: z.string(), object: z.literal('response'), deleted: z.literal(true) })
+const ItemsShape = z.object({
+  object: z.literal('list'), data: z.array(z.looseObject({ id: z.string(), type: z.string() })),
+  first_id: z.string().nullable(), last_id: z.string().nullable(), has_more: z.boolean(),
+})
+const Params = z.object({ id: z.string() })
+const ItemsQuery = z.object({
+  after: z.string().optional().describe('The id of the item before the first of the page'),
+  limit: z.int().min(1).max(100).optional().describe('20 unless told otherwise'),
+  order: z.enum(['asc', 'desc']).optional().describe('desc, the newest first, unless told otherwise'),
+})
+const PAGE = 20
 
-/** The surface of OpenAI's Responses; there is none where nobody speaks it. */
+/** The surface of OpenAI's Responses, and what is kept of them; there is none where nobody speaks it. */
 export function responseRoutes(given: SurfaceGiven): readonly Route[] {
-  const spoken = given.services.dialects.get('openai-responses')?.inbound
-  if (!spoken) return []
-  const face = stateless(spoken)
-  return [{
-    name: 'createResponse', methods: ['POST'], paths: api('/responses'), tag: 'Responses', policy: 'key', inference: true,
-    speaks: { face, errors: ResponseErrorShape },
+  const { services } = given
+  const face = services.dialects.get('openai-responses')?.inbound
+  if (!face) return []
+  const create: Route = {
+    name: 'createResponse', methods: ['POST'], paths: api('/responses'), tag: 'Responses', policy: 'key', inference: true, speaks: speaksOf(face),
     summary: "An answer of a model to a list of items, whole or streamed, by whichever provider is best",
     body: RequestShape, bodyExample: { model: 'openai/gpt-5', input: 'What is a signal box?' },
     replies: {
@@ -24,34 +41,158 @@ export function responseRoutes(given: SurfaceGiven): readonly Route[] {
         also: { type: 'text/event-stream', description: 'With `stream: true`: numbered events from `response.created` to `response.completed`, then `[DONE]`' },
       },
     },
-    errors: INFERENCE_ERRORS,
-    handle: createSurface(given, face),
-  }]
+    errors: [...INFERENCE_ERRORS, 'unavailable'],
+    handle: createHandler(given, face),
+  }
+  return services.responses ? [create, ...keptRoutes(services.responses, face, services.log)] : [create]
 }
 
-/** What a response would have to be kept for. */
-const KEPT: Readonly<Record<string, string>> = {
-  previous_response_id: 'names a response, and none is kept here: send what was before as items in input',
-  conversation: 'names a conversation, and none is kept here: send what was before as items in input',
-  background: 'true would need the response to be kept until it is asked for, which is not done here',
-  store: 'true would need the response to be kept, which is not done here: leave it out, or send false',
+const speaksOf = (face: Inbound) => ({ face, errors: ResponseErrorShape })
+
+function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promise<void> {
+  const { services } = given
+  const { responses } = services
+  const read = (x: Keyed, body: unknown, bytes?: Uint8Array) => askedOf(x, face, given.keyPreferences, services.catalog, body, bytes)
+  return async (x) => {
+    const body = bodyOf(x)
+    if (!isBody(body)) return answer(given, face, x, read(x, body, x.body!))
+    const refused = refusal(body, responses !== undefined)
+    if (refused) throw new FaultError(refused)
+    const before = responses && isGiven(body['previous_response_id']) ? await previous(x, body, responses, services.log) : NOTHING
+    const asks = body['store'] ?? storesUnasked(x.key, services)
+    if (!responses || (before === NOTHING && asks !== true)) return answer(given, face, x, read(x, body, x.body!))
+
+    // The caller's own items are looked at first, so that a fault names them by the places that they have in the request.
+    const own = resolved(body['input'], before)
+    if (own.fault) throw new FaultError(own.fault)
+    const { preferences } = read(x, { ...body, input: own.input })
+    const store = asks === true && preferences.zdr !== true
+    if (body['store'] === true && !store) throw new FaultError(bad('store', 'true asks for a response to be kept, and zero data retention for none: send store: false, or leave zdr out'))
+    const items = [...before, ...inputItems(own.input, x.id!)]
+    const asked = read(x, { ...body, store, input: before === NOTHING ? own.input : items })
+    if (!store) return answer(given, face, x, asked)
+    return answer(given, face, x, asked, async (calling) => {
+      const outcome = await calling
+      return 'fault' in outcome ? outcome : { ...outcome, events: kept(outcome, (response) => responses.keep({
+        id: x.id!, workspace: x.key.workspace, key: x.key.id, createdAt: x.createdAt, items, response,
+      }), (error) => services.log.error({ generation: x.id, err: error }, 'a response could not be kept')) }
+    })
+  }
 }
 
-/** A face that refuses by name what only kept responses can answer; `false` and `null` ask for nothing. */
-function stateless(face: Inbound): Inbound {
-  return {
-    ...face,
-    decode(body, bytes) {
-      const refused = body !== null && typeof body === 'object' ? keeping(body as Readonly<Record<string, unknown>>) : null
-      return refused ? { fault: refused } : face.decode(body, bytes)
+/**
+ * Passes a reply on, and keeps what it came to before its last batch is out: whoever has read the end of a response can
+ * name it in the next request. One that its caller left is not kept.
+ */
+async function* kept(
+  { meta, events }: Extract<Outcome, { events: EventStream }>, keep: (response: string) => Promise<void>, failed: (error: unknown) => void,
+): EventStream {
+  const encoder = createResponseEncoder(meta)
+  for await (const batch of events) {
+    encoder.push(batch)
+    const last = batch.at(-1)
+    if (last && isEnd(last)) {
+      encoder.end()
+      if (last.type !== 'fault' || last.fault.kind !== 'cancelled') await keep(encoder.last).catch(failed)
+    }
+    yield batch
+  }
+}
+
+const isEnd = (event: ChatEvent): boolean => event.type === 'fault' || (event.type === 'usage' && event.charge !== undefined)
+
+type Body = Readonly<Record<string, unknown>>
+const isBody = (body: unknown): body is Body => typeof body === 'object' && body !== null && !Array.isArray(body)
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null
+const NOTHING: readonly Item[] = Object.freeze([])
+
+/** What a key says of keeping, or its workspace, or the server, where the nearer one says nothing. */
+const storesUnasked = ({ settings, workspace }: KeyRecord, services: Services): boolean =>
+  settings.responses?.store_default ?? services.storeDefault?.(workspace) ?? false
+
+/** Everything up to the response that a request goes on from. */
+async function previous(x: Keyed, body: Body, responses: NonNullable<Services['responses']>, log: Log): Promise<readonly Item[]> {
+  const id = body['previous_response_id']
+  if (typeof id !== 'string') return NOTHING
+  const found = await find(responses, x, id, log)
+  if (found) return contextOf(found)
+  throw new FaultError(fault('invalid-request', `previous_response_id: no response ${JSON.stringify(id)} is kept here. It was made without store: true, which `
+    + 'responses.store_default: true would have stood for, or was deleted, or its time is over. Send what was before as items in input', {
+    field: 'previous_response_id', metadata: { code: 'previous_response_not_found' },
+  }))
+}
+
+/** Throws an `unavailable` fault when it cannot be read; why is for the log alone. */
+async function find(responses: Pick<Responses, 'find'>, x: Keyed, id: string, log: Log): Promise<Kept | null> {
+  try {
+    return await responses.find(x.key.workspace, id)
+  } catch (error) {
+    log.error({ response: id, err: error }, 'a response that was kept could not be read')
+    throw new FaultError(fault('unavailable', 'What was kept cannot be read at the moment. Please try again.', { retryAfterMs: 1000 }))
+  }
+}
+
+/** What exists at OpenAI and not here is refused by name; `false` and `null` ask for nothing. */
+function refusal(body: Body, keeps: boolean): Fault | null {
+  if (isGiven(body['conversation'])) return bad('conversation', 'conversations are not kept here: go on from previous_response_id, or send what was before as items in input')
+  if (body['background'] === true) return bad('background', 'responses are not made in the background here: leave it out, or send false')
+  if (keeps) return null
+  if (body['store'] === true) return bad('store', 'true would need the response to be kept, which is not done here')
+  return isGiven(body['previous_response_id']) ? bad('previous_response_id', 'no response is kept here: send what was before as items in input') : null
+}
+
+const bad = (field: string, what: string): Fault => fault('invalid-request', `${field}: ${what}`, { field })
+
+/** Reading and removing what was kept. Of another workspace, and of what never was, is said the same. */
+function keptRoutes(responses: NonNullable<Services['responses']>, face: Inbound, log: Log): readonly Route[] {
+  const readPage = queryReader(ItemsQuery)
+  const get = async (x: Keyed): Promise<Kept> => {
+    const id = x.params['id'] ?? ''
+    const found = await find(responses, x, id, log)
+    if (!found) throw new FaultError(fault('not-found', `There is no response ${id}`))
+    return found
+  }
+  const described = { tag: 'Responses', policy: 'key', speaks: speaksOf(face), params: Params } as const
+  return [
+    {
+      ...described, name: 'getResponse', methods: ['GET'], paths: api('/responses/{id}'),
+      summary: 'A response that was kept, as it was given. Of the workspace of the key only',
+      replies: { 200: { description: 'The response', schema: ResponseShape } }, errors: ['invalid-request', 'not-found', 'unavailable'],
+      async handle(x: Keyed) {
+        const { response } = await get(x)
+        if (x.search['stream'] === 'true') throw new FaultError(bad('stream', 'this response was not made in the background, so that its events were not kept'))
+        return { json: response, headers: ['Cache-Control', 'no-store'] }
+      },
     },
-  }
+    {
+      ...described, name: 'deleteResponse', methods: ['DELETE'], paths: api('/responses/{id}'),
+      summary: 'Removes a response that was kept. Turns that went on from it keep what was said',
+      replies: { 200: { description: 'It is gone', schema: DeletedShape } }, errors: ['not-found', 'unavailable'],
+      async handle(x: Keyed) {
+        const { id } = await get(x)
+        await responses.remove(x.key.workspace, id)
+        return { json: { id, object: 'response', deleted: true } }
+      },
+    },
+    {
+      ...described, name: 'listResponseItems', methods: ['GET'], paths: api('/responses/{id}/input_items'), query: ItemsQuery,
+      summary: 'What was said to the model before a response that was kept, with what was carried over from earlier turns',
+      replies: { 200: { description: 'A page of items', schema: ItemsShape } }, errors: ['invalid-request', 'not-found', 'unavailable'],
+      async handle(x: Keyed) {
+        const query = readPage(x.search)
+        return { json: pageOf((await get(x)).items, query), headers: ['Cache-Control', 'no-store'] }
+      },
+    },
+  ]
 }
 
-function keeping(body: Readonly<Record<string, unknown>>): Fault | null {
-  for (const field in KEPT) {
-    const value = body[field]
-    if (value !== undefined && value !== null && value !== false) return fault('invalid-request', `${field}: ${KEPT[field]}`, { field })
-  }
-  return null
+/** A page of items, in OpenAI's shape. An `after` that is not among them is a 400. */
+function pageOf(items: readonly Item[], query: Readonly<Record<string, unknown>>): JsonObject {
+  const { after, limit = PAGE, order = 'desc' } = query as z.infer<typeof ItemsQuery>
+  const all = order === 'asc' ? items : items.toReversed()
+  const from = after === undefined ? 0 : all.findIndex(({ id }) => id === after) + 1
+  if (after !== undefined && from === 0) throw new FaultError(bad('after', `there is no item ${JSON.stringify(after)} in this list`))
+  const data = all.slice(from, from + limit)
+  return { object: 'list', data, first_id: data[0]?.['id'] ?? null, last_id: data.at(-1)?.['id'] ?? null, has_more: from + limit < all.length }
 }
+

@@ -4,6 +4,7 @@ import type { Engine } from '../engine.ts'
 import { foundation } from './0001-foundation.ts'
 import { rollups } from './0002-rollups.ts'
 import { history } from './0003-history.ts'
+import { responses } from './0004-responses.ts'
 
 /** One step of the schema. Once released it never changes: the next step corrects it. */
 export interface Migration {
@@ -12,4 +13,4 @@ export interface Migration {
 }
 
 /** All steps, in order; the place in the list is the number of the file. */
-export const MIGRATIONS: readonly Migration[] = [foundation, rollups, history]
+export const MIGRATIONS: readonly Migration[] = [foundation, rollups, history, responses]

@@ -1,0 +1,4 @@
+/** What callers of Responses want kept from turn to turn: sealed, of one workspace, and gone when its time is over. */
+export { createResponses, type Kept, type Responses, type ResponsesSettings } from './responses.ts'
+export { contextOf, inputItems, resolved, type Item } from './turns.ts'
+export { openVault, type Vault } from './vault.ts'
