@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { OpenRouter } from '@openrouter/sdk'
-import OpenAI, { AuthenticationError, BadRequestError, InternalServerError } from 'openai'
+import OpenAI, { AuthenticationError, BadRequestError, InternalServerError, NotFoundError } from 'openai'
 import { zodResponsesFunction, zodTextFormat } from 'openai/helpers/zod'
 import type { FunctionTool, ResponseInputItem } from 'openai/resources/responses/responses'
 import { z } from 'zod'
@@ -157,6 +157,32 @@ for (const road of THINKERS) {
     }
   })
 }
+
+describe('What is kept', () => {
+  test('is gone on from, retrieved, listed and deleted by the client as at OpenAI', async () => {
+    const params = { model: ROADS[1].id, store: true }
+    const one = await client.responses.create({ ...params, input: 'My name is Ada.' })
+    const two = await client.responses.stream({ ...params, input: 'Who am I?', previous_response_id: one.id }).finalResponse()
+    assert.ok(JSON.stringify(last().body).includes('My name is Ada.'))
+    assert.equal(two.previous_response_id, one.id)
+    const again = await client.responses.retrieve(two.id)
+    assertTyped('Response', again)
+    assert.deepEqual([again.output_text, again.id], [two.output_text, two.id])
+    const items = await Array.fromAsync(client.responses.inputItems.list(two.id, { limit: 1, order: 'asc' }))
+    assert.deepEqual(items.map((item) => item.type), ['message', 'message', 'message'])
+    for (const item of items) assertTyped('ResponseItem', item)
+    await client.responses.delete(one.id)
+    await assert.rejects(client.responses.retrieve(one.id), NotFoundError)
+    assert.equal((await client.responses.create({ ...params, input: 'And still?', previous_response_id: two.id })).status, 'completed')
+    assert.ok(JSON.stringify(last().body).includes('My name is Ada.'), 'what was deleted is still in what went on from it')
+  })
+
+  test('was not, and the client says which setting would have done it', async () => {
+    const one = await client.responses.create({ model: ROADS[0].id, input: 'Hi' })
+    const error = await client.responses.create({ model: ROADS[0].id, input: 'Again', previous_response_id: one.id }).catch((thrown: unknown) => thrown)
+    assert.ok(error instanceof BadRequestError && error.param === 'previous_response_id' && /store_default/.test(error.message))
+  })
+})
 
 describe('What goes wrong', () => {
   const model = 'acme/broken'

@@ -52,6 +52,8 @@ export function assertEvents(events: readonly Loose[]): void {
 
   const open = new Map<number, Loose>()
   const texts = new Map<string, string>()
+  const parts = new Set<string>()
+  const unsaid = new Set<string>()
   const done: Loose[] = []
   for (const event of events) {
     const { type, output_index: at, item, item_id: id } = event
@@ -64,12 +66,20 @@ export function assertEvents(events: readonly Loose[]): void {
       done[at] = item
     } else if (id !== undefined) assert.equal(open.get(at)?.['id'], id, `${type} is about an item that is not open`)
     const key = `${at} ${event['content_index'] ?? ''} ${event['summary_index'] ?? ''} ${String(type).replace(/\.(delta|done)$/, '')}`
-    if (String(type).endsWith('.delta')) texts.set(key, (texts.get(key) ?? '') + event['delta'])
+    const part = `${at} ${event['content_index'] ?? ''} ${event['summary_index'] ?? ''}`
+    if (type.endsWith('_part.added')) parts.add(part)
+    if (type.endsWith('_part.done')) assert.ok(parts.delete(part), `${type} of what was not added`)
+    if (type.endsWith('.delta')) {
+      unsaid.add(key)
+      texts.set(key, (texts.get(key) ?? '') + event['delta'])
+    } else if (type.endsWith('.done')) unsaid.delete(key)
     const whole = event['text'] ?? event['arguments'] ?? event['input'] ?? event['refusal']
-    if (String(type).endsWith('.done') && whole !== undefined) assert.equal(texts.get(key) ?? '', whole, `${type} is not what its deltas were`)
+    if (type.endsWith('.done') && whole !== undefined) assert.equal(texts.get(key) ?? '', whole, `${type} is not what its deltas were`)
   }
   if (last['type'] === 'response.failed') return
   assert.equal(open.size, 0, 'an item was left open')
+  assert.deepEqual([...parts], [], 'a part was left open')
+  assert.deepEqual([...unsaid].filter((key) => !key.includes('audio')), [], 'a text was never said whole')
   assert.deepEqual(last['response'].output, done)
   const said = done.flatMap((item) => (item['type'] === 'message' ? item['content'] : [])).map((part: Loose) => (part['type'] === 'output_text' ? part['text'] : ''))
   assert.equal(last['response'].output_text, said.join(''))

@@ -3,7 +3,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import type { ConfigFile } from '../../src/config/index.ts'
 import { freshDatabase, freshSchema, type Database } from '../postgres.ts'
@@ -32,11 +32,8 @@ const read = async (response: Response): Promise<Loose> => ({ status: response.s
 
 onBothStores((start) => {
   describe('A response that is kept', () => {
-    let box: Signalbox
-    const starting = start({ config })
-    before(async () => { box = await starting })
-
     test('is gone on from: what was said is there again, what was instructed is not', async () => {
+      const box = await start({ config })
       const { respond } = speaking(box)
       const one = await respond({ input: 'My name is Ada.', instructions: 'Speak like a pirate.', store: true })
       assert.deepEqual([one.status, one.body['store']], [200, true])
@@ -49,6 +46,7 @@ onBothStores((start) => {
     })
 
     test('streamed, can be named as soon as its end was read', async () => {
+      const box = await start({ config })
       const response = await box.send('POST', '/api/v1/responses', { body: { model: 'acme/one', input: 'Streamed words.', stream: true, store: true } })
       const id = /"id":"(gen-[^"]+)"/.exec(await response.text())![1]!
       assert.equal((await speaking(box).respond({ input: 'Go on.', previous_response_id: id })).status, 200)
@@ -56,6 +54,7 @@ onBothStores((start) => {
     })
 
     test('survives the provider that gave it: the next turn goes to another, in another language', async () => {
+      const box = await start({ config })
       const { respond } = speaking(box)
       const one = await respond({ input: 'Remember the number 7.', store: true, provider: { only: ['first'] } })
       assert.equal(upstream.requests.at(-1)!.dialect, 'anthropic-messages')
@@ -67,6 +66,7 @@ onBothStores((start) => {
     })
 
     test('keeps what the model thought, sealed as its maker wants it back', async () => {
+      const box = await start({ config })
       const { respond } = speaking(box)
       const thinking = { reasoning: { effort: 'low' }, store: true, provider: { only: ['first'] } }
       const one = await respond({ input: `#fake ${JSON.stringify({ reasoning: 'Hm.', signature: 'U2VhbA==', text: 'Yes.' })}\nWell?`, ...thinking })
@@ -75,6 +75,7 @@ onBothStores((start) => {
     })
 
     test('lets a tool loop go on with nothing but the result', async () => {
+      const box = await start({ config })
       const { respond } = speaking(box)
       const tools = [{ type: 'function', name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } }]
       const one = await respond({ input: 'Call get_weather now', tools, store: true })
@@ -86,6 +87,7 @@ onBothStores((start) => {
     })
 
     test('is read, listed by its items page by page, and deleted', async () => {
+      const box = await start({ config })
       const { respond } = speaking(box)
       const one = await respond({ input: [{ role: 'user', content: 'One' }, { role: 'assistant', content: 'Two' }, { role: 'user', content: 'Three' }], store: true })
       const at = `/api/v1/responses/${String(one.body['id'])}`
@@ -106,6 +108,7 @@ onBothStores((start) => {
     })
 
     test('is nobody else\'s: a key of another workspace sees none of it', async () => {
+      const box = await start({ config })
       await box.app.store.db.insertInto('workspaces').values({ id: 'other', name: 'Other', created_at: 0 }).execute()
       const { key } = await box.app.accounts.createKey({ workspace: 'other' })
       const headers = { authorization: `Bearer ${key}` }
