@@ -12,7 +12,7 @@ export function inputItems(input: unknown, responseId: string): Item[] {
   const suffix = responseId.slice(responseId.lastIndexOf('-') + 1)
   return items.map((item, at) => {
     const type = typeof item['type'] === 'string' ? item['type'] : 'message'
-    const id = typeof item['id'] === 'string' && item['id'] !== '' ? item['id'] : `${PREFIXES[type] ?? 'item'}_${suffix}i${at}`
+    const id = typeof item['id'] === 'string' && item['id'] !== '' ? item['id'] : `${PREFIXES.get(type) ?? 'item'}_${suffix}i${at}`
     if (type !== 'message') return { ...item, id }
     const { content, role } = item
     return {
@@ -22,9 +22,9 @@ export function inputItems(input: unknown, responseId: string): Item[] {
   })
 }
 
-const PREFIXES: Readonly<Record<string, string>> = {
+const PREFIXES: ReadonlyMap<string, string> = new Map(Object.entries({
   message: 'msg', reasoning: 'rs', function_call: 'fc', function_call_output: 'fco', custom_tool_call: 'ctc', custom_tool_call_output: 'ctco',
-}
+}))
 
 /** Everything that was said up to and with a response: what its next turn begins with. Instructions are not of it. */
 export function contextOf({ items, response }: { readonly items: readonly Item[]; readonly response: JsonObject }): readonly Item[] {

@@ -122,6 +122,18 @@ onBothStores((start) => {
     })
   })
 
+  test('A row that somebody changed is a 503 for its caller and a line in the log, and nobody is asked for an answer', async () => {
+    const box = await start({ config })
+    const { respond } = speaking(box)
+    const one = await respond({ input: 'Mine.', store: true })
+    await box.app.store.db.updateTable('responses').set({ content: 'v1.0.AAAA' }).execute()
+    const before = upstream.requests.length
+    const two = await respond({ input: 'Go on.', previous_response_id: one.body['id'] })
+    assert.deepEqual([two.status, upstream.requests.length], [503, before])
+    assert.equal((await box.get(`/api/v1/responses/${String(one.body['id'])}`)).status, 503)
+    assert.equal(box.complaints.filter((line) => line.startsWith('a response that was kept could not be read')).length, 2)
+  })
+
   describe('A response that is not kept', () => {
     test('cannot be gone on from, and the refusal names the setting that would have kept it', async () => {
       const box = await start({ config })

@@ -74,7 +74,7 @@ test('events in any order and of any content make a well-formed reply, and never
       ...place, annotation: fc.constantFrom<unknown>({ type: 'url_citation', url: 'https://example.com', start_index: 1 }, null, 7),
     }),
     fc.record({ type: fc.constantFrom('response.completed', 'response.incomplete'), response: fc.record({ status: word, output: fc.oneof(fc.array(item, { maxLength: 3 }), fc.constant(7)), usage: fc.constantFrom<unknown>({ input_tokens: 3 }, null) }) }),
-    fc.constantFrom<Record<string, unknown>>({ type: 'error', error: {} }, { type: 'response.failed' }, {}, { error: { code: 429 } }),
+    fc.constantFrom<Record<string, unknown>>({ type: 'error', error: {} }, { type: 'error', code: 'constructor' }, { type: 'response.failed' }, {}, { error: { code: 429 } }),
   )
   fc.assert(fc.property(fc.array(event, { maxLength: 14 }), (events) => {
     const decoder = createDecoder(aTarget({}, { stream: true }))

@@ -89,7 +89,7 @@ function itemFor(item: Loose, traits: Traits): Loose | null {
     return sealed ? { ...rest, encrypted_content: sealed.seal.value } : rest
   }
   // A response that was not kept at the provider has no items that could be named by their ids.
-  if (!((item['type'] ?? 'message') in ITEMS)) return item
+  if (!Object.hasOwn(ITEMS, item['type'] ?? 'message')) return item
   let out = item
   if ('id' in out) {
     const { id: _, ...rest } = out

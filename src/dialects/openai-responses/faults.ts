@@ -16,10 +16,10 @@ export function decodeFault(status: number, headers: Headers, body: Uint8Array, 
 }
 
 /** What HTTP would have said: failures inside of a 200 have a code of their own, and everything about images is the caller's. */
-const STATUS: Readonly<Record<string, number>> = {
+const STATUS: ReadonlyMap<string, number> = new Map(Object.entries({
   server_error: 500, rate_limit_exceeded: 429, insufficient_quota: 429, invalid_prompt: 400, vector_store_timeout: 504,
   data_residency_mismatch: 403, bio_policy: 400, misalignment_policy_violation: 400, server_overloaded: 503, slow_down: 503,
-}
+}))
 
 /**
  * A failure inside of a 200: an `error` event, nested or flat as older servers send it, a response that failed, or an
@@ -30,7 +30,7 @@ export function failureIn(value: Loose, endpoint: Named): Fault {
   const said = saidBy(isObject(at['error']) ? at : { error: at })
   const own = Number(said?.code)
   const code = said?.code ?? said?.type ?? ''
-  const status = own >= 400 && own < 600 ? own : STATUS[code] ?? (/image|^invalid_/.test(code) ? 400 : 500)
+  const status = own >= 400 && own < 600 ? own : STATUS.get(code) ?? (/image|^invalid_/.test(code) ? 400 : 500)
   return refined(upstreamFault(status, {}, said, endpoint, JSON.stringify(at['error'] ?? at)), said)
 }
 
