@@ -21,4 +21,6 @@ export const GAPS: readonly Gap[] = [
   { surface: '*', outbound: 'azure-openai', scenario: 'cache marks', of: 'azure-openai', lacks: 'cache.marks' },
   { surface: 'google-generate-content', outbound: '*', scenario: 'cache marks', of: 'google-generate-content', lacks: 'cache' },
   { surface: '*', outbound: 'google-generate-content', scenario: 'cache marks', of: 'google-generate-content', lacks: 'cache' },
+  { surface: 'openai-responses', outbound: '*', scenario: 'cache marks', of: 'openai-responses', lacks: 'cache-marks' },
+  { surface: '*', outbound: 'openai-responses', scenario: 'cache marks', of: 'openai-responses', lacks: 'cache-marks' },
 ]
