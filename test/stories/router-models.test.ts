@@ -25,7 +25,7 @@ describe('Variants', () => {
     const strategy = async (model: string) => (await box.explain(saying(model, 'Hi'))).strategy
     assert.equal(await strategy('acme/shop:floor'), 'sort:price')
     assert.equal(await strategy('acme/shop:nitro'), 'sort:throughput')
-    assert.match(await strategy('acme/shop:exacto'), /^balanced \(sort:exacto has no measurements yet\)$/)
+    assert.match(await strategy('acme/shop:exacto'), /^balanced \(sort:exacto: no endpoint has enough requests with tools yet\)$/)
     assert.equal((await box.whole(saying('acme/shop:floor', 'Hi'))).provider, 'one')
     assert.equal((await box.whole(saying('acme/shop:nitro:floor', 'Hi'))).model, 'acme/shop', 'the answer names the model, the last sort holds')
     assert.equal(await strategy('acme/shop:nitro:floor'), 'sort:price')
