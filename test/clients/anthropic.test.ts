@@ -106,9 +106,9 @@ for (const { base, modelOf } of BASES) for (const road of ROADS) {
     })
 
     test('An answer that met its limit says so', async () => {
-      const reply = await client.messages.create({ model, max_tokens: 2, messages: [user('one two three four')] })
+      const reply = await client.messages.create({ model, max_tokens: 16, messages: [user('word '.repeat(40))] })
       assert.equal(reply.stop_reason, 'max_tokens')
-      assert.equal((await client.messages.stream({ model, max_tokens: 2, messages: [user('one two three four')] }).finalMessage()).stop_reason, 'max_tokens')
+      assert.equal((await client.messages.stream({ model, max_tokens: 16, messages: [user('word '.repeat(40))] }).finalMessage()).stop_reason, 'max_tokens')
     })
 
     test('Who leaves in the middle of a stream stops the provider', async () => {

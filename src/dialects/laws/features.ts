@@ -57,7 +57,7 @@ export const FEATURES: Readonly<Record<string, (request: ChatRequest) => ChatReq
     ...request, sampling: Object.fromEntries(Object.entries(request.sampling).filter(([name]) => OF_ALL.has(name as SamplingName))),
   }),
   unspoken: ({ stop: _, seed: __, logitBias: ___, choices: ____, modalities: _____, audio: ______, imageConfig: _______, prediction: ________, ...request }) =>
-    (request.format?.type === 'grammar' || request.format?.type === 'python' ? without(request, 'format') : request),
+    ({ ...(request.format?.type === 'grammar' || request.format?.type === 'python' ? without(request, 'format') : request), extras: {} }),
   'reasoning-wish': (request) => {
     const wish = thinkingOf(request.reasoning)
     const effort = wish && ('off' in wish ? 'none' as const : effortOf(wish, request.maxOutputTokens ?? 32_768))

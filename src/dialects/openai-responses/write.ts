@@ -21,7 +21,7 @@ export const CANNOT: readonly string[] = [
   'native-parts: items of other dialects',
   'tool.strict: is always said, because it is true where it is not',
   'sampling: only temperature and top_p',
-  'unspoken: stop, seed, logit_bias, n, modalities, audio, image_config, prediction, verbatim grammars',
+  'unspoken: stop, seed, logit_bias, n, modalities, audio, image_config, prediction, grammars of the answer, fields of other formats',
   'max_output_tokens: at least 16',
   'reasoning-wish: budgets and switches become an effort, and exclusion is done here',
   'router-fields: user, session, metadata and serviceTier are written from the target',
