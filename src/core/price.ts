@@ -77,8 +77,9 @@ export function ratesFor(sheet: PriceSheet, promptTokens: number): Rates {
  */
 export function charge(sheet: PriceSheet, usage: Usage): Charge {
   const rates = ratesFor(sheet, usage.input.total)
-  const prompt = promptCost(rates, usage.input)
-  const completion = completionCost(rates, usage.output)
+  const { billed } = usage
+  const prompt = billed ? (rates.prompt ?? 0n) * BigInt(billed.input) : promptCost(rates, usage.input)
+  const completion = billed ? (rates.completion ?? 0n) * BigInt(billed.output) : completionCost(rates, usage.output)
   let services = rates.request ?? 0n
   for (const [unit, count] of Object.entries(usage.services)) {
     const rate = rates[unit as PriceKey]

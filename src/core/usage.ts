@@ -27,6 +27,8 @@ export interface Usage {
   readonly services: Readonly<Record<string, number>>
   /** The cost that the provider itself states, where it does (OpenRouter, xAI). */
   readonly stated?: Nano
+  /** Tokens that are paid for, where a provider bills fewer than it counts (Cohere leaves its own instructions out). */
+  readonly billed?: { readonly input: number; readonly output: number }
   readonly counted: 'by-upstream' | 'by-us'
 }
 
@@ -36,7 +38,7 @@ type Loose<T> = { readonly [K in keyof T]?: T[K] | undefined }
 export function usage(
   input: Loose<Usage['input']>,
   output: Loose<Usage['output']>,
-  rest: { services?: Readonly<Record<string, number>>; stated?: Nano; counted?: Usage['counted'] } = {},
+  rest: { services?: Readonly<Record<string, number>>; stated?: Nano; billed?: Loose<NonNullable<Usage['billed']>>; counted?: Usage['counted'] } = {},
 ): Usage {
   return {
     input: {
@@ -58,6 +60,7 @@ export function usage(
     },
     services: rest.services ?? NO_SERVICES,
     ...(rest.stated === undefined ? null : { stated: rest.stated }),
+    ...(rest.billed === undefined ? null : { billed: { input: count(rest.billed.input), output: count(rest.billed.output) } }),
     counted: rest.counted ?? 'by-upstream',
   }
 }

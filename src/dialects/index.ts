@@ -1,5 +1,6 @@
 /** Wire formats: one folder for each, with a face for callers and a face for providers; nothing else knows any. */
 import { anthropicMessages } from './anthropic-messages/index.ts'
+import { cohereV2 } from './cohere-v2/index.ts'
 import type { Dialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content/index.ts'
 import { azureOpenai, mistralChat, openaiChat } from './openai-chat/index.ts'
@@ -15,6 +16,7 @@ export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
   ['azure-openai', azureOpenai],
   ['google-generate-content', googleGenerateContent],
   ['openai-completions', openaiCompletions],
+  ['cohere-v2', cohereV2],
 ])
 
 export type * from './dialect.ts'

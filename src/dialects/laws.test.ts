@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { malformed, rewrite, type ChatEvent, type ChatRequest } from '../core/index.ts'
@@ -9,6 +9,7 @@ import { chatRequests } from './laws/arbitrary.ts'
 import { aTarget } from './laws/endpoint.ts'
 import { suffer } from './laws/features.ts'
 import { joined } from './laws/notation.ts'
+import { streamsIn } from './laws/streams.ts'
 
 /** The endpoint with which a format says the most; a dialect that needs nothing of it is not listed. */
 const FULLEST: Readonly<Record<string, Parameters<typeof aTarget>[0]>> = {
@@ -77,9 +78,8 @@ function requestLaws(name: string, inbound: Inbound, outbound: Outbound): void {
 }
 
 function streamLaws(name: string, outbound: Outbound, folder: URL): void {
-  for (const file of readdirSync(folder).filter((entry) => entry.endsWith('.sse'))) {
-    const bytes = readFileSync(new URL(file, folder))
-    const target = targetOf(name, bytes)
+  for (const { file, bytes, head } of streamsIn(folder)) {
+    const target = targetOf(name, head)
     const readAll = (pieces: readonly Uint8Array[]): ChatEvent[] => {
       const decoder = outbound.decoder(target)
       return joined([...pieces.flatMap((piece) => decoder.push(piece)), ...decoder.end()])
@@ -126,8 +126,7 @@ function said(events: readonly ChatEvent[]): Map<number, string> {
 }
 
 /** Comment lines at the head of a fixture say what the endpoint is like: `: quirks a b`, `: model x`. */
-function targetOf(name: string, bytes: Buffer): Target {
-  const head = bytes.toString('utf8', 0, 2048)
+function targetOf(name: string, head: string): Target {
   const quirks = /^: quirks (.*)$/m.exec(head)?.[1]?.split(' ') ?? []
   const model = /^: model (\S+)/m.exec(head)?.[1]
   return aTarget({ dialect: name, quirks, ...(model !== undefined && { upstreamModel: model }) }, { stream: true })

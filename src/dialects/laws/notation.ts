@@ -20,11 +20,11 @@ export function short(event: ChatEvent): unknown {
   }
 }
 
-function figures({ input, output, services, stated }: Usage): Record<string, unknown> {
+function figures({ input, output, services, stated, billed }: Usage): Record<string, unknown> {
   const { total: inputTotal, ...inside } = input
   const { total: outputTotal, ...outside } = output
   const some = Object.entries({ ...inside, ...outside, ...services }).filter(([, count]) => count !== 0)
-  return { input: inputTotal, output: outputTotal, ...Object.fromEntries(some), ...(stated !== undefined && { stated: String(stated) }) }
+  return { input: inputTotal, output: outputTotal, ...Object.fromEntries(some), ...(stated !== undefined && { stated: String(stated) }), ...(billed && { billed: [billed.input, billed.output] }) }
 }
 
 /**
