@@ -3,6 +3,7 @@ import { anthropicMessages } from './anthropic-messages/index.ts'
 import { cohereV2 } from './cohere-v2/index.ts'
 import type { Dialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content/index.ts'
+import { ollamaNative } from './ollama-native/index.ts'
 import { azureOpenai, mistralChat, openaiChat } from './openai-chat/index.ts'
 import { openaiCompletions } from './openai-completions/index.ts'
 import { openaiResponses } from './openai-responses/index.ts'
@@ -17,6 +18,7 @@ export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
   ['google-generate-content', googleGenerateContent],
   ['openai-completions', openaiCompletions],
   ['cohere-v2', cohereV2],
+  ['ollama-native', ollamaNative],
 ])
 
 export type * from './dialect.ts'

@@ -37,10 +37,11 @@ export function answerOf(dialect: FakeDialect, asked: Asked, order: Order, seria
   const frames = (order.events?.map((data) => ({ data, piece: false })) ?? dialect.stream(reply, asked, shapes))
     .map((frame) => ({ ...frame, data: merged(frame.data, order.extra) }))
   const array = dialect.arrayStream?.(query) ?? false
-  const events = array ? jsonArray(frames) : sse(frames, shapes, dialect.eol)
+  const { framing } = dialect
+  const events = framing ? framing.write(frames, shapes) : array ? jsonArray(frames) : sse(frames, shapes, dialect.eol)
   const at = frames.findLastIndex((frame) => frame.piece)
   const loop = { after: at + 1, text: events[at] ?? filler }
-  const type = array ? 'application/json; charset=UTF-8' : 'text/event-stream; charset=utf-8'
+  const type = framing?.type ?? (array ? 'application/json; charset=UTF-8' : 'text/event-stream; charset=utf-8')
   return send(type, { events, stream: true, loop })
 }
 
@@ -50,7 +51,8 @@ export function errorAnswer(
 ): Answer {
   const body = status === 204 || status === 304 ? '' : JSON.stringify(dialect.error(status, message, shapes))
   return {
-    status, headers: { 'content-type': 'application/json', ...dialect.headers(serial) }, events: [body], stream: false,
+    status, headers: { 'content-type': 'application/json', ...dialect.headers(serial), ...dialect.errorHeaders?.(status) },
+    events: [body], stream: false,
     filler: '\n'
   }
 }

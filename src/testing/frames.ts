@@ -44,4 +44,12 @@ export function sse(frames: readonly Frame[], shapes: ReadonlySet<string>, usual
 export const jsonArray = (frames: readonly Frame[]): string[] =>
   frames.map(({ data }, i) => `${i === 0 ? '[' : ',\r\n'}${asText(data)}${i === frames.length - 1 ? '\n]' : ''}`)
 
+/** Writes frames as lines, each a JSON object. Of the shapes only those fit that are about lines. */
+export function ndjson(frames: readonly Frame[], shapes: ReadonlySet<string>): string[] {
+  const eol = shapes.has('crlf') ? '\r\n' : '\n'
+  const lines = frames.map(({ data }) => asText(data) + eol)
+  if (shapes.has('no-last-blank') && lines.length > 0) lines.push(lines.pop()!.slice(0, -eol.length))
+  return lines
+}
+
 const asText = (data: unknown) => (typeof data === 'string' ? data : JSON.stringify(data))

@@ -3,14 +3,14 @@ import { gzipSync } from 'node:zlib'
 import type { Order } from './order.ts'
 import type { Received } from './records.ts'
 
-/** A whole answer ready to leave: one text per event (a body that is not streamed is one event). */
+/** A whole answer ready to leave: one piece per event (a body that is not streamed is one event). */
 export interface Answer {
   status: number
   headers: Record<string, string>
-  events: readonly string[]
+  events: readonly (string | Buffer)[]
   stream: boolean
   /** For `endless`: how many events come before, and what is repeated. */
-  loop?: { after: number; text: string }
+  loop?: { after: number; text: string | Buffer }
   /** For `commentsForever`. */
   filler: string
 }
@@ -113,7 +113,7 @@ const PIECE_BYTES = 64 * 1024
 
 /** The events as bytes, each with its number from 1; endless ones never stop. */
 function* eventsOf({ events, loop, stream }: Answer, order: Order): Generator<Buffer> {
-  if (order.gzip === 'honest' || order.gzip === 'unlabelled') return yield gzipSync(events.join(''))
+  if (order.gzip === 'honest' || order.gzip === 'unlabelled') return yield gzipSync(Buffer.concat(events.map((text) => Buffer.from(text))))
   const at = order.garbleAt ?? (stream && events.length > 1 ? 1 : 0)
   const endless = order.endless || order.endlessEvent ? loop : undefined
   for (const [i, text] of events.slice(0, endless?.after).entries()) {
@@ -126,8 +126,13 @@ function* eventsOf({ events, loop, stream }: Answer, order: Order): Generator<Bu
 }
 
 /** Breaks an event where a reader must notice: half of its JSON, or a byte pair that is no UTF-8 in its last text. */
-function garbled(text: string, how: 'json' | 'utf8'): Buffer {
+function garbled(text: string | Buffer, how: 'json' | 'utf8'): Buffer {
   const bytes = Buffer.from(text)
+  if (typeof text !== 'string') {
+    // Of a binary frame a byte is changed on the way, which its CRC tells.
+    bytes[bytes.length - 1]! ^= 1
+    return bytes
+  }
   if (how === 'json') {
     const end = /\s*$/.exec(text)![0]
     const body = text.slice(0, text.length - end.length)

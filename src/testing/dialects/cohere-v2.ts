@@ -180,7 +180,7 @@ const callOf = (reply: Reply, call: Call, k: number, text: string) =>
 
 /** Offsets count code points, as Python does. */
 function citation({ url, title, start = 0, end = 0 }: Citation, text: string): Loose {
-  const points = (at: number) => [...text.slice(0, at)].length
+  const points = (at: number) => Array.from(text.slice(0, at)).length
   return {
     start: points(start), end: points(end), text: text.slice(start, end), type: 'TEXT_CONTENT',
     sources: [{ type: 'document', id: `doc:${url}`, document: { id: `doc:${url}`, url, ...(title ? { title } : {}) } }],

@@ -23,8 +23,12 @@ export interface FakeDialect {
   /** The body of an error with this HTTP status. */
   error(status: number, message: string, shapes: ReadonlySet<string>): unknown
   headers(serial: number): Record<string, string>
+  /** Headers that name an error with this HTTP status. */
+  errorHeaders?(status: number): Record<string, string>
   /** True when this stream is a JSON array instead of SSE. */
   arrayStream?(query: string): boolean
+  /** How its streams are framed where they are no SSE: the content type, and one piece for each event. */
+  framing?: { readonly type: string; write(frames: readonly Frame[], shapes: ReadonlySet<string>): (string | Buffer)[] }
 }
 
 /** Answers are dated by this second, whenever they are made: a test can compare whole bodies. */

@@ -2,10 +2,11 @@ import { anthropicMessages } from './anthropic-messages.ts'
 import { cohereV2 } from './cohere-v2.ts'
 import type { FakeDialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content.ts'
+import { ollamaNative } from './ollama-native.ts'
 import { openaiChat } from './openai-chat.ts'
 import { openaiResponses } from './openai-responses.ts'
 
 /** The wire formats that the fake speaks, tried in this order against the path. */
 export const FAKE_DIALECTS: readonly FakeDialect[] = [
-  openaiChat, openaiResponses, anthropicMessages, googleGenerateContent, cohereV2,
+  openaiChat, openaiResponses, anthropicMessages, googleGenerateContent, cohereV2, ollamaNative,
 ]

@@ -1,0 +1,5 @@
+/** Ollama's own chat, as a server on this machine and the hosted one speak it. */
+import type { Dialect } from '../dialect.ts'
+import { outbound } from './outbound.ts'
+
+export const ollamaNative: Dialect = { name: 'ollama-native', outbound }
