@@ -1,5 +1,6 @@
 /** Wire formats: one folder for each, with a face for callers and a face for providers; nothing else knows any. */
 import { anthropicMessages } from './anthropic-messages/index.ts'
+import { bedrockConverse } from './bedrock-converse/index.ts'
 import { cohereV2 } from './cohere-v2/index.ts'
 import type { Dialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content/index.ts'
@@ -19,6 +20,7 @@ export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
   ['openai-completions', openaiCompletions],
   ['cohere-v2', cohereV2],
   ['ollama-native', ollamaNative],
+  ['bedrock-converse', bedrockConverse],
 ])
 
 export type * from './dialect.ts'

@@ -1,3 +1,5 @@
+import { crc32 } from 'node:zlib'
+
 /** One event of a stream. `data` that is text goes out verbatim, anything else as JSON. `piece`: it has visible text. */
 export interface Frame { event?: string; data: unknown; piece?: boolean }
 
@@ -50,6 +52,33 @@ export function ndjson(frames: readonly Frame[], shapes: ReadonlySet<string>): s
   const lines = frames.map(({ data }) => asText(data) + eol)
   if (shapes.has('no-last-blank') && lines.length > 0) lines.push(lines.pop()!.slice(0, -eol.length))
   return lines
+}
+
+/**
+ * Writes frames as AWS's binary event stream: length, length of the headers, their CRC-32; headers; payload; the
+ * CRC-32 of all before. `event` is the name of an event, or of an exception behind `exception:`.
+ */
+export const awsFrames = (frames: readonly Frame[]): Buffer[] => frames.map(({ event = '', data }) => {
+  const [kind, name] = event.startsWith('exception:') ? ['exception', event.slice('exception:'.length)] : ['event', event]
+  const headers = Buffer.concat([
+    awsHeader(`:${kind}-type`, name), awsHeader(':content-type', 'application/json'), awsHeader(':message-type', kind)
+  ])
+  const payload = Buffer.from(asText(data))
+  const prelude = Buffer.alloc(12)
+  prelude.writeUInt32BE(16 + headers.length + payload.length, 0)
+  prelude.writeUInt32BE(headers.length, 4)
+  prelude.writeUInt32BE(crc32(prelude.subarray(0, 8)), 8)
+  const body = Buffer.concat([prelude, headers, payload])
+  const crc = Buffer.alloc(4)
+  crc.writeUInt32BE(crc32(body))
+  return Buffer.concat([body, crc])
+})
+
+/** The name with its length, the type of a text, the value with its length. */
+function awsHeader(name: string, value: string): Buffer {
+  const length = Buffer.alloc(2)
+  length.writeUInt16BE(Buffer.byteLength(value))
+  return Buffer.concat([Buffer.of(name.length), Buffer.from(name), Buffer.of(7), length, Buffer.from(value)])
 }
 
 const asText = (data: unknown) => (typeof data === 'string' ? data : JSON.stringify(data))

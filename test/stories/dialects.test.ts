@@ -4,12 +4,21 @@ import type { Order } from '../../src/testing/index.ts'
 import { providerAt, saying, startSignalbox, startUpstream, together } from './signalbox.ts'
 import { follow, readStream } from './stream.ts'
 
-/** The same caller, the same request, providers that speak four languages: nobody can tell which one answered. */
+/** The same caller, the same request, providers that speak seven languages: nobody can tell which one answered. */
 
 const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
-const DIALECTS = ['openai-chat', 'openai-responses', 'anthropic-messages', 'google-generate-content'] as const
+const DIALECTS = ['openai-chat', 'openai-responses', 'anthropic-messages', 'google-generate-content', 'cohere-v2', 'ollama-native', 'bedrock-converse'] as const
 type Name = (typeof DIALECTS)[number]
-const SLUGS: Readonly<Record<Name, string>> = { 'openai-chat': 'oai', 'openai-responses': 'rsp', 'anthropic-messages': 'ant', 'google-generate-content': 'goo' }
+const SLUGS: Readonly<Record<Name, string>> = {
+  'openai-chat': 'oai', 'openai-responses': 'rsp', 'anthropic-messages': 'ant', 'google-generate-content': 'goo', 'cohere-v2': 'coh', 'ollama-native': 'oll', 'bedrock-converse': 'bed',
+}
+const BASES: Partial<Record<Name, string>> = { 'cohere-v2': '/v2', 'ollama-native': '/api', 'bedrock-converse': '' }
+/** Converse speaks to models of many makers, and signs only Claude's thoughts. */
+const IDS: Partial<Record<Name, string>> = { 'bedrock-converse': 'us.anthropic.claude-sonnet-4-5-20250929-v1:0' }
+const SIGNS: readonly Name[] = ['openai-responses', 'anthropic-messages', 'google-generate-content', 'bedrock-converse']
+/** Cohere counts instructions of its own, and does not bill them; Ollama does not tell what it cached. */
+const UNBILLED: Partial<Record<Name, readonly [number, number]>> = { 'cohere-v2': [60, 1] }
+const TELLS_CACHE: readonly Name[] = ['openai-chat', 'openai-responses', 'anthropic-messages', 'google-generate-content', 'bedrock-converse']
 
 const upstream = await startUpstream()
 const row = {
@@ -21,9 +30,9 @@ const box = await startSignalbox({
     const slug = SLUGS[dialect]
     const model = `acme/${slug}`
     return [
-      providerAt(slug, `${upstream.url}/${slug}/v1`, {
+      providerAt(slug, `${upstream.url}/${slug}${BASES[dialect] ?? '/v1'}`, {
         model, dialect, row,
-        endpoint: { pricing: { prompt: '0.000002', completion: '0.000008', input_cache_read: '0.0000002' }, max_completion_tokens: 8000 },
+        endpoint: { pricing: { prompt: '0.000002', completion: '0.000008', input_cache_read: '0.0000002' }, max_completion_tokens: 8000, ...(IDS[dialect] && { provider_model_id: IDS[dialect] }) },
         timeouts: { connect_ms: 300, first_token_ms: 400, idle_ms: 300 },
       }),
       providerAt(`${slug}-spare`, `${upstream.url}/spare/v1`, { model, row, prompt: 3, completion: 3 }),
@@ -49,7 +58,8 @@ for (const dialect of DIALECTS) {
       assert.equal(upstream.requests.at(-1)!.dialect, dialect)
       assert.equal(whole.choices[0]!['message'].content, 'Repeat after me.')
       assert.equal(whole.choices[0]!['finish_reason'], 'stop')
-      assert.deepEqual([whole.usage.prompt_tokens, whole.usage.completion_tokens], [3, 3])
+      const [unbilledIn, unbilledOut] = UNBILLED[dialect] ?? [0, 0]
+      assert.deepEqual([whole.usage.prompt_tokens, whole.usage.completion_tokens], [3 + unbilledIn, 3 + unbilledOut])
       assert.equal(whole.usage.cost, (3 * 2 + 3 * 8) / 1e6)
       const streamed = await readStream(await box.chat(ask(say, { stream: true })))
       assert.equal(streamed.text, 'Repeat after me.')
@@ -116,13 +126,13 @@ for (const dialect of DIALECTS) {
       const streamed = await readStream(await box.chat(ask(say, { reasoning: { effort: 'low' }, stream: true })))
       assert.equal(streamed.reasoning, 'Weighing it.')
       assert.equal(streamed.text, 'Done.')
-      if (dialect === 'openai-chat') return
+      if (!SIGNS.includes(dialect)) return
       assert.ok(JSON.stringify(message.reasoning_details).includes('U2lnbmVkIGJ5IG1l'), JSON.stringify(message))
       assert.ok(streamed.raw.includes('U2lnbmVkIGJ5IG1l'))
       await box.whole({ model: `acme/${slug}`, provider: { order: [slug] }, reasoning: { effort: 'low' }, messages: [{ role: 'user', content: 'Why?' }, message, { role: 'user', content: 'And now?' }] })
       assert.ok(JSON.stringify(arrived()).includes('U2lnbmVkIGJ5IG1l'), 'the signature did not go back')
       // To somebody else it is noise at best and a 400 at worst.
-      const other = DIALECTS.find((it) => it !== dialect && it !== 'openai-chat')!
+      const other = dialect === 'google-generate-content' ? 'anthropic-messages' : 'google-generate-content'
       await box.whole({ model: `acme/${SLUGS[other]}`, provider: { order: [SLUGS[other]] }, messages: [{ role: 'user', content: 'Why?' }, message, { role: 'user', content: 'And now?' }] })
       assert.ok(!JSON.stringify(arrived()).includes('U2lnbmVkIGJ5IG1l'), 'a signature went to a stranger')
     })
@@ -133,7 +143,7 @@ for (const dialect of DIALECTS) {
       assert.deepEqual(JSON.parse(reply.choices[0]!['message'].content), { x: 0 })
     })
 
-    test('counts what it read from its cache inside the prompt, and it is paid for at its own price', async () => {
+    if (TELLS_CACHE.includes(dialect)) test('counts what it read from its cache inside the prompt, and it is paid for at its own price', async () => {
       const reply = await box.whole(ask(order({ text: 'x', usage: { input: 1000, output: 10, cacheRead: 800 } })))
       assert.equal(reply.usage.prompt_tokens, 1000)
       assert.equal(reply.usage['prompt_tokens_details'].cached_tokens, 800)

@@ -1,4 +1,5 @@
 import { anthropicMessages } from './anthropic-messages.ts'
+import { bedrockConverse } from './bedrock-converse.ts'
 import { cohereV2 } from './cohere-v2.ts'
 import type { FakeDialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content.ts'
@@ -8,5 +9,5 @@ import { openaiResponses } from './openai-responses.ts'
 
 /** The wire formats that the fake speaks, tried in this order against the path. */
 export const FAKE_DIALECTS: readonly FakeDialect[] = [
-  openaiChat, openaiResponses, anthropicMessages, googleGenerateContent, cohereV2, ollamaNative,
+  openaiChat, openaiResponses, anthropicMessages, googleGenerateContent, cohereV2, ollamaNative, bedrockConverse,
 ]
