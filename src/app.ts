@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, type Snapshot } from './catalog/index.ts'
-import type { Config } from './config/index.ts'
+import type { Config, Secret } from './config/index.ts'
 import { fault, FaultError, type Ambient, type Credential, type Generation } from './core/index.ts'
 import { DIALECTS, parseUpstream } from './dialects/index.ts'
 import {
@@ -12,7 +12,7 @@ import { createHistory, type History, type Kept } from './history/index.ts'
 import { createHttp, type Http, type Log } from './http/index.ts'
 import { createJobs } from './jobs/index.ts'
 import { createGuardedFetch, createNet, type Net } from './net/index.ts'
-import { createDemo, createProviders, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
+import { createDemo, createProviders, createTokens, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
 import { createResponses, openVault } from './responses/index.ts'
 import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
@@ -171,6 +171,7 @@ export async function createCallPath(given: {
   let config = given.config
   const net = createNet()
   const tokens = createTokenCounter()
+  const means: Means = { post: (url, form, headers) => postForm(net, url, form, headers), tokens: createTokens(ambient), ambient }
   const health = createHealth(config.routing, ambient.random)
   const affinity = createAffinity(config.routing)
   let policy: RoutingPolicy = { ...DEFAULT_POLICY, ...config.routing }
@@ -178,9 +179,9 @@ export async function createCallPath(given: {
   const catalog = createCatalog(catalogInput(config))
 
   let found: readonly LocalFinding[] = []
-  let providers = providersOf(catalog, config, found)
+  let providers = providersOf(catalog, config, found, means)
   const settle = (): void => {
-    providers = providersOf(catalog, config, found)
+    providers = providersOf(catalog, config, found, means)
     catalog.simulate(!providers.usable())
   }
   const look = async (): Promise<void> => {
@@ -321,16 +322,23 @@ function upstreamRulesOf({ limits, providers }: Config): { readonly own: Readonl
   return { own, others: { limit: concurrentRequestsPerProvider, keyShare, queueMs } }
 }
 
-function providersOf(catalog: Catalog, config: Config, found: readonly LocalFinding[]): Providers {
+type Means = NonNullable<Parameters<typeof createProviders>[0]['means']>
+
+function providersOf(catalog: Catalog, config: Config, found: readonly LocalFinding[], means: Means): Providers {
+  const rows = catalog.snapshot().providers
   return createProviders({
-    rows: catalog.snapshot().providers.values(),
+    rows: rows.values(),
+    means,
+    file: (variable) => config.secretFile(variable)?.reveal() ?? null,
     grant: (slug) => {
       const said = config.providers[slug]
       return said ? {
         apiKey: said.apiKey?.reveal() ?? null,
         enabled: said.enabled,
-        headers: Object.fromEntries(Object.entries(said.headers).map(([name, value]) => [name, value.reveal()])),
-        settings: config.settings(slug),
+        credentials: revealed(said.credentials),
+        credentialsFile: said.credentialsFile?.reveal() ?? null,
+        headers: revealed(said.headers),
+        settings: config.settings(slug, rows.get(slug)?.env),
         hasAddress: said.baseUrl !== null,
       } : null
     },
@@ -339,6 +347,9 @@ function providersOf(catalog: Catalog, config: Config, found: readonly LocalFind
     builtin: BUILTIN,
   })
 }
+
+const revealed = (of: Readonly<Record<string, Secret>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(of).map(([name, value]) => [name, value.reveal()]))
 
 /** Models of a local server are endpoints at price 0; `ollama/llama3.2:3b` is how they are asked for. */
 function rowsOf(findings: readonly LocalFinding[]): Parameters<Catalog['discovered']>[1] {
@@ -372,6 +383,42 @@ export async function getJson(net: Net, url: string, bounds: { readonly timeoutM
     return null
   } catch {
     return null
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const SIGN_IN_MS = 10_000
+const SIGN_IN_MAX_BYTES = 256 * 1024
+
+/** Sends a form to the token endpoint of a provider's sign-in. Rejects with a FaultError; nothing that was sent is in it. */
+async function postForm(
+  net: Net, url: string, form: Readonly<Record<string, string>>, headers: readonly string[] = [],
+): Promise<{ readonly status: number; readonly body: Uint8Array }> {
+  let abort = (): void => {}
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    abort()
+  }, SIGN_IN_MS)
+  try {
+    const response = await net.send({
+      url, method: 'POST', body: new URLSearchParams(form).toString(), connectMs: SIGN_IN_MS,
+      headers: ['content-type', 'application/x-www-form-urlencoded', 'accept', 'application/json', ...headers],
+      control: (way) => { abort = way },
+    })
+    const chunks: Uint8Array[] = []
+    for (let length = 0; length <= SIGN_IN_MAX_BYTES;) {
+      const chunk = await response.read()
+      if (chunk === null) return { status: response.status, body: Buffer.concat(chunks) }
+      length += chunk.length
+      chunks.push(chunk)
+    }
+    response.abort()
+    throw new FaultError(fault('invalid-response', "The answer of a provider's sign-in was too large"))
+  } catch (error) {
+    if (!late) throw error
+    throw new FaultError(fault('timeout', "A provider's sign-in did not answer in time"))
   } finally {
     clearTimeout(timer)
   }

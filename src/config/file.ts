@@ -63,7 +63,7 @@ export function checkFile(content: unknown, path: string): ConfigFile {
 }
 
 function isSecret(path: string): boolean {
-  return /(^|\.)(api_key|headers|base_url)(\.|$)/.test(path)
+  return /(^|\.)(api_key|credentials|headers|base_url)(\.|$)/.test(path)
 }
 
 function withoutValue(message: string): string {

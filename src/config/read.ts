@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { ConfigError, nearest, type EndpointPatch, type ModelPatch, type Overlay, type ProviderPatch } from '../catalog/index.ts'
@@ -104,6 +105,10 @@ export interface ProviderSettings {
   /** Null where the file does not say: then a key in the environment decides. */
   readonly enabled: boolean | null
   readonly apiKey: Secret | null
+  /** What sign-ins other than a key are made from, by name: `access_key_id`, `client_secret` … */
+  readonly credentials: Readonly<Record<string, Secret>>
+  /** The text of the file that holds a service account. */
+  readonly credentialsFile: Secret | null
   readonly baseUrl: string | null
   readonly headers: Readonly<Record<string, Secret>>
   readonly settings: Readonly<Record<string, string>>
@@ -140,6 +145,8 @@ export interface Config {
   readonly log: { readonly level: string }
   /** The value of an environment variable; null when it is not set or empty. */
   secret(name: string): Secret | null
+  /** The text of the file that an environment variable names; null when there is none that can be read. */
+  secretFile(name: string): Secret | null
   /** What fills a provider's address: the file's `settings`, then those of its variables that are set. */
   settings(provider: string, variables?: readonly string[]): Readonly<Record<string, string>>
 }
@@ -160,7 +167,7 @@ export function readConfig(env: Environment, cwd: string): Config {
   const found = readFile(value('SIGNALBOX_CONFIG'), cwd)
   const file = found.content ?? {}
   const ports = [port, adminPort ?? 0].filter((listening) => listening > 0)
-  const providers = mapValues(file.providers ?? {}, (given, slug) => providerOf(slug, given, env, { host, ports }))
+  const providers = mapValues(file.providers ?? {}, (given, slug) => providerOf(slug, given, env, cwd, { host, ports }))
   for (const [index, row] of (file.endpoints ?? []).entries()) {
     if (typeof row['base_url'] === 'string') refuseOwnAddress(`endpoints[${index}].base_url`, row['base_url'], { host, ports })
   }
@@ -188,6 +195,16 @@ export function readConfig(env: Environment, cwd: string): Config {
     secret(name) {
       const set = value(name)
       return set === null ? null : new Secret(set)
+    },
+    secretFile(name) {
+      const path = value(name)
+      try {
+        return path === null ? null : secretFileAt(resolve(cwd, path), name)
+      } catch (error) {
+        // Another tool set it: what is wrong with it is said where somebody asks for that provider.
+        if (error instanceof ConfigError) return null
+        throw error
+      }
     },
     settings: (provider, variables = []) => ({
       ...providers[provider]?.settings,
@@ -234,18 +251,34 @@ function databaseOf(text: string | null): string | null {
 
 type ProviderGiven = NonNullable<ConfigFile['providers']>[string]
 
-function providerOf(slug: string, given: ProviderGiven, env: Environment, own: { host: string; ports: readonly number[] }): ProviderSettings {
+function providerOf(slug: string, given: ProviderGiven, env: Environment, cwd: string, own: { host: string; ports: readonly number[] }): ProviderSettings {
   const where = `providers.${slug}`
   if (given.base_url !== undefined) refuseOwnAddress(`${where}.base_url`, given.base_url, own)
   const secretOf = (text: string, path: string): Secret => new Secret(interpolate(text, path, env))
   return {
     enabled: given.enabled ?? null,
     apiKey: given.api_key === undefined ? null : secretOf(given.api_key, `${where}.api_key`),
+    credentials: mapValues(given.credentials ?? {}, (text, name) => secretOf(text, `${where}.credentials.${name}`)),
+    credentialsFile: given.credentials_file === undefined ? null
+      : secretFileAt(resolve(cwd, interpolate(given.credentials_file, `${where}.credentials_file`, env)), `${where}.credentials_file`),
     baseUrl: given.base_url ?? null,
     headers: mapValues(given.headers ?? {}, (text, name) => secretOf(text, `${where}.headers.${name}`)),
     settings: given.settings ?? {},
     timeouts: ownTimeoutsOf(given.timeouts ?? {}),
     concurrentRequests: given.concurrent_requests ?? null,
+  }
+}
+
+/** A key's file has a few kilobytes; whatever is longer is something else. */
+const MAX_SECRET_FILE_BYTES = 64 * 1024
+
+function secretFileAt(path: string, setting: string): Secret {
+  try {
+    if (statSync(path).size > MAX_SECRET_FILE_BYTES) throw new ConfigError(`${setting} names ${path}, which is too large for a file of credentials`)
+    return new Secret(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    throw new ConfigError(`${setting} names ${path}, which cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`)
   }
 }
 

@@ -94,6 +94,8 @@ const provider = z.strictObject({
   enabled: z.boolean().optional(),
   base_url: address.optional(),
   api_key: z.string().min(1).optional(),
+  credentials: z.record(z.string().regex(/^[a-z_]+$/), z.string().min(1)).optional(),
+  credentials_file: z.string().min(1).optional(),
   headers: z.record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), z.string()).optional(),
   dialect: z.string().min(1).optional(),
   settings: z.record(z.string(), z.string()).optional(),

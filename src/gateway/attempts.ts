@@ -412,9 +412,11 @@ async function open(parts: AttemptParts, running: RunningAttempt, request: ChatR
   if (local) return { source: openLocal(local, asked, target, trying.departure), dropped: [] }
   const outbound = parts.dialects.get(dialect)?.outbound
   if (!outbound) return { fault: fault('internal', 'No dialect for the endpoint'), status: null }
+  const providers = parts.providers()
   return openUpstream({
     net: parts.net, outbound, target, request: asked,
-    headers: parts.providers().headers(credential),
+    headers: providers.headers(credential),
+    authoriser: providers.authoriser(credential),
     connectMs: running.timeouts.connectMs,
     download: parts.download,
     downloads: () => trying.downloads ??= new Map(),

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Changed, Decoder, Outbound, Outgoing, Target } from '../dialects/index.ts'
 import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault } from '../core/index.ts'
 import type { GuardedFetch, Net, OutboundResponse } from '../net/index.ts'
-import type { LocalProvider } from '../providers/index.ts'
+import type { Authoriser, LocalProvider } from '../providers/index.ts'
 import { inlined, type Downloads } from './inline.ts'
 
 /** Where the events of one attempt come from, read by read. */
@@ -35,6 +35,8 @@ export interface Exchange {
   readonly target: Target
   readonly request: ChatRequest
   readonly headers: readonly string[]
+  /** Where each request is signed, or its token expires; null where `headers` do. */
+  readonly authoriser: Authoriser | null
   readonly connectMs: number
   readonly download: GuardedFetch
   readonly downloads: () => Downloads
@@ -51,7 +53,6 @@ export type Opened =
 /** Sends a request and reads the answer's head. Resolves; what goes wrong is a fault in the result. */
 export async function openUpstream(exchange: Exchange): Promise<Opened> {
   const { outbound, target } = exchange
-  const { endpoint } = target
   let { request } = exchange
   if (outbound.fetches) {
     try {
@@ -66,14 +67,12 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
   if (refusal) return { fault: refusal, status: null }
   let response: OutboundResponse
   try {
-    response = await exchange.net.send({
-      url: endpoint.baseUrl + outgoing.path,
-      method: 'POST',
-      headers: headersFor(target, outbound, outgoing.headers, exchange.headers),
-      body: outgoing.body,
-      connectMs: exchange.connectMs,
-      control: exchange.control,
-    })
+    response = await send(exchange, outgoing)
+    // A token that was revoked before its time, or a clock that is off: once more with a new one.
+    if (response.status === 401 && exchange.authoriser?.refused()) {
+      response.abort()
+      response = await send(exchange, outgoing)
+    }
   } catch (error) {
     return { fault: faultOf(error), status: null }
   }
@@ -93,6 +92,14 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
     response.abort()
     return { fault: faultOf(error), status }
   }
+}
+
+async function send(exchange: Exchange, outgoing: Outgoing): Promise<OutboundResponse> {
+  const { target, authoriser } = exchange
+  const url = target.endpoint.baseUrl + outgoing.path
+  let headers = headersFor(target, exchange.outbound, outgoing.headers, exchange.headers)
+  if (authoriser) headers = [...headers, ...await authoriser.headers({ method: 'POST', url, body: outgoing.body })]
+  return exchange.net.send({ url, method: 'POST', headers, body: outgoing.body, connectMs: exchange.connectMs, control: exchange.control })
 }
 
 /** The source of a provider that answers in this process. */

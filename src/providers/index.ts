@@ -2,3 +2,5 @@
 export { createProviders, type ProviderFacts, type ProviderGrant, type Providers } from './providers.ts'
 export { createDemo, type LocalProvider } from './demo.ts'
 export { discoverLocal, LOCAL_SERVERS, type LocalFinding } from './local.ts'
+export type { Authoriser } from './schemes.ts'
+export { createTokens, type Tokens } from './tokens.ts'

@@ -6,7 +6,7 @@ const row = (slug: string, given: Partial<ProviderFacts> = {}): ProviderFacts =>
   slug, name: slug.toUpperCase(), kind: 'host', auth: { scheme: 'bearer', header: 'Authorization', prefix: 'Bearer ' },
   env: [`${slug.toUpperCase()}_API_KEY`], ...given,
 })
-const grant = (given: Partial<ProviderGrant>): ProviderGrant => ({ apiKey: null, enabled: null, headers: {}, settings: {}, hasAddress: false, ...given })
+const grant = (given: Partial<ProviderGrant>): ProviderGrant => ({ apiKey: null, credentials: {}, credentialsFile: null, enabled: null, headers: {}, settings: {}, hasAddress: false, ...given })
 
 function providersWith(
   rows: readonly ProviderFacts[], env: Readonly<Record<string, string>> = {}, grants: Readonly<Record<string, ProviderGrant>> = {},
