@@ -26,9 +26,53 @@ export function reachOf(
   const protocols = protocolsOf(row, provider)
   const dialect = row.simulated ? 'demo' : provider.own_dialect
     ? (faces.has(provider.own_dialect) ? provider.own_dialect : null)
-    : protocols.find((protocol) => faces.has(protocol)) ?? null
-  const template = row.own_address ? row.base_url : provider.own_base_url ?? templateOf(row, provider, dialect, paths)
-  return { dialect, baseUrl: template ? fill(template, settings) : null, protocols }
+    : (provider.own_base_url && meantBy(provider.own_base_url, protocols, provider, faces))
+      ?? protocols.find((protocol) => faces.has(protocol)) ?? null
+  const template = row.own_address ? row.base_url : ownTemplate(provider, dialect, paths) ?? templateOf(row, provider, dialect, paths)
+  return { dialect, baseUrl: template ? inCloud(fill(cloudTemplate(template, provider, row, dialect, settings), settings), provider) : null, protocols }
+}
+
+/**
+ * An operator's address that ends like that of another of the provider's protocols means that protocol: Ollama at
+ * `…/v1` is its OpenAI-shaped face, and at `…/api` its own.
+ */
+function meantBy(address: string, protocols: readonly string[], provider: ProviderRow, faces: ReadonlySet<string>): string | undefined {
+  let meant: string | undefined
+  let longest = 1
+  for (const protocol of protocols) {
+    const path = URL.parse(provider.protocols.find((entry) => entry.protocol === protocol)?.base_url ?? '')?.pathname ?? ''
+    if (!faces.has(protocol) || path.length <= longest || !address.replace(/\/$/, '').endsWith(path)) continue
+    meant = protocol
+    longest = path.length
+  }
+  return meant
+}
+
+function ownTemplate(provider: ProviderRow, dialect: string | null, paths: ProtocolPaths): string | null {
+  if (!provider.own_base_url) return null
+  return provider.own_base_url + prefixOf(provider.protocols.find((entry) => entry.protocol === dialect), paths)
+}
+
+/**
+ * Addresses of clouds that depend on more than their placeholders. Azure's older ones have the deployment in the path and
+ * a version behind it; Google's host of a location is not the same for all of them.
+ */
+function cloudTemplate(
+  template: string, provider: ProviderRow, row: EndpointRow, dialect: string | null, settings: Readonly<Record<string, string>>,
+): string {
+  if (provider.quirks.includes('global-host-differs')) return template.replace('{host}', '{location}-aiplatform.googleapis.com')
+  const version = settings['api_version']
+  if (!version || !provider.quirks.includes('azure-deployment-names')) return template
+  if (dialect === 'azure-openai' && template.endsWith('/openai/v1')) {
+    return `${template.slice(0, -'/v1'.length)}/deployments/${encodeURIComponent(row.provider_model_id ?? '')}?api-version=${encodeURIComponent(version)}`
+  }
+  return template.replace(/\?api-version=.*$/, `?api-version=${encodeURIComponent(version)}`)
+}
+
+function inCloud(address: string | null, provider: ProviderRow): string | null {
+  if (address === null || !provider.quirks.includes('global-host-differs')) return address
+  return address.replace('//global-aiplatform.googleapis.com', '//aiplatform.googleapis.com')
+    .replace(/\/\/(us|eu)-aiplatform\.googleapis\.com/, '//aiplatform.$1.rep.googleapis.com')
 }
 
 function protocolsOf(row: EndpointRow, provider: ProviderRow): readonly string[] {

@@ -1,5 +1,5 @@
-import type { DataPolicy, Effort, Endpoint, Model, PriceSheet, ReasoningSupport, Tier } from '../core/index.ts'
-import { reachOf, type ProtocolPaths } from './address.ts'
+import type { DataPolicy, Effort, Endpoint, JsonObject, Model, PriceSheet, ReasoningSupport, Tier } from '../core/index.ts'
+import { fill, reachOf, type ProtocolPaths } from './address.ts'
 import { boundOf, priceOf, type Decimals, type Priced } from './price.ts'
 import type { DataPolicyRow, EndpointRow, ModeRow, ModelRow, ProviderRow, ReasoningRow } from './rows.ts'
 
@@ -89,7 +89,7 @@ export function createEndpointMaker(given: {
       implicitCaching: row.implicit_caching ?? false,
       dataPolicy: door.policy,
       quirks: own && !door.quirks.has(own) ? setOf([...provider.quirks, own]) : door.quirks,
-      forcedParams: row.forced_params ?? null,
+      forcedParams: withProject(row.forced_params ?? null, provider, door.settings),
       forcedHeaders: row.forced_headers ?? null,
       disabled: row.enabled === false || provider.enabled === false,
       deprecated: row.provider_status === 'deprecated',
@@ -130,6 +130,14 @@ export function createEndpointMaker(given: {
 
 const spoken = (parameters: readonly string[], unspoken: ReadonlySet<string> | undefined): readonly string[] =>
   (unspoken ? parameters.filter((name) => !unspoken.has(name)) : parameters)
+
+/** A cloud whose requests name the project that pays: a setting of it is in every body. */
+function withProject(forced: JsonObject | null, provider: ProviderRow, settings: Readonly<Record<string, string>>): JsonObject | null {
+  if (!provider.quirks.includes('project-id-in-body')) return forced
+  const project = fill('{project_id}', settings)
+  const space = fill('{space_id}', settings)
+  return project ? { ...forced, project_id: project } : space ? { ...forced, space_id: space } : forced
+}
 
 interface Door {
   readonly row: ProviderRow

@@ -129,6 +129,42 @@ test("Gemini on Vertex keeps the part of its path that is not Google's usual one
   assert.equal(gemini?.baseUrl, 'https://us-east5-aiplatform.googleapis.com/v1/projects/p1/locations/us-east5/publishers/google')
 })
 
+test("Google's host of a location is not the same for all of them, and its partners' models are there too", () => {
+  const hostOf = (location: string, model = 'google/gemini-2.5-pro'): string | undefined => {
+    const found = catalogWith({}, { project: 'p1', GOOGLE_VERTEX_LOCATION: location }).endpointsOf(model).find(({ provider }) => provider === 'google-vertex')
+    return found?.baseUrl ? new URL(found.baseUrl).host : undefined
+  }
+  assert.equal(hostOf('europe-west4'), 'europe-west4-aiplatform.googleapis.com')
+  assert.equal(hostOf('global'), 'aiplatform.googleapis.com')
+  assert.equal(hostOf('us'), 'aiplatform.us.rep.googleapis.com')
+  assert.equal(hostOf('eu'), 'aiplatform.eu.rep.googleapis.com')
+  assert.equal(hostOf('global', 'openai/gpt-oss-120b'), 'aiplatform.googleapis.com')
+})
+
+test('Claude on Vertex has a face of its own, up to the publisher', () => {
+  const faces = new Set([...FACES, 'anthropic-messages/vertex-raw-predict'])
+  const claude = endpointOf('anthropic/claude-fable-5@google-vertex', {}, { project: 'p1', location: 'us-east5' }, faces)
+  assert.equal(claude.dialect, 'anthropic-messages/vertex-raw-predict')
+  assert.equal(claude.baseUrl, 'https://us-east5-aiplatform.googleapis.com/v1/projects/p1/locations/us-east5')
+})
+
+test("Azure's addresses: the new one by itself, the older ones with the deployment in their path and the version behind", () => {
+  const faces = new Set([...FACES, 'azure-openai'])
+  const at = (id: string, settings: Record<string, string>) => endpointOf(id, {}, { resource: 'res', ...settings }, faces).baseUrl
+  assert.equal(at('openai/gpt-5@azure', {}), 'https://res.openai.azure.com/openai/v1')
+  assert.equal(at('openai/gpt-5@azure', { api_version: '2024-10-21' }), 'https://res.openai.azure.com/openai/deployments/gpt-5?api-version=2024-10-21')
+  assert.equal(at('cohere/command-a@azure', {}), 'https://res.services.ai.azure.com/models?api-version=2024-05-01-preview')
+  assert.equal(at('cohere/command-a@azure', { api_version: '2026-01-01' }), 'https://res.services.ai.azure.com/models?api-version=2026-01-01')
+})
+
+test("an operator's address that ends like that of another protocol of the provider means that protocol", () => {
+  const faces = new Set([...FACES, 'cohere-v2'])
+  const dialectAt = (address: string) => endpointOf('cohere/command-a@cohere', { providers: { cohere: { base_url: address } } }, {}, faces).dialect
+  assert.equal(dialectAt('http://127.0.0.1:9/v2'), 'cohere-v2')
+  assert.equal(dialectAt('http://127.0.0.1:9/compatibility/v1'), 'openai-chat')
+  assert.equal(dialectAt('http://127.0.0.1:9/anything'), 'cohere-v2')
+})
+
 test("an operator's address and dialect stand before the catalogue's", () => {
   const own = { providers: { openai: { base_url: 'http://127.0.0.1:9/v1/' }, anthropic: { base_url: 'http://127.0.0.1:8', dialect: 'openai-chat' } } }
   assert.equal(endpointOf('openai/gpt-4o@openai', own).baseUrl, 'http://127.0.0.1:9/v1')

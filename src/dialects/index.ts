@@ -1,5 +1,5 @@
 /** Wire formats: one folder for each, with a face for callers and a face for providers; nothing else knows any. */
-import { anthropicMessages } from './anthropic-messages/index.ts'
+import { anthropicMessages, anthropicOnVertex } from './anthropic-messages/index.ts'
 import { bedrockConverse } from './bedrock-converse/index.ts'
 import { cohereV2 } from './cohere-v2/index.ts'
 import type { Dialect } from './dialect.ts'
@@ -8,10 +8,12 @@ import { ollamaNative } from './ollama-native/index.ts'
 import { azureOpenai, mistralChat, openaiChat } from './openai-chat/index.ts'
 import { openaiCompletions } from './openai-completions/index.ts'
 import { openaiResponses } from './openai-responses/index.ts'
+import { watsonxTextChat } from './watsonx-text-chat/index.ts'
 
 /** All dialects by name; one line for each. */
 export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
   ['anthropic-messages', anthropicMessages],
+  ['anthropic-messages/vertex-raw-predict', anthropicOnVertex],
   ['openai-chat', openaiChat],
   ['openai-responses', openaiResponses],
   ['mistral-chat', mistralChat],
@@ -21,6 +23,7 @@ export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
   ['cohere-v2', cohereV2],
   ['ollama-native', ollamaNative],
   ['bedrock-converse', bedrockConverse],
+  ['watsonx-text-chat', watsonxTextChat],
 ])
 
 export type * from './dialect.ts'

@@ -94,12 +94,26 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
   }
 }
 
-async function send(exchange: Exchange, outgoing: Outgoing): Promise<OutboundResponse> {
+function send(exchange: Exchange, outgoing: Outgoing): Promise<OutboundResponse> {
   const { target, authoriser } = exchange
-  const url = target.endpoint.baseUrl + outgoing.path
-  let headers = headersFor(target, exchange.outbound, outgoing.headers, exchange.headers)
-  if (authoriser) headers = [...headers, ...await authoriser.headers({ method: 'POST', url, body: outgoing.body })]
+  const url = urlOf(target.endpoint.baseUrl!, outgoing.path)
+  const headers = headersFor(target, exchange.outbound, outgoing.headers, exchange.headers)
+  if (authoriser) return authorised(exchange, authoriser, url, headers, outgoing)
   return exchange.net.send({ url, method: 'POST', headers, body: outgoing.body, connectMs: exchange.connectMs, control: exchange.control })
+}
+
+async function authorised(
+  exchange: Exchange, authoriser: Authoriser, url: string, plain: readonly string[], { body }: Outgoing,
+): Promise<OutboundResponse> {
+  const headers = [...plain, ...await authoriser.headers({ method: 'POST', url, body })]
+  return exchange.net.send({ url, method: 'POST', headers, body, connectMs: exchange.connectMs, control: exchange.control })
+}
+
+/** The path behind the address; what an address has as its query (Azure's api-version) stays at the end. */
+function urlOf(baseUrl: string, path: string): string {
+  const at = baseUrl.indexOf('?')
+  if (at < 0) return baseUrl + path
+  return `${baseUrl.slice(0, at)}${path}${path.includes('?') ? '&' : '?'}${baseUrl.slice(at + 1)}`
 }
 
 /** The source of a provider that answers in this process. */

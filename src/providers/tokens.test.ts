@@ -27,6 +27,7 @@ function world() {
 test('callers that come together wait for one token, and those after it wait for nothing', async () => {
   const it = world()
   const three = [1, 2, 3].map(() => it.tokens.of('a', it.mint))
+  assert.equal(it.asked, 1)
   it.answer('t1')
   assert.deepEqual(await Promise.all(three), ['t1', 't1', 't1'])
   assert.equal(it.tokens.of('a', it.mint), 't1')

@@ -37,7 +37,7 @@ export const outbound: Outbound = {
     'no-word: seed, logit_bias, logprobs, top_logprobs, n, prediction, modalities, audio, prompt_cache_key, metadata',
     'router-fields: user only as a hash, session, metadata and serviceTier',
   ],
-  encode,
+  encode: (request, target) => encode(request, target),
   decodeReply,
   decoder,
   decodeFault: (status, headers, body, target) => decodeFault(status, headers, body, target.endpoint),

@@ -23,7 +23,7 @@ const FILES_BETA = 'files-api-2025-04-14'
  * Writes a request for an endpoint. Everything that the caller set and this format or model has no word for is
  * reported by its name. The body is the same bytes for the same request, so that prompt caches hit.
  */
-export function encode(request: ChatRequest, target: Target): Outgoing | { readonly fault: Fault } {
+export function encode(request: ChatRequest, target: Target, envelope: Envelope = PLAIN): Outgoing | { readonly fault: Fault } {
   const { endpoint, stream } = target
   const foreign = foreignTool(request, DIALECT)
   if (foreign) return { fault: foreign }
@@ -88,9 +88,9 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     ...(conversation.lost ? ['messages'] : []),
   ])
   return {
-    path: '/messages',
-    headers: headersOf(traits, conversation.fileIds, own?.headers?.['anthropic-beta']),
-    body: serialised(body, messages, own ? asSaid(messages, own.body) : null),
+    path: envelope.path(target),
+    headers: envelope.versionInBody ? {} : headersOf(traits, conversation.fileIds, own?.headers?.['anthropic-beta']),
+    body: serialised(envelope.body(body), messages, own ? asSaid(messages, own.body) : null),
     dropped: [...dropped],
     ...changedIn(request, limit, sampling.body),
   }
@@ -106,6 +106,16 @@ function changedIn(request: ChatRequest, limit: number, sampled: Sampled['body']
   if (temperature !== undefined && asked !== undefined && temperature !== asked) changed.push({ parameter: 'temperature', asked, sent: temperature })
   return { changed }
 }
+
+/** What a cloud puts around the same request: another path, and another beginning of the body. */
+export interface Envelope {
+  path(target: Target): string
+  body(body: Record<string, unknown>): Record<string, unknown>
+  /** The version, and nothing else of the headers, is said in the body. */
+  readonly versionInBody: boolean
+}
+
+const PLAIN: Envelope = { path: () => '/messages', body: (body) => body, versionInBody: false }
 
 /**
  * Only what this format adds: the version, where the provider's own headers do not have it, and betas. What the caller

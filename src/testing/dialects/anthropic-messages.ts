@@ -7,10 +7,13 @@ import type { Reply } from '../reply.ts'
 import { MESSAGES_SHAPES, reshapeMessages } from './anthropic-messages-shapes.ts'
 import type { FakeDialect, Incoming } from './dialect.ts'
 
-/** Anthropic Messages, version 2023-06-01. */
+/** Claude on Vertex: the model and the verb in the path, the version in the body. */
+const ON_VERTEX = /\/publishers\/anthropic\/models\/([^/]+):(rawPredict|streamRawPredict)$/
+
+/** Anthropic Messages, version 2023-06-01; the same in Vertex's envelope. */
 export const anthropicMessages: FakeDialect = {
   name: 'anthropic-messages',
-  path: /\/messages$/,
+  path: new RegExp(`/messages$|${ON_VERTEX.source}`),
   shapes: Object.fromEntries(Object.entries(MESSAGES_SHAPES).map(([name, shape]) => [name, shape.says])),
   eol: '\n',
   understand,
@@ -32,7 +35,9 @@ const FINISH: Record<string, string> = {
   stop: 'end_turn', length: 'max_tokens', tool_calls: 'tool_use', content_filter: 'refusal'
 }
 
-function understand({ body, headers }: Incoming): Asked {
+function understand({ path, body: sent, headers }: Incoming): Asked {
+  const [, model, verb] = ON_VERTEX.exec(path) ?? []
+  const body: Loose = model === undefined ? sent : { ...sent, model: decodeURIComponent(model), stream: verb === 'streamRawPredict' }
   const messages = list(body.messages)
   const { thinking, output_config: output, tool_choice: choice } = body
   const format = output?.format ?? body.output_format
@@ -57,8 +62,10 @@ function understand({ body, headers }: Incoming): Asked {
     maxTokens: count(body.max_tokens),
     choices: 1,
     logprobs: false,
-    problem: headers['anthropic-version'] === undefined && body.anthropic_version === undefined
-      ? 'anthropic-version: header is required' : problemOf(body, messages, thinks),
+    problem: model !== undefined && sent.model !== undefined ? 'model: Extra inputs are not permitted'
+      : model !== undefined && body.anthropic_version !== 'vertex-2023-10-16' ? 'anthropic_version: Field required'
+      : headers['anthropic-version'] === undefined && body.anthropic_version === undefined
+        ? 'anthropic-version: header is required' : problemOf(body, messages, thinks),
   }
 }
 
