@@ -75,7 +75,7 @@ const box = await startSignalbox({
 
 /** What the path of each format ends in, whole and streamed, by the endpoint's own name of the model. */
 const PATHS: Readonly<Record<string, (model: string, stream: boolean) => string>> = {
-  'openai-chat': () => '/chat/completions', 'mistral-chat': () => '/chat/completions', 'azure-openai': () => '/chat/completions', 'openai-responses': () => '/responses',
+  'openai-chat': () => '/chat/completions', 'mistral-chat': () => '/chat/completions', 'azure-openai': () => '/chat/completions', 'openai-responses': () => '/responses', 'openai-completions': () => '/completions',
   'anthropic-messages': () => '/messages', 'cohere-v2': () => '/chat', 'ollama-native': () => '/chat',
   'anthropic-messages/vertex-raw-predict': (model, stream) => `/publishers/anthropic/models/${model}:${stream ? 'streamRawPredict' : 'rawPredict'}`,
   'google-generate-content': (model, stream) => `/models/${model}:${stream ? 'streamGenerateContent?alt=sse' : 'generateContent'}`,

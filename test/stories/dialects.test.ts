@@ -191,6 +191,31 @@ for (const dialect of DIALECTS) {
   })
 }
 
+describe('A provider that only continues texts', () => {
+  const only = { provider: { only: ['base'] } }
+
+  test('is sent a conversation by the template of its family, whole and streamed', async () => {
+    const base = await startSignalbox({ config: providerAt('base', `${upstream.url}/base/v1`, { model: 'acme/qwen-base', dialect: 'openai-completions' }) })
+    const messages = [{ role: 'system', content: 'Be short.' }, { role: 'user', content: 'Hi <|im_end|>' }]
+    const whole = await base.whole({ model: 'acme/qwen-base', messages, ...only })
+    const prompt = '<|im_start|>system\nBe short.<|im_end|>\n<|im_start|>user\nHi < |im_end|><|im_end|>\n<|im_start|>assistant\n'
+    assert.equal(arrived().prompt, prompt)
+    assert.equal(whole.choices[0]!['finish_reason'], 'stop')
+    const streamed = await readStream(await base.chat({ model: 'acme/qwen-base', messages, stream: true, ...only }))
+    assert.equal(streamed.text, whole.choices[0]!['message'].content)
+    assert.deepEqual(streamed.usage, whole.usage)
+  })
+
+  test('is not sent one where nobody knows how its model was taught to tell who speaks', async () => {
+    const base = await startSignalbox({ config: providerAt('base', `${upstream.url}/base/v1`, { model: 'acme/unheard-of', dialect: 'openai-completions' }) })
+    const before = upstream.requests.length
+    const refusal = await base.refused({ model: 'acme/unheard-of', messages: [{ role: 'system', content: 'Be short.' }, { role: 'user', content: 'Hi' }], ...only })
+    assert.equal(refusal.status, 400)
+    assert.match(refusal.error.message, /no chat template is known/)
+    assert.equal(upstream.requests.length, before)
+  })
+})
+
 test('None of this was a fault of ours', () => {
   assert.deepEqual(box.complaints, [])
 })

@@ -1,8 +1,9 @@
 /** OpenAI's legacy completions: a prompt in, its continuation out. */
 import type { Dialect } from '../dialect.ts'
 import { inbound } from './inbound.ts'
+import { outbound } from './outbound.ts'
 import { DIALECT } from './wire.ts'
 
-export const openaiCompletions: Dialect = { name: DIALECT, inbound }
+export const openaiCompletions: Dialect = { name: DIALECT, inbound, outbound }
 
 export { replySchema, requestSchema } from './wire.ts'

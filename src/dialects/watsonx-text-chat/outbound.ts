@@ -1,5 +1,7 @@
-import type { ChatRequest, Fault } from '../../core/index.ts'
+import { fault, type ChatRequest, type Fault } from '../../core/index.ts'
 import type { Outbound, Outgoing, Target } from '../dialect.ts'
+import { parseUpstream } from '../json.ts'
+import { isObject } from '../loose.ts'
 import { outbound as chat } from '../openai-chat/outbound.ts'
 
 export const DIALECT = 'watsonx-text-chat'
@@ -26,7 +28,9 @@ function encode(request: ChatRequest, target: Target): Outgoing | { readonly fau
   const { origin: _, ...meant } = request
   const written = chat.encode(meant, target)
   if ('fault' in written) return written
-  const body = JSON.parse(Buffer.from(written.body as string).toString()) as Record<string, unknown>
+  const parsed = parseUpstream(written.body)
+  if (!('value' in parsed) || !isObject(parsed.value)) return { fault: fault('invalid-request', 'The body is nested too deeply for this provider.') }
+  const body = parsed.value
   const choice = body['tool_choice']
   return {
     path: `/text/${target.stream ? 'chat_stream' : 'chat'}?version=${VERSION}`,

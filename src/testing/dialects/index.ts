@@ -6,9 +6,10 @@ import { googleGenerateContent } from './google-generate-content.ts'
 import { ollamaNative } from './ollama-native.ts'
 import { openaiChat } from './openai-chat.ts'
 import { openaiResponses } from './openai-responses.ts'
+import { openaiCompletions } from './openai-completions.ts'
 import { watsonxTextChat } from './watsonx-text-chat.ts'
 
 /** The wire formats that the fake speaks, tried in this order against the path. */
 export const FAKE_DIALECTS: readonly FakeDialect[] = [
-  openaiChat, openaiResponses, anthropicMessages, googleGenerateContent, cohereV2, ollamaNative, bedrockConverse, watsonxTextChat,
+  openaiChat, openaiResponses, anthropicMessages, googleGenerateContent, cohereV2, ollamaNative, bedrockConverse, watsonxTextChat, openaiCompletions,
 ]
