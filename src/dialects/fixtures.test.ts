@@ -27,6 +27,8 @@ interface RequestFixture {
   /** Text that the body has as it stands, where parsing it would lose what matters. */
   readonly verbatim?: string
   readonly dropped?: readonly string[]
+  /** Numbers that were sent in the place of the caller's: name, asked, sent. */
+  readonly changed?: readonly (readonly [string, number | null, number])[]
   readonly fault?: { readonly kind: string; readonly field: string; readonly says: string }
 }
 
@@ -82,6 +84,7 @@ function requestFixtures(name: string, outbound: Outbound, folder: URL): void {
       assert.deepEqual(out.headers, fixture.headers ?? {})
       if (fixture.verbatim !== undefined) assert.ok(body.includes(fixture.verbatim), body)
       assert.deepEqual([...out.dropped].toSorted(), [...fixture.dropped ?? []].toSorted())
+      if (!name.startsWith('anthropic-messages')) assert.deepEqual((out.changed ?? []).map(({ parameter, asked, sent }) => [parameter, asked, sent]), fixture.changed ?? [])
     })
   }
 }

@@ -1,5 +1,5 @@
 import type { ChatRequest, Endpoint, Fault, JsonObject } from '../../core/index.ts'
-import type { Outgoing, Target } from '../dialect.ts'
+import type { Changed, Outgoing, Target } from '../dialect.ts'
 import { budgetOf, effortOf, nearestEffort, thinkingOf } from '../reasoning.ts'
 import { listTools, type ToolList } from '../tool-list.ts'
 import { stringify } from '../verbatim.ts'
@@ -51,7 +51,16 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     headers: { accept: stream ? 'application/vnd.amazon.eventstream' : 'application/json' },
     body: stringify(body),
     dropped: [...dropped],
+    ...changedIn(request, inference),
   }
+}
+
+/** A temperature ends at 1 here, and thinking wants a limit said. */
+function changedIn({ maxOutputTokens: asked, sampling }: ChatRequest, { maxTokens, temperature }: Record<string, unknown>): Pick<Outgoing, 'changed'> {
+  const changed: Changed[] = []
+  if (typeof maxTokens === 'number' && maxTokens !== asked) changed.push({ parameter: 'max_tokens', asked: asked ?? null, sent: maxTokens })
+  if (typeof temperature === 'number' && temperature !== sampling.temperature) changed.push({ parameter: 'temperature', asked: sampling.temperature ?? null, sent: temperature })
+  return changed.length > 0 ? { changed } : {}
 }
 
 function without(given: JsonObject | null | undefined): JsonObject {

@@ -1,5 +1,5 @@
 import type { ChatRequest, Endpoint, Fault, JsonObject } from '../../core/index.ts'
-import type { Outgoing, Target } from '../dialect.ts'
+import type { Changed, Outgoing, Target } from '../dialect.ts'
 import { budgetOf, thinkingOf } from '../reasoning.ts'
 import { listTools } from '../tool-list.ts'
 import { writeMessages } from './messages.ts'
@@ -15,6 +15,7 @@ const OURS: ReadonlySet<string> = new Set(['model', 'messages', 'stream'])
 export function encode(request: ChatRequest, target: Target): Outgoing | { readonly fault: Fault } {
   const { endpoint, stream } = target
   const dropped = new Set<string>()
+  const changed: Changed[] = []
   const thinking = writeThinking(request, endpoint, dropped)
   const conversation = writeMessages(request, endpoint.reasoning.supported, dropped)
   if ('fault' in conversation) return conversation
@@ -33,11 +34,11 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     }),
     ...writeFormat(request, endpoint, dropped),
     ...thinking,
-    ...writeNumbers(request, endpoint, dropped),
+    ...writeNumbers(request, endpoint, dropped, changed),
     ...without(native), ...without(target.options), ...endpoint.forcedParams,
   }
   unspoken(request, endpoint, dropped)
-  return { path: '/chat', headers: {}, body: JSON.stringify(body), dropped: [...dropped] }
+  return { path: '/chat', headers: {}, body: JSON.stringify(body), dropped: [...dropped], ...(changed.length > 0 && { changed }) }
 }
 
 function without(given: JsonObject | null | undefined): JsonObject {
@@ -45,13 +46,18 @@ function without(given: JsonObject | null | undefined): JsonObject {
 }
 
 /** Numbers in the names of this format (`p`, `k`) and within what it takes: outside of that it answers 400. */
-function writeNumbers(request: ChatRequest, endpoint: Endpoint, dropped: Set<string>): Record<string, unknown> {
+function writeNumbers(request: ChatRequest, endpoint: Endpoint, dropped: Set<string>, changed: Changed[]): Record<string, unknown> {
   const { sampling } = request
   const body: Record<string, unknown> = {}
   const put = (parameter: string, key: string, value: number | undefined, min = -Infinity, max = Infinity): void => {
     if (value === undefined) return
-    if (refuses(endpoint, parameter)) dropped.add(parameter)
-    else body[key] = Math.min(Math.max(value, min), max)
+    if (refuses(endpoint, parameter)) {
+      dropped.add(parameter)
+      return
+    }
+    const sent = Math.min(Math.max(value, min), max)
+    body[key] = sent
+    if (sent !== value) changed.push({ parameter, asked: value, sent })
   }
   put('max_tokens', 'max_tokens', request.maxOutputTokens, 1, endpoint.maxOutputTokens ?? Infinity)
   put('temperature', 'temperature', sampling.temperature, 0, 1)

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import type * as Engine from '@huggingface/jinja'
 import type { Template } from '@huggingface/jinja'
 import type { Endpoint } from '../../core/index.ts'
 import { parseUpstream } from '../json.ts'
@@ -41,7 +42,7 @@ function rowsIn(text: string): readonly Row[] {
 const require = createRequire(import.meta.url)
 
 function parsed(template: string): Template {
-  const engine = require('@huggingface/jinja') as typeof import('@huggingface/jinja')
+  const engine = require('@huggingface/jinja') as typeof Engine
   return new engine.Template(template)
 }
 
