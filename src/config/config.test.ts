@@ -235,6 +235,28 @@ function settingsOf(schema: Loose, path: string): string[] {
   return [path]
 }
 
+test("what a cloud's sign-in is made from is there to be used, and in nothing that may be printed", () => {
+  writeFileSync(join(folder, 'account.json'), '{"private_key":"private-key-of-google"}')
+  const config = read('providers: { amazon-bedrock: { credentials: { secret_access_key: "${A_SECRET}" } }, google-vertex: { credentials_file: account.json } }', {
+    A_SECRET: 'secret-of-aws', GOOGLE_APPLICATION_CREDENTIALS: 'account.json', MISSING: 'nowhere.json',
+  })
+  assert.equal(config.providers['amazon-bedrock']?.credentials['secret_access_key']?.reveal(), 'secret-of-aws')
+  assert.equal(config.providers['google-vertex']?.credentialsFile?.reveal(), '{"private_key":"private-key-of-google"}')
+  assert.equal(config.secretFile('GOOGLE_APPLICATION_CREDENTIALS')?.reveal(), '{"private_key":"private-key-of-google"}')
+  assert.equal(config.secretFile('MISSING'), null)
+  for (const shown of [JSON.stringify(config), inspect(config, { depth: 9, showHidden: true })]) {
+    assert.ok(!shown.includes('secret-of-aws') && !shown.includes('private-key-of-google'))
+  }
+})
+
+test('a file of credentials that is not there, or is no such file, is named by its setting; a wrong value is not quoted', () => {
+  assert.match(refused('providers: { google-vertex: { credentials_file: nowhere.json } }'), /providers\.google-vertex\.credentials_file names .*nowhere\.json, which cannot be read: ENOENT/)
+  writeFileSync(join(folder, 'large.json'), 'x'.repeat(100_000))
+  assert.match(refused('providers: { google-vertex: { credentials_file: large.json } }'), /too large/)
+  assert.match(refused('providers: { azure: { credentials: { client_secret: "${UNSET_SECRET}" } } }'), /providers\.azure\.credentials\.client_secret names the environment variable UNSET_SECRET, which is not set/)
+  assert.ok(!refused('providers: { azure: { credentials: { client_secret: 771234 } } }').includes('771234'))
+})
+
 test('the manual names every setting with its default, and none that does not exist', () => {
   const manual = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
   const rows = new Map([...manual.matchAll(/^\| `([^`]+)` \| (?:`([^`]*)`|[^|]*) \|/gm)].map((row) => [row[1]!, row[2]]))
