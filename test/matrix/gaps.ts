@@ -23,4 +23,11 @@ export const GAPS: readonly Gap[] = [
   { surface: '*', outbound: 'google-generate-content', scenario: 'cache marks', of: 'google-generate-content', lacks: 'cache' },
   { surface: 'openai-responses', outbound: '*', scenario: 'cache marks', of: 'openai-responses', lacks: 'cache-marks' },
   { surface: '*', outbound: 'openai-responses', scenario: 'cache marks', of: 'openai-responses', lacks: 'cache-marks' },
+  { surface: '*', outbound: 'watsonx-text-chat', scenario: 'reasoning kept across turns', of: 'watsonx-text-chat', lacks: 'reasoning.seals' },
+  { surface: '*', outbound: 'watsonx-text-chat', scenario: 'cache marks', of: 'watsonx-text-chat', lacks: 'cache.marks' },
+  { surface: '*', outbound: 'cohere-v2', scenario: 'cache marks', of: 'cohere-v2', lacks: 'cache' },
+  { surface: '*', outbound: 'ollama-native', scenario: 'cache marks', of: 'ollama-native', lacks: 'cache' },
+  { surface: '*', outbound: 'ollama-native', scenario: 'text', of: 'ollama-native', lacks: 'usage.cache' },
+  { surface: '*', outbound: 'ollama-native', scenario: 'citations', of: 'ollama-native', lacks: 'citations' },
+  { surface: '*', outbound: 'ollama-native', scenario: 'refusal', of: 'ollama-native', lacks: 'finish.content_filter' },
 ]

@@ -8,9 +8,12 @@ import { DIALECTS, type Target } from '../../src/dialects/index.ts'
 import { anEndpoint } from '../../src/dialects/laws/endpoint.ts'
 import type { Signalbox } from '../stories/signalbox.ts'
 
+/** A prompt is no conversation: what goes through it has stories and fixtures of its own. */
+const NO_CONVERSATION: ReadonlySet<string> = new Set(['openai-completions'])
+
 /** The formats that callers may speak and that this client can speak: both faces are there. */
-export const SURFACES: readonly string[] = [...DIALECTS].filter(([, { inbound, outbound }]) => inbound && outbound).map(([name]) => name)
-export const OUTBOUNDS: readonly string[] = [...DIALECTS].filter(([, { outbound }]) => outbound).map(([name]) => name)
+export const SURFACES: readonly string[] = [...DIALECTS].filter(([name, { inbound, outbound }]) => inbound && outbound && !NO_CONVERSATION.has(name)).map(([name]) => name)
+export const OUTBOUNDS: readonly string[] = [...DIALECTS].filter(([name, { outbound }]) => outbound && !NO_CONVERSATION.has(name)).map(([name]) => name)
 
 /** Where a surface's addresses stand, and what a client of it knows of its models. Others stand under `/api/v1`. */
 const CLIENTS: Readonly<Record<string, { readonly base?: string; readonly quirks?: readonly string[] }>> = {

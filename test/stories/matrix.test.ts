@@ -19,14 +19,19 @@ const HOSTS: Readonly<Record<string, { readonly slug: string; readonly shapes?: 
   'openai-chat': { slug: 'openrouter', shapes: ['reasoning-details'] }, 'mistral-chat': { slug: 'mistral' }, 'azure-openai': { slug: 'azure' },
   'anthropic-messages': { slug: 'anthropic' }, 'google-generate-content': { slug: 'google-ai-studio' },
 }
+/** What stands before a format's own path where that is not `/v1`, and a name of the model that says whose it is. */
+const DOORS: Readonly<Record<string, { readonly base: string; readonly id?: string; readonly endpoint?: Readonly<Record<string, unknown>> }>> = {
+  'cohere-v2': { base: '/v2' }, 'ollama-native': { base: '/api' }, 'watsonx-text-chat': { base: '/ml/v1', endpoint: { forced_params: { project_id: 'p' } } }, 'anthropic-messages/vertex-raw-predict': { base: '' },
+  'bedrock-converse': { base: '', id: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0' },
+}
 const row = {
   input_modalities: ['text', 'image', 'file'], max_output_tokens: 8000, reasoning: { supported: true, efforts: ['low', 'medium', 'high'], budget_tokens: { min: 1024 } },
 }
-const modelOf = (outbound: string): string => `acme/${outbound}`
+const modelOf = (outbound: string): string => `acme/${outbound.replace('/', '-')}`
 const upstream = await startUpstream()
 const box = await startSignalbox({
-  config: together(...OUTBOUNDS.map((dialect) => providerAt(HOSTS[dialect]?.slug ?? `host-of-${dialect}`, `${upstream.url}/${dialect}/v1`, {
-    model: modelOf(dialect), dialect, row, endpoint: { max_completion_tokens: 8000 },
+  config: together(...OUTBOUNDS.map((dialect) => providerAt(HOSTS[dialect]?.slug ?? `host-of-${dialect.replace('/', '-')}`, `${upstream.url}/${dialect.replace('/', '-')}${DOORS[dialect]?.base ?? '/v1'}`, {
+    model: modelOf(dialect), dialect, row, endpoint: { max_completion_tokens: 8000, ...(DOORS[dialect]?.id && { provider_model_id: DOORS[dialect].id }), ...DOORS[dialect]?.endpoint },
   }))),
 })
 
