@@ -5,7 +5,7 @@ import type { Config, Secret } from './config/index.ts'
 import { fault, FaultError, type Ambient, type Credential, type Generation } from './core/index.ts'
 import { DIALECTS, parseUpstream } from './dialects/index.ts'
 import {
-  createAdmission, createGateway, createTokenCounter, createUpstreams,
+  createAdmission, createGateway, createLargeBodies, createTokenCounter, createUpstreams,
   type Admission, type Alarm, type Gateway, type Past, type PlacesRules, type Timeouts, type Upstreams,
 } from './gateway/index.ts'
 import { createHistory, type History, type Kept } from './history/index.ts'
@@ -104,9 +104,10 @@ export async function createApp(given: {
     config, ambient, record: stats.record, recall: history.recall, measured: () => measured, onError,
     alarm: ({ message, ...facts }) => log.warn(facts, `for the operator: ${message}`),
   })
+  const large = createLargeBodies()
   const http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
-    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway,
+    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway, large,
     workspace: (id) => path.workspace(id),
     admission: path.admission, upstreams: path.upstreams,
     responses, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,
@@ -135,6 +136,7 @@ export async function createApp(given: {
     await drained
     await http.close()
     await path.gateway.idle()
+    await large.close()
     await stats.close()
     await jobs.close()
     await history.close()

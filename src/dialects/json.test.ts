@@ -85,6 +85,12 @@ test('what a provider sends is read leniently, and still cannot poison a prototy
   assert.ok('fault' in broken && !broken.fault.message.includes('secret'))
 })
 
+test('a list of more values than anybody means is refused before memory is made for them', () => {
+  const parsed = parseBody(`{"stop":[${'[],'.repeat(2_000_001)}[]]}`)
+  assert.ok('fault' in parsed && /more than 2000000 values/.test(parsed.fault.message))
+  assert.ok('value' in parseBody(`{"input":[${'1,'.repeat(500_000)}1]}`))
+})
+
 test('a body is judged the same whether its keys are compared as bytes or, once a key is escaped, as strings', () => {
   const key = fc.constantFrom('a', 'b', 'ab', 'abc', '_', '', 'é', '__proto', '__proto__')
   const { value } = fc.letrec<{ value: string }>((tie) => ({

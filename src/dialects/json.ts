@@ -10,6 +10,8 @@ const MAX_DEPTH = 64
 const MAX_KEYS = 200_000
 /** One object with more is an attack on whoever compares its keys: 200,000 of them took 80 ms. */
 const MAX_KEYS_OF_ONE = 20_000
+/** Each takes some fifty bytes of memory: without a bound, 20 MB of `[],[],…` became a quarter of a gigabyte. */
+const MAX_VALUES = 2_000_000
 /** Objects with more keys are looked through with a set; below, comparing each with each is faster. */
 const MANY_KEYS = 32
 
@@ -136,6 +138,7 @@ function scan(bytes: Uint8Array, start: number, names: Set<string>[] | null): Pr
   let depth = 0
   let top = 0
   let count = 0
+  let values = 0
   let expectKey = false
   for (let at = start; at < bytes.length; at++) {
     switch (bytes[at]) {
@@ -153,6 +156,7 @@ function scan(bytes: Uint8Array, start: number, names: Set<string>[] | null): Pr
         expectKey = false
         break
       case COMMA:
+        if (++values > MAX_VALUES) return { message: `The body has more than ${MAX_VALUES} values.` }
         expectKey = depth > 0 && levels[depth - 1]! >= 0
         break
       case QUOTE: {

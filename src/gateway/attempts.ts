@@ -12,6 +12,7 @@ import { retryAfter } from './admission.ts'
 import type { Deadline, Deadlines } from './deadline.ts'
 import { secretsOf, shownBody } from './echo.ts'
 import type { Downloads } from './inline.ts'
+import type { LargeBody } from './large.ts'
 import type { Share } from './places.ts'
 import { openLocal, openUpstream, type Opened, type Source } from './source.ts'
 import type { Upstreams } from './upstreams.ts'
@@ -260,6 +261,7 @@ interface Trying {
   readonly rank: number
   /** Made by the first attempt that has to fetch something. */
   downloads: Downloads | null
+  readonly large?: LargeBody | null
 }
 
 /** One attempt under way: its clock, its deadline, and the way to end it when that passes or the caller leaves. */
@@ -414,7 +416,7 @@ async function open(parts: AttemptParts, running: RunningAttempt, request: ChatR
   if (!outbound) return { fault: fault('internal', 'No dialect for the endpoint'), status: null }
   const providers = parts.providers()
   return openUpstream({
-    net: parts.net, outbound, target, request: asked,
+    net: parts.net, outbound, target, request: asked, large: trying.large ?? null,
     headers: providers.headers(credential),
     authoriser: providers.authoriser(credential),
     connectMs: running.timeouts.connectMs,
@@ -423,7 +425,7 @@ async function open(parts: AttemptParts, running: RunningAttempt, request: ChatR
     check: trying.echo !== null || trying.fit.unsupportedParameters === 'refuse' ? checkOf(parts, running, request, trying) : null,
     control: (abort) => {
       running.abort = abort
-      if (trying.departure.gone) abort()
+      if (trying.departure.gone || running.deadline.expired) abort()
     },
   })
 }

@@ -1,6 +1,7 @@
 import type { ReplyMeta } from '../dialects/index.ts'
 import type { Asked, Departure, EventStream, Fault, JsonObject, StageNote, TrafficClass } from '../core/index.ts'
 import type { PlanExplanation, RoutingPolicy } from '../routing/index.ts'
+import type { LargeBody } from './large.ts'
 
 /** One call of a caller, admitted: who asks, through which surface, for what. */
 export interface Call {
@@ -21,6 +22,8 @@ export interface Call {
     readonly userAgent: string | null
   }
   readonly departure: Departure
+  /** The body that it came in, where that was too large to be read on the event loop. */
+  readonly large?: LargeBody | null
 }
 
 /**

@@ -210,6 +210,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       key: call.key.id,
       rank,
       downloads: null,
+      large: call.large ?? null,
     })
     const { committed, passedOver } = tried
     if (!committed) {

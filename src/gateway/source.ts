@@ -4,6 +4,7 @@ import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Depa
 import type { GuardedFetch, Net, OutboundResponse } from '../net/index.ts'
 import type { Authoriser, LocalProvider } from '../providers/index.ts'
 import { inlined, type Downloads } from './inline.ts'
+import type { LargeBody } from './large.ts'
 
 /** Where the events of one attempt come from, read by read. */
 export interface Source {
@@ -34,6 +35,8 @@ export interface Exchange {
   readonly outbound: Outbound
   readonly target: Target
   readonly request: ChatRequest
+  /** What writes the request in the place of the face; null where the face itself may. */
+  readonly large: LargeBody | null
   readonly headers: readonly string[]
   /** Where each request is signed, or its token expires; null where `headers` do. */
   readonly authoriser: Authoriser | null
@@ -61,7 +64,8 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
       return { fault: faultOf(error), status: null }
     }
   }
-  const outgoing = outbound.encode(request, target)
+  const outgoing = exchange.large === null ? outbound.encode(request, target)
+    : await exchange.large.encode(outbound.dialect, request, target)
   if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
   const refusal = exchange.check ? exchange.check(outgoing) : null
   if (refusal) return { fault: refusal, status: null }

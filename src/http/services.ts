@@ -2,7 +2,7 @@ import type { Accounts } from '../accounts/index.ts'
 import type { Catalog } from '../catalog/index.ts'
 import type { Ambient } from '../core/index.ts'
 import type { Dialect } from '../dialects/index.ts'
-import type { Admission, Gateway, Upstreams } from '../gateway/index.ts'
+import type { Admission, Gateway, LargeBodies, Upstreams } from '../gateway/index.ts'
 import type { Responses } from '../responses/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
 import type { Figures, Stats } from '../stats/index.ts'
@@ -34,6 +34,8 @@ export interface Services {
   readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove'>
   /** Whether a response of a workspace is kept when neither its request nor its key says. */
   storeDefault?(workspace: string): boolean
+  /** Reads bodies that would hold the event loop up; without it all are read on it. */
+  readonly large?: Pick<LargeBodies, 'read'>
   /** Whether there is a key to a provider, or none is needed: what `/v1/models` shows as usable. */
   hasCredential(provider: string): boolean
   /** The routing preferences of a workspace, in the shape of a request's `provider`. */

@@ -157,6 +157,7 @@ export function servicesWith(
       countTokens: async () => ({ tokens: 7 }),
       ...rest.gateway,
     },
+    large: rest.large ?? { read: async () => ({ fault: fault('unavailable', 'nothing is read here') }) },
     hasCredential: rest.hasCredential ?? ((provider) => provider === 'openai'),
     ...(rest.limits && { limits: rest.limits }),
     ...(rest.ready && { ready: rest.ready }),

@@ -1,6 +1,6 @@
 import { collect, Departure, fault, FaultError, type Asked, type Fault } from '../core/index.ts'
 import { parseBody, type Inbound } from '../dialects/index.ts'
-import type { Call, Outcome } from '../gateway/index.ts'
+import { LARGE_BYTES, type Call, type LargeBodies, type LargeBody, type Outcome } from '../gateway/index.ts'
 import { attributionOf, wantsMetadata } from './attribution.ts'
 import { JSON_TYPE, send } from './exchange.ts'
 import { masked, sendFault } from './failure.ts'
@@ -26,8 +26,12 @@ export function askedOf(
 ): Asked {
   const decoded = face.decode(body, bytes, x.req.headers)
   if ('fault' in decoded) throw new FaultError(decoded.fault)
+  return underKey(x, keyPreferences, catalog, decoded.asked)
+}
+
+function underKey(x: Keyed, keyPreferences: KeyReader, catalog: Services['catalog'], read: Asked): Asked {
   const { settings } = x.key
-  const heard = inSession(decoded.asked, x.req.headers['x-session-id'])
+  const heard = inSession(read, x.req.headers['x-session-id'])
   const asked = heard.echo && settings.echo_upstream_body === false ? { ...heard, echo: false } : heard
   const preferences = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
   return preferences === asked.preferences ? asked : { ...asked, preferences }
@@ -61,15 +65,35 @@ export interface SurfaceGiven {
 export function createSurface(given: SurfaceGiven, spoken: Inbound | ((x: Keyed) => Inbound)): (x: Keyed) => Promise<void> {
   return (x) => {
     const face = typeof spoken === 'function' ? spoken(x) : spoken
+    const { large } = given.services
+    // A face that was made for its address is not known over there.
+    if (large !== undefined && x.body!.length > LARGE_BYTES && given.services.dialects.get(face.dialect)?.inbound === face) {
+      return answerLarge(given, face, x, large)
+    }
     return answer(given, face, x, askedOf(x, face, given.keyPreferences, given.services.catalog, bodyOf(x), x.body!))
   }
+}
+
+/** As `answer`, with a body that is read and written in a thread: it would hold the event loop up. */
+async function answerLarge(given: SurfaceGiven, face: Inbound, x: Keyed, bodies: Pick<LargeBodies, 'read'>): Promise<void> {
+  const departure = new Departure()
+  x.onGone = () => departure.leave()
+  const read = await bodies.read(x.body!, face.dialect, x.req.headers, departure)
+  if ('fault' in read) throw new FaultError(read.fault)
+  return answer(given, face, x, underKey(x, given.keyPreferences, given.services.catalog, read.asked), undefined, { departure, large: read.large })
+}
+
+interface Arrived {
+  readonly departure: Departure
+  /** Where the body was read by a thread. */
+  readonly large: LargeBody | null
 }
 
 /** What a surface does once it knows what is asked. `follow` may stand between the gateway and the caller. */
 export function answer(
   { services, limits }: SurfaceGiven, face: Inbound, x: Keyed, asked: Asked, follow?: (calling: Promise<Outcome>) => Promise<Outcome>,
+  { departure, large }: Arrived = { departure: new Departure(), large: null },
 ): Promise<void> {
-  const departure = new Departure()
   const call: Call = {
     id: x.id!,
     createdAt: x.createdAt,
@@ -79,6 +103,7 @@ export function answer(
     key: { id: x.key.id, workspace: x.key.workspace, trafficClass: x.key.settings.traffic_class ?? 'api' },
     app: attributionOf(x.req.headers),
     departure,
+    large,
   }
   const abort = () => departure.leave()
   const withMetadata = wantsMetadata(x.req.headers)

@@ -1,0 +1,85 @@
+import { parentPort, type Transferable } from 'node:worker_threads'
+import type { Asked, ChatRequest, Fault, Message } from '../core/index.ts'
+import { DIALECTS, parseBody, type Outgoing } from '../dialects/index.ts'
+import type { LargeAnswer, LargeJob, SharedBody } from './large.ts'
+import type { Numbered } from './thread.ts'
+
+type Read = { readonly asked: Asked } | { readonly fault: Fault }
+
+/** About as many bytes of messages go over at once, because making them holds the other side's loop up. */
+const PIECE_BYTES = 1024 * 1024
+/** What an object costs to make, in bytes of text that take as long. */
+const PER_VALUE = 512
+
+/** Answers jobs, and remembers the body that was read last: mostly it is the next that is written. */
+function createAnswerer(): (job: LargeJob) => LargeAnswer {
+  let kept: { readonly id: number; readonly read: Read } | null = null
+
+  const readOf = (body: SharedBody): Read => {
+    if (kept?.id === body.id) return kept.read
+    // Let go before the next is made: there need not be memory for two.
+    kept = null
+    const bytes = Buffer.from(body.shared, 0, body.length)
+    const parsed = parseBody(bytes)
+    const read = 'fault' in parsed ? parsed : DIALECTS.get(body.surface)!.inbound!.decode(parsed.value, bytes, body.headers)
+    kept = { id: body.id, read }
+    return read
+  }
+
+  return (job) => {
+    const read = readOf(job.body)
+    if ('fault' in read) return read
+    const { request } = read.asked.operation
+    switch (job.do) {
+      case 'read': return { asked: light(read.asked), messages: request.messages.length }
+      case 'messages': return { messages: pieceOf(request.messages, job.from) }
+      case 'encode': return encoded(request, job)
+    }
+  }
+}
+
+/** Without what is large. That there is a caller's body is said, since whoever changes the request takes it off. */
+function light(asked: Asked): Asked {
+  const { request } = asked.operation
+  const { origin } = request
+  return {
+    ...asked,
+    operation: { type: 'chat', request: { ...request, messages: [], ...(origin && { origin: { dialect: origin.dialect, body: {} } }) } },
+  }
+}
+
+/** The messages from one on that go over next: at least one, and about a megabyte. */
+export function pieceOf(messages: readonly Message[], from: number): readonly Message[] {
+  let to = from
+  for (let weight = 0; to < messages.length && weight < PIECE_BYTES; to++) weight += weightOf(messages[to])
+  return messages.slice(from, to)
+}
+
+function weightOf(value: unknown): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 0
+  let weight = PER_VALUE
+  for (const inner of Object.values(value)) weight += weightOf(inner)
+  return weight
+}
+
+function encoded(original: ChatRequest, job: Extract<LargeJob, { do: 'encode' }>): LargeAnswer {
+  const request: Record<string, unknown> = { ...original, ...job.changed }
+  for (const key of job.gone) delete request[key]
+  const written = DIALECTS.get(job.dialect)!.outbound!.encode(request as unknown as ChatRequest, job.target)
+  if ('fault' in written) return written
+  const body = typeof written.body === 'string' ? Buffer.from(written.body) : written.body
+  return { outgoing: { ...written, body } }
+}
+
+/** The memory of a body that was written here goes over as it is. */
+function movable(outgoing: Outgoing): Transferable[] {
+  const { body } = outgoing
+  return typeof body !== 'string' && body.buffer instanceof ArrayBuffer && body.byteLength === body.buffer.byteLength ? [body.buffer] : []
+}
+
+const answer = createAnswerer()
+parentPort?.on('message', ({ id, of }: Numbered<LargeJob>) => {
+  const answered = answer(of)
+  parentPort?.postMessage({ id, of: answered } satisfies Numbered<LargeAnswer>, 'outgoing' in answered ? movable(answered.outgoing) : [])
+})

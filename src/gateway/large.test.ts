@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import { Departure, type Asked, type ChatRequest, type Endpoint } from '../core/index.ts'
+import { DIALECTS, parseBody, type Outgoing, type Target } from '../dialects/index.ts'
+import { pieceOf } from './large-worker.ts'
+import { createLargeBodies, type LargeBody } from './large.ts'
+
+const bodies = createLargeBodies()
+after(() => bodies.close())
+
+const MB = 1024 * 1024
+const bytesOf = (value: unknown) => Buffer.from(JSON.stringify(value))
+const pictured = (megabytes: number, url = `data:image/png;base64,${'iVBORw0KGgo'.repeat(megabytes * MB / 11)}`) => ({
+  model: 'acme/one', seed: 7, max_tokens: 50, unknown_to_us: { kept: true },
+  messages: [
+    { role: 'system', content: 'Naïve, but „kind“.' },
+    { role: 'user', content: [{ type: 'text', text: 'What is this?' }, { type: 'image_url', image_url: { url } }] },
+  ],
+})
+const talkative = (messages: number) => ({
+  model: 'acme/one', messages: Array.from({ length: messages }, (_, i) => ({ role: i % 2 ? 'assistant' : 'user', content: `${i} ${'word '.repeat(20)}` })),
+})
+
+/** What reading on the event loop makes of the same bytes. */
+function readHere(bytes: Buffer): { asked: Asked } | { fault: unknown } {
+  const parsed = parseBody(bytes)
+  return 'fault' in parsed ? parsed : DIALECTS.get('openai-chat')!.inbound!.decode(parsed.value, bytes)
+}
+
+async function readThere(bytes: Buffer, from = bodies): Promise<{ asked: Asked; large: LargeBody }> {
+  const read = await from.read(bytes, 'openai-chat', {}, new Departure())
+  assert.ok('asked' in read, `it was refused: ${JSON.stringify(read)}`)
+  return read
+}
+
+const target = (rest: Partial<Endpoint> = {}): Target => ({
+  stream: false,
+  endpoint: {
+    id: 'acme/one@acme', model: 'acme/one', provider: 'acme', providerName: 'Acme', tag: 'acme', tier: 'default', upstreamModel: 'one',
+    dialect: 'openai-chat', protocols: [], baseUrl: 'http://127.0.0.1', price: null, unpriced: null, contextLength: null,
+    maxOutputTokens: null, maxPromptTokens: null, quantization: null, parameters: null, parametersSource: 'none',
+    reasoning: { supported: false }, inputModalities: new Set(['text', 'image']), outputModalities: new Set(['text']), implicitCaching: false,
+    dataPolicy: { training: null, retainsPrompts: null, retentionDays: null }, quirks: new Set(), forcedParams: null, forcedHeaders: null,
+    disabled: false, deprecated: false, simulated: false, ...rest,
+  } as Endpoint,
+})
+const textOf = ({ body }: Outgoing): string => Buffer.from(body as Uint8Array).toString()
+
+/** How often the event loop came round during some work, and its longest stay away in milliseconds. */
+async function watched(work: () => Promise<unknown>): Promise<{ turns: number; longest: number }> {
+  let turns = 0
+  let longest = 0
+  let last = performance.now()
+  let on = true
+  const turn = (): void => {
+    const now = performance.now()
+    longest = Math.max(longest, now - last)
+    last = now
+    turns++
+    if (on) setImmediate(turn)
+  }
+  setImmediate(turn)
+  await work()
+  on = false
+  return { turns, longest }
+}
+
+describe('A body that is too large for the event loop', () => {
+  for (const [what, value] of [['a picture of 19 MB', pictured(19)], ['sixty thousand messages', talkative(60_000)]] as const) {
+    test(`${what}: it asks for the same in a thread as on the loop`, async () => {
+      const bytes = bytesOf(value)
+      const here = readHere(bytes) as { asked: Asked }
+      const { asked } = await readThere(bytes)
+      const bare = ({ operation: { request: { origin: _, ...request } }, ...rest }: Asked) => ({ ...rest, request })
+      assert.deepEqual(bare(asked), bare(here.asked))
+    })
+  }
+
+  for (const [what, value] of [['a picture of 9 MB', pictured(9)], ['sixty thousand messages', talkative(60_000)]] as const) {
+    test(`${what}: each dialect writes the same bytes there as here, after the changes that routing makes`, async () => {
+      const bytes = bytesOf(value)
+      const here = readHere(bytes) as { asked: Asked }
+      const { asked, large } = await readThere(bytes)
+      const changed = (request: ChatRequest): ChatRequest => ({ ...request, maxOutputTokens: 20, reasoning: { effort: 'low' } })
+      const rewritten = ({ origin: _, seed: __, ...request }: ChatRequest): ChatRequest => ({ ...request, messages: request.messages.slice(0, 2) })
+      for (const [name, { outbound }] of DIALECTS) {
+        if (!outbound) continue
+        for (const change of [(request: ChatRequest) => request, changed, rewritten]) {
+          const expected = outbound.encode(change(here.asked.operation.request), target({ dialect: name }))
+          const written = await large.encode(name, change(asked.operation.request), target({ dialect: name }))
+          if ('fault' in expected || 'fault' in written) {
+            assert.deepEqual(written, expected)
+            continue
+          }
+          assert.ok(textOf({ ...expected, body: Buffer.from(expected.body as string) }) === textOf(written), `${name} writes something else`)
+          assert.deepEqual({ ...written, body: 0 }, { ...expected, body: 0 })
+        }
+      }
+    })
+  }
+
+  test('What is wrong in it is named by the same path and in the same words', async () => {
+    for (const wrong of [pictured(19, `${'x'.repeat(19 * MB)}.png`), { ...pictured(9), temperature: 3 }]) {
+      const bytes = bytesOf(wrong)
+      assert.deepEqual(await bodies.read(bytes, 'openai-chat', {}, new Departure()), readHere(bytes))
+    }
+    const cut = bytesOf(pictured(9)).subarray(0, 8 * MB)
+    assert.deepEqual(await bodies.read(cut, 'openai-chat', {}, new Departure()), readHere(cut))
+  })
+
+  test('Others are served while it is read and written: the event loop goes round all the time', async () => {
+    const bytes = bytesOf(pictured(19))
+    let read: Awaited<ReturnType<typeof readThere>> | null = null
+    const reading = await watched(async () => { read = await readThere(bytes) })
+    const { asked, large } = read!
+    const writing = await watched(() => large.encode('anthropic-messages', asked.operation.request, target()))
+    assert.ok(reading.turns > 50, `${reading.turns} turns while it was read`)
+    assert.ok(writing.turns > 50, `${writing.turns} turns while it was written`)
+  })
+
+  test('Its messages come back a megabyte at a time, since making all of them at once would hold the loop up as well', () => {
+    const { asked } = readHere(bytesOf(talkative(60_000))) as { asked: Asked }
+    const { messages } = asked.operation.request
+    let pieces = 0
+    for (let from = 0; from < messages.length; pieces++) {
+      const piece = pieceOf(messages, from)
+      assert.ok(piece.length > 0 && JSON.stringify(piece).length < 1.1 * MB)
+      assert.equal(piece[0], messages[from])
+      from += piece.length
+    }
+    assert.ok(pieces > 10, `${pieces} pieces`)
+  })
+
+  test('One whose caller leaves while it waits for another is not read', async () => {
+    const departure = new Departure()
+    const [first, second] = [readThere(bytesOf(pictured(19))), bodies.read(bytesOf(pictured(19)), 'openai-chat', {}, departure)]
+    departure.leave()
+    await first
+    const before = performance.now()
+    const left = await second
+    assert.ok('fault' in left && left.fault.kind === 'cancelled')
+    const took = performance.now() - before
+    assert.ok(took < 20, `it took ${took.toFixed(0)} ms`)
+  })
+
+  test('When too many wait, the next caller is asked to come again, and is served when he does', async () => {
+    const narrow = createLargeBodies({ maxWaitingBytes: 25 * MB })
+    try {
+      const first = readThere(bytesOf(pictured(19)), narrow)
+      const second = await narrow.read(bytesOf(pictured(19)), 'openai-chat', {}, new Departure())
+      assert.ok('fault' in second)
+      assert.equal(second.fault.kind, 'unavailable')
+      assert.ok(second.fault.retryAfterMs! > 0)
+      await first
+      await readThere(bytesOf(pictured(19)), narrow)
+    } finally {
+      await narrow.close()
+    }
+  })
+
+  test('When the thread is closed under it, its caller is told to try again', async () => {
+    const other = createLargeBodies()
+    const reading = other.read(bytesOf(pictured(19)), 'openai-chat', {}, new Departure())
+    await new Promise((resolve) => { setImmediate(resolve) })
+    await other.close()
+    const read = await reading
+    assert.ok('fault' in read)
+    assert.equal(read.fault.kind, 'unavailable')
+  })
+})
