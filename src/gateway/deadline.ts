@@ -1,4 +1,4 @@
-import type { Ambient } from '../core/index.ts'
+import { Roster, type Ambient, type Enrolled } from '../core/index.ts'
 
 /** When an attempt has to get on, moved along as it does. */
 export interface Deadline {
@@ -23,7 +23,7 @@ const TICK_MS = 25
 const HELD_UP_MS = 100
 
 export function createDeadlines(ambient: Pick<Ambient, 'monotonic'>): Deadlines {
-  const running = new Set<Running>()
+  const running = new Roster<Running>()
   let timer: NodeJS.Timeout | null = null
 
   let tickedAt = 0
@@ -32,14 +32,15 @@ export function createDeadlines(ambient: Pick<Ambient, 'monotonic'>): Deadlines 
     const late = now - tickedAt - TICK_MS
     tickedAt = now
     // While the loop was blocked nobody's answer could be read: that time is not the providers'.
-    if (late > HELD_UP_MS) for (const deadline of running) deadline.at += late
-    for (const deadline of running) if (deadline.at <= now) deadline.expire()
+    if (late > HELD_UP_MS) running.each((deadline) => { deadline.at += late })
+    running.each((deadline) => { if (deadline.at <= now) deadline.expire() })
     if (running.size > 0 || timer === null) return
     clearInterval(timer)
     timer = null
   }
 
-  class Running implements Deadline {
+  class Running implements Deadline, Enrolled {
+    place = -1
     at = Infinity
     expired = false
     #ms = 0

@@ -74,6 +74,7 @@ export function readBody(reading: BodyReading): Promise<Buffer> {
     let windowStart = reading.now()
     let windowBytes = 0
     const pace: Swept = {
+      place: -1,
       sweep(now) {
         if (now - windowStart < limits.bodyGraceMs) return
         if (windowBytes * 1000 < limits.bodyBytesPerSecond * (now - windowStart)) return fail(new SlowBody())

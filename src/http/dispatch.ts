@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { fault, FaultError, type Fault } from '../core/index.ts'
+import { fault, FaultError, type Fault, type Roster } from '../core/index.ts'
 import type { Inbound } from '../dialects/index.ts'
 import type { KeyRecord } from '../accounts/index.ts'
 import { createRefusalGuard, isLocal, presentedKey } from './auth.ts'
@@ -23,7 +23,7 @@ export interface DispatchGiven {
   /** Errors of routes without a surface of their own are worded by this face. */
   readonly face: Inbound
   /** All exchanges that have not ended. */
-  readonly live: Set<Exchange>
+  readonly live: Roster<Exchange>
   observe(route: Route | null, status: number, ms: number): void
   left(): void
 }
@@ -52,6 +52,7 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
       body: null,
       open: found === null || found.route.policy !== 'operator',
       onGone: null, nudge: null, cut: null,
+      place: -1,
       done: false,
       closing: false,
       previous: null,

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { KeyRecord } from '../accounts/index.ts'
-import type { Fault } from '../core/index.ts'
+import type { Enrolled, Fault } from '../core/index.ts'
 import type { Swept, Sweeper } from './sweeper.ts'
 
 /** One request and its response, from the head of the one to the last byte of the other. */
-export interface Exchange {
+export interface Exchange extends Enrolled {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly params: Readonly<Record<string, string | undefined>>
@@ -136,7 +136,7 @@ function linger(x: Exchange): void {
     sweeper.delete(entry)
     res.end()
   }
-  const entry: Swept = { sweep: (now) => { if (now >= until) end() } }
+  const entry: Swept = { place: -1, sweep: (now) => { if (now >= until) end() } }
   sweeper.add(entry)
   req.resume()
   req.once('end', end)

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { fault } from '../core/index.ts'
+import { fault, Roster } from '../core/index.ts'
 import { createDispatch } from './dispatch.ts'
 import { openDoors, type Doors } from './doors.ts'
 import { mayRefuse, probeAfterEnd, type Exchange, type Sender } from './exchange.ts'
@@ -43,7 +43,7 @@ export function createHttp(services: Services): Http {
   const { ambient } = services
   const shortest = Math.min(limits.commitAfterMs, limits.heartbeatMs, limits.bodyGraceMs, limits.lingerMs)
   const sweeper = createSweeper({ now: ambient.monotonic, everyMs: Math.min(1000, Math.max(10, shortest / SWEEPS_PER_DEADLINE)) })
-  const live = new Set<Exchange>()
+  const live = new Roster<Exchange>()
   let draining = false
   let aborted = 0
 
@@ -53,7 +53,7 @@ export function createHttp(services: Services): Http {
     inFlight: () => live.size,
     openStreams() {
       let open = 0
-      for (const x of live) if (x.nudge !== null) open++
+      live.each((x) => { if (x.nudge !== null) open++ })
       return open
     },
     aborted: () => aborted,
@@ -128,7 +128,7 @@ export function createHttp(services: Services): Http {
     const gone = main?.close()
     await until(() => live.size === 0, () => graceUntil)
     const stopping = fault('shutting-down', 'The server is stopping', { metadata: { reason: 'server_shutdown' } })
-    for (const x of live) x.cut?.(stopping)
+    live.each((x) => x.cut?.(stopping))
     const cutUntil = ambient.monotonic() + CUT_MS
     await until(() => live.size === 0, () => cutUntil)
     await stop()

@@ -116,6 +116,7 @@ function createWriter({ x, face, asked, limits, heartbeats, abort }: StreamGiven
     release?.()
   }
   const silence: Swept = {
+    place: -1,
     sweep(now) {
       if (over) return
       if (busy) {

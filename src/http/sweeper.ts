@@ -1,5 +1,7 @@
+import { Roster, type Enrolled } from '../core/index.ts'
+
 /** Something with deadlines that are checked now and then: a body on its way, an open stream. */
-export interface Swept {
+export interface Swept extends Enrolled {
   /** `now` is of the monotonic clock. */
   sweep(now: number): void
 }
@@ -16,11 +18,11 @@ export interface Sweeper {
  * the event; a deadline of ten seconds may well be noticed a second late.
  */
 export function createSweeper(given: { now(): number; everyMs: number }): Sweeper {
-  const items = new Set<Swept>()
+  const items = new Roster<Swept>()
   const timer = setInterval(() => {
     if (items.size === 0) return
     const now = given.now()
-    for (const item of items) item.sweep(now)
+    items.each((item) => item.sweep(now))
   }, given.everyMs)
   timer.unref()
   return {

@@ -307,7 +307,9 @@ export function createHealth(given: Partial<HealthRules> = {}, random: () => num
   let trials = 0
 
   const remember = <K, V>(map: Map<K, V>, key: K, value: V): K | undefined => {
-    map.delete(key)
+    // Who was there last matters only when somebody has to go soon; until then keys keep their places, because a Map that
+    // is filled and emptied all day leaves tables behind that hold on to each other (see core's Roster).
+    if (map.size * 2 > rules.remembered) map.delete(key)
     map.set(key, value)
     if (map.size <= rules.remembered) return undefined
     const oldest = map.keys().next().value!

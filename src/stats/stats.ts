@@ -45,8 +45,11 @@ export function createStats(given: {
   readonly onError?: (error: Error) => void
 }): Stats {
   const { store, ambient, flushEveryMs = 250, onError = () => {} } = given
-  /** In order of recording; an entry leaves when it is in the database. */
-  const waiting = new Map<string, Waiting>()
+  /**
+   * In order of recording; those of a batch leave when they are in the database. No Map: see core's Roster for what
+   * one costs that is filled and emptied all day. Who asks for a record looks through at most 10,000.
+   */
+  const waiting: Waiting[] = []
   /** The number of this run among all that wrote to the database; known with its first record. */
   let node: number | null = null
   let seq = 0
@@ -60,13 +63,13 @@ export function createStats(given: {
 
   function record(generation: Generation): void {
     if (closed) return lose(1, 'Records came after the end')
-    waiting.set(generation.id, { generation, seq: ++seq })
-    if (waiting.size > WAITING_MAX) {
-      waiting.delete(waiting.keys().next().value!)
+    waiting.push({ generation, seq: ++seq })
+    if (waiting.length > WAITING_MAX) {
+      waiting.shift()
       lost++
     }
     if (writing !== null) return
-    if (waiting.size === FULL && failures === 0) void flush()
+    if (waiting.length === FULL && failures === 0) void flush()
     else if (timer === null) schedule()
   }
 
@@ -84,7 +87,7 @@ export function createStats(given: {
     if (writing !== null) await writing
     writing ??= write().finally(() => {
       writing = null
-      if (waiting.size > 0 && !closed && timer === null) schedule()
+      if (waiting.length > 0 && !closed && timer === null) schedule()
     })
     await writing
   }
@@ -95,15 +98,15 @@ export function createStats(given: {
     timer = null
     // Whoever recorded is about to answer a caller: that goes first.
     await setImmediate()
-    if (waiting.size === 0) return
+    if (waiting.length === 0) return
     try {
       const run = await sign()
-      for (let left = waiting.size; left > 0;) {
-        const batch = [...waiting.values().take(Math.min(BATCH, left))]
+      for (let left = waiting.length; left > 0;) {
+        const batch = waiting.slice(0, Math.min(BATCH, left))
         if (batch.length === 0) break
         left -= batch.length
         const refused = await store.insertNew('generations', COLUMNS, batch.map((it) => rowOf(it.generation, { node: run, seq: it.seq })))
-        for (const it of batch) if (waiting.get(it.generation.id) === it) waiting.delete(it.generation.id)
+        written(batch)
         if (refused.length > 0) lose(refused.length, 'The database refused what is in them')
         await setImmediate()
       }
@@ -112,6 +115,13 @@ export function createStats(given: {
       failures++
       onError(error as Error)
     }
+  }
+
+  /** Takes the records of a batch off, which are the first but for those that a full queue has lost meanwhile. */
+  function written(batch: readonly Waiting[]): void {
+    const first = waiting[0]
+    const lostOfThem = first === undefined ? -1 : batch.indexOf(first)
+    if (lostOfThem >= 0) waiting.splice(0, batch.length - lostOfThem)
   }
 
   /** Makes this run known to those who add up, before its first record and once an hour. Returns its number. */
@@ -130,7 +140,7 @@ export function createStats(given: {
   }
 
   async function read(id: string, workspace: string): Promise<Generation | null> {
-    const own = waiting.get(id)?.generation
+    const own = waiting.findLast(({ generation }) => generation.id === id)?.generation
     if (own?.workspace === workspace) return own
     try {
       const row = await store.db.selectFrom('generations').selectAll()
@@ -159,14 +169,14 @@ export function createStats(given: {
     async close() {
       if (closed) return
       await flush()
-      for (let pause = 50; waiting.size > 0 && pause < CLOSE_PATIENCE_MS; pause *= 2) {
+      for (let pause = 50; waiting.length > 0 && pause < CLOSE_PATIENCE_MS; pause *= 2) {
         await sleep(pause)
         await flush()
       }
       closed = true
       if (timer !== null) clearTimeout(timer)
-      if (waiting.size > 0) lose(waiting.size, 'The database could not be reached before the end')
+      if (waiting.length > 0) lose(waiting.length, 'The database could not be reached before the end')
     },
-    figures: () => ({ waiting: waiting.size, lost }),
+    figures: () => ({ waiting: waiting.length, lost }),
   }
 }
