@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { RequestHeaders } from '../http1/index.ts'
 
 /** Who calls, as OpenRouter's attribution headers say it. */
 export interface Attribution {
@@ -23,22 +23,22 @@ const NONE: readonly string[] = Object.freeze([])
  * Reads the attribution headers. The address of an app is its identity: of it the query, the fragment and a
  * password are left away, because secrets travel in them and this ends up in the record.
  */
-export function attributionOf(headers: IncomingHttpHeaders): Attribution {
-  const referer = headers['http-referer'] ?? headers.referer
+export function attributionOf(headers: RequestHeaders): Attribution {
+  const referer = headers['http-referer'] ?? headers['referer']
   const title = headers['x-openrouter-title'] ?? headers['x-title']
   const categories = headers['x-openrouter-categories']
   return {
-    referer: referer === undefined ? null : addressOf(clean(single(referer), 1024)),
-    title: title === undefined ? null : clean(single(title), 200) || null,
-    categories: categories === undefined ? NONE : categoriesOf(single(categories)),
+    referer: referer === undefined ? null : addressOf(clean(referer, 1024)),
+    title: title === undefined ? null : clean(title, 200) || null,
+    categories: categories === undefined ? NONE : categoriesOf(categories),
     userAgent: headers['user-agent'] === undefined ? null : clean(headers['user-agent'], 300) || null,
   }
 }
 
 /** Whether `openrouter_metadata` was asked for; the second name is the older one. Any other value is a no. */
-export function wantsMetadata(headers: IncomingHttpHeaders): boolean {
+export function wantsMetadata(headers: RequestHeaders): boolean {
   const value = headers['x-openrouter-metadata'] ?? headers['x-openrouter-experimental-metadata']
-  return value !== undefined && single(value).trim().toLowerCase() === 'enabled'
+  return value !== undefined && value.trim().toLowerCase() === 'enabled'
 }
 
 function categoriesOf(text: string): readonly string[] {
@@ -68,8 +68,4 @@ function clean(value: string, most: number): string {
 function utf8Of(latin1: string): string {
   const text = Buffer.from(latin1, 'latin1').toString('utf8')
   return text.includes('\ufffd') ? latin1 : text
-}
-
-function single(value: string | string[]): string {
-  return typeof value === 'string' ? value : value.join(',')
 }

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { RequestHeaders } from '../http1/index.ts'
 import { LRUCache } from 'lru-cache'
 import { fault, type Fault } from '../core/index.ts'
 
@@ -8,8 +8,8 @@ import { fault, type Fault } from '../core/index.ts'
  * depend on our reading order. An empty one counts as absent; Anthropic's clients send one when they are told to use a
  * bearer token.
  */
-export function presentedKey(headers: IncomingHttpHeaders): string | null | Fault {
-  const authorization = headers.authorization
+export function presentedKey(headers: RequestHeaders): string | null | Fault {
+  const authorization = headers['authorization']
   const bearer = authorization === undefined ? null : bearerOf(authorization)
   if (typeof bearer === 'object' && bearer !== null) return bearer
   const anthropic = plainKey(headers['x-api-key'])
@@ -73,7 +73,7 @@ export function isLoopback(address: string | undefined): boolean {
  * Whether a request comes from a program on this machine itself. A reverse proxy on this machine also has a loopback
  * address: what it forwards says so in its headers, and is not local.
  */
-export function isLocal(address: string | undefined, headers: IncomingHttpHeaders): boolean {
+export function isLocal(address: string | undefined, headers: RequestHeaders): boolean {
   return isLoopback(address) && headers['x-forwarded-for'] === undefined && headers['forwarded'] === undefined
     && headers['x-real-ip'] === undefined && headers['via'] === undefined
 }

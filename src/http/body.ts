@@ -1,8 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { fault, FaultError } from '../core/index.ts'
 import { LARGE_BYTES } from '../gateway/index.ts'
+import type { RequestHeaders } from '../http1/index.ts'
+import type { BodyReader, Exchange } from './exchange.ts'
 import type { HttpLimits } from './limits.ts'
-import type { Swept, Sweeper } from './sweeper.ts'
+import type { Swept } from './sweeper.ts'
 
 /** The client closed its connection before its request was whole: there is nobody to answer. */
 export class ClientGone extends Error {
@@ -24,8 +25,7 @@ export class SlowBody extends Error {
  * Checks what the head says of the body, before a byte of it is read: its size, its type, its encoding.
  * A missing Content-Type is taken as JSON, as every client here sends JSON. Throws FaultErrors of 413 and 415.
  */
-export function checkBodyHead(req: IncomingMessage, limits: HttpLimits): void {
-  const { headers } = req
+export function checkBodyHead(headers: RequestHeaders, limits: HttpLimits): void {
   const declared = headers['content-length']
   if (declared !== undefined && Number(declared) > limits.bodyBytes) throw tooLarge(limits, `${declared} bytes`)
   const encoding = headers['content-encoding']
@@ -48,74 +48,89 @@ export function checkBodyHead(req: IncomingMessage, limits: HttpLimits): void {
 
 const JSON_TYPE = /^(?:application\/(?:[\w.+-]{1,60}\+)?|text\/)json\s*(?:;\s*charset\s*=\s*"?([\w-]{1,40})"?)?\s*;?\s*$/i
 
-export interface BodyReading {
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
-  readonly limits: HttpLimits
-  readonly sweeper: Sweeper
-  now(): number
-  /** The client waits for `100 Continue` before it sends the body. */
-  readonly awaitsContinue: boolean
+/**
+ * Reads the whole body: at once where it came with its head. Throws, or rejects with, a FaultError (413) as soon as more
+ * than the limit has come, SlowBody when it comes at less than the least rate, ClientGone when the connection closes. The
+ * rest of a refused body is thrown away.
+ */
+export function readBody(x: Exchange): Buffer | Promise<Buffer> {
+  const { limits } = x.serving
+  if (x.complete) {
+    const body = x.arrived() ?? EMPTY
+    if (body.length > limits.bodyBytes) throw tooLarge(limits, 'more')
+    return body
+  }
+  if (x.awaitsContinue) {
+    x.awaitsContinue = false
+    x.sendContinue()
+  }
+  return new Promise((resolve, reject) => x.readTo(new Reading(x, resolve, reject)))
 }
 
-/**
- * Reads the whole body. Rejects with a FaultError (413) as soon as more than the limit has come, with SlowBody when
- * it comes at less than the least rate, with ClientGone when the connection closes. The rest of a refused body is
- * thrown away.
- */
-export function readBody(reading: BodyReading): Promise<Buffer> {
-  const { req, res, limits, sweeper } = reading
-  if (reading.awaitsContinue) res.writeContinue()
-  return new Promise((resolve, reject) => {
-    let first: Buffer | null = null
-    let more: Buffer[] | null = null
-    let size = 0
-    const whole = placeFor(req)
-    let windowStart = reading.now()
-    let windowBytes = 0
-    const pace: Swept = {
-      place: -1,
-      sweep(now) {
-        if (now - windowStart < limits.bodyGraceMs) return
-        if (windowBytes * 1000 < limits.bodyBytesPerSecond * (now - windowStart)) return fail(new SlowBody())
-        windowStart = now
-        windowBytes = 0
-      },
-    }
-    let settled = false
-    const settle = () => {
-      settled = true
-      sweeper.delete(pace)
-    }
-    const fail = (error: Error) => {
-      if (settled) return
-      settle()
-      first = more = null
-      reject(error)
-    }
-    // The listeners stay when all is said: taking them off costs more than a look at a flag, and after a refusal the
-    // one for data is what throws the rest of the body away.
-    const onData = (chunk: Buffer) => {
-      if (settled) return
-      size += chunk.length
-      windowBytes += chunk.length
-      if (size > limits.bodyBytes) return fail(tooLarge(limits, 'more'))
-      if (whole !== null) chunk.copy(whole, size - chunk.length)
-      else if (first === null) first = chunk
-      else (more ??= [first]).push(chunk)
-    }
-    const onEnd = () => {
-      if (settled) return
-      settle()
-      resolve(whole ?? (more === null ? first ?? EMPTY : Buffer.concat(more, size)))
-    }
-    const onClose = () => { if (!settled) fail(new ClientGone()) }
-    sweeper.add(pace)
-    req.on('data', onData)
-    req.on('end', onEnd)
-    req.on('close', onClose)
-    if (req.destroyed) onClose()
-  })
+/** A body on its way. */
+class Reading implements BodyReader, Swept {
+  place = -1
+  private readonly x: Exchange
+  private readonly resolve: (body: Buffer) => void
+  private readonly reject: (error: Error) => void
+  private readonly placed: Buffer | null
+  private first: Buffer | null = null
+  private more: Buffer[] | null = null
+  private size = 0
+  private windowStart: number
+  private windowBytes = 0
+  private settled = false
+
+  constructor(x: Exchange, resolve: (body: Buffer) => void, reject: (error: Error) => void) {
+    this.x = x
+    this.resolve = resolve
+    this.reject = reject
+    this.placed = placeFor(x.headers)
+    this.windowStart = x.serving.now()
+    x.serving.sweeper.add(this)
+  }
+
+  take(piece: Buffer): void {
+    if (this.settled) return
+    const { limits } = this.x.serving
+    this.size += piece.length
+    this.windowBytes += piece.length
+    if (this.size > limits.bodyBytes) return this.fail(tooLarge(limits, 'more'))
+    if (this.placed !== null) piece.copy(this.placed, this.size - piece.length)
+    else if (this.first === null) this.first = piece
+    else (this.more ??= [this.first]).push(piece)
+  }
+
+  end(): void {
+    if (this.settled) return
+    this.settle()
+    const { placed, more, first, size } = this
+    this.resolve(placed ?? (more === null ? first ?? EMPTY : Buffer.concat(more, size)))
+  }
+
+  gone(): void {
+    this.fail(new ClientGone())
+  }
+
+  sweep(now: number): void {
+    const { limits } = this.x.serving
+    if (now - this.windowStart < limits.bodyGraceMs) return
+    if (this.windowBytes * 1000 < limits.bodyBytesPerSecond * (now - this.windowStart)) return this.fail(new SlowBody())
+    this.windowStart = now
+    this.windowBytes = 0
+  }
+
+  private settle(): void {
+    this.settled = true
+    this.x.serving.sweeper.delete(this)
+  }
+
+  private fail(error: Error): void {
+    if (this.settled) return
+    this.settle()
+    this.first = this.more = null
+    this.reject(error)
+  }
 }
 
 const EMPTY = Buffer.alloc(0)
@@ -124,8 +139,8 @@ const EMPTY = Buffer.alloc(0)
  * Where a large body of a known length is put as it comes: joining 20 MB at its end would hold the event loop up, and
  * memory that is shared can be read by a thread where it lies. The system gives the pages only as they are filled.
  */
-function placeFor(req: IncomingMessage): Buffer | null {
-  const length = Number(req.headers['content-length'])
+function placeFor(headers: RequestHeaders): Buffer | null {
+  const length = Number(headers['content-length'])
   return length > LARGE_BYTES ? Buffer.from(new SharedArrayBuffer(length)) : null
 }
 

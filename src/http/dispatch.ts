@@ -1,10 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { fault, FaultError, type Fault, type Roster } from '../core/index.ts'
 import type { Inbound } from '../dialects/index.ts'
+import type { RequestHeaders } from '../http1/index.ts'
 import type { KeyRecord } from '../accounts/index.ts'
 import { createRefusalGuard, isLocal, presentedKey } from './auth.ts'
 import { checkBodyHead, ClientGone, readBody, SlowBody } from './body.ts'
-import { attach, detach, JSON_TYPE, send, sendEmpty, type Exchange, type Sender } from './exchange.ts'
+import { JSON_TYPE, send, sendEmpty, type Exchange } from './exchange.ts'
 import { caught, plainError, sendFault } from './failure.ts'
 import { createIds } from './ids.ts'
 import type { HttpLimits } from './limits.ts'
@@ -13,13 +13,15 @@ import type { Found, Router } from './router.ts'
 import type { Services } from './services.ts'
 
 export interface Dispatch {
-  (req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean): void
+  /** Answers a request whose head is there. */
+  request(x: Exchange): void
+  /** Hears that a response has ended. */
+  closed(x: Exchange, delivered: boolean): void
 }
 
 export interface DispatchGiven {
   readonly services: Services
   readonly limits: HttpLimits
-  readonly sender: Sender
   /** Errors of routes without a surface of their own are worded by this face. */
   readonly face: Inbound
   /** All exchanges that have not ended. */
@@ -38,39 +40,17 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
   const guard = createRefusalGuard(limits.refusedKeysPerMinute)
   const { ambient } = services
 
-  const open = (req: IncomingMessage, res: ServerResponse, found: Found | null, awaitsContinue: boolean): Exchange => {
-    const arrivedAt = ambient.monotonic()
-    const x: Exchange = {
-      req, res,
-      params: found?.params ?? NOTHING,
-      search: found?.search ?? NOTHING,
-      id: found?.route.inference ? newId() : null,
-      createdAt: ambient.now(),
-      arrivedAt,
-      startedAt: arrivedAt,
-      key: null,
-      body: null,
-      open: found === null || found.route.policy !== 'operator',
-      onGone: null, nudge: null, cut: null,
-      place: -1,
-      done: false,
-      closing: false,
-      previous: null,
-      awaitsContinue,
-      sender: given.sender,
+  const open = (x: Exchange, found: Found | null): void => {
+    x.arrivedAt = x.startedAt = ambient.monotonic()
+    x.createdAt = ambient.now()
+    if (found !== null) {
+      x.route = found.route
+      x.params = found.params
+      x.search = found.search
+      if (found.route.inference) x.id = newId()
+      x.open = found.route.policy !== 'operator'
     }
-    attach(x)
     live.add(x)
-    res.on('close', () => {
-      detach(x)
-      live.delete(x)
-      if (!res.writableFinished) {
-        given.left()
-        x.onGone?.()
-      }
-      given.observe(found?.route ?? null, res.headersSent ? res.statusCode : 499, ambient.monotonic() - arrivedAt)
-    })
-    return x
   }
 
   /**
@@ -78,15 +58,15 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
    * that of the route, else that of the address with another method.
    */
   const wordsFor = (x: Exchange, route: Route | null): Inbound => {
-    const { headers } = x.req
+    const { headers } = x
     const own = headers['anthropic-version'] !== undefined ? 'anthropic-messages' : headers['x-goog-api-key'] !== undefined ? 'google-generate-content' : null
     if (own !== null) return services.dialects.get(own)?.inbound ?? face
-    return (route === null ? router.faceOf(x.req.url ?? '/') : route.speaks?.face) ?? face
+    return (route === null ? router.faceOf(x.target) : route.speaks?.face) ?? face
   }
 
   const refuseKey = (x: Exchange, what: Fault): Fault => {
     if (what.kind !== 'unauthenticated') return what
-    const wait = guard.refused(x.req.socket.remoteAddress ?? '', ambient.monotonic())
+    const wait = guard.refused(x.remoteAddress ?? '', ambient.monotonic())
     return wait === null ? what
       : fault('rate-limited', 'Too many refused keys from this address. Wait a minute.', { retryAfterMs: wait })
   }
@@ -97,7 +77,7 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
   }
 
   const authenticate = (x: Exchange): void | Promise<void> => {
-    const presented = presentedKey(x.req.headers)
+    const presented = presentedKey(x.headers)
     if (presented !== null && typeof presented === 'object') throw new FaultError(refuseKey(x, presented))
     const who = services.accounts.authenticate(presented)
     if (who instanceof Promise) return who.then((settled) => admit(x, settled))
@@ -113,7 +93,7 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
       if (route.policy === 'key') {
         const pending = authenticate(x)
         if (pending !== undefined) await pending
-      } else if (route.policy === 'operator' && !isLocal(x.req.socket.remoteAddress, x.req.headers)) {
+      } else if (route.policy === 'operator' && !isLocal(x.remoteAddress, x.headers)) {
         return sendUnknown(x)
       }
       if (route.inference === true) {
@@ -121,10 +101,9 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
         if (refused !== null) return sendFault(x, face, refused)
       }
       if (route.body !== undefined) {
-        checkBodyHead(x.req, limits)
-        x.body = await readBody({
-          req: x.req, res: x.res, limits, sweeper: x.sender.sweeper, now: ambient.monotonic, awaitsContinue: x.awaitsContinue,
-        })
+        checkBodyHead(x.headers, limits)
+        const body = readBody(x)
+        x.body = body instanceof Promise ? await body : body
         x.startedAt = ambient.monotonic()
       }
       const reply = route.handle(x as Keyed)
@@ -135,49 +114,56 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
   }
 
   const fail = (x: Exchange, error: unknown, route: Route): void => {
-    if (error instanceof ClientGone) return void x.res.destroy()
+    if (error instanceof ClientGone) return x.destroy()
     if (error instanceof SlowBody) {
       x.closing = true
       return send(x, 408, JSON_TYPE, plainError(408, 'invalid_request', error.message))
     }
     const what = caught(error, services.log, { route: route.name, generation: x.id })
-    if (!x.res.headersSent) return sendFault(x, wordsFor(x, route), what)
+    if (x.status === 0) return sendFault(x, wordsFor(x, route), what)
     // A handler that fails after it began to write can only be cut: half an answer must not look like a whole one.
-    x.res.destroy()
+    x.destroy()
   }
 
   const sendUnknown = (x: Exchange): void => {
-    const method = x.req.method ?? 'GET'
-    const url = (x.req.url ?? '/').replace(/[?#].*$/s, '')
+    const { method } = x
+    const url = x.target.replace(/[?#].*$/s, '')
     const near = router.near(method, url)
     const hint = near.length === 0 ? 'GET /openapi.json lists them all.' : `Near it: ${near.join(', ')}.`
     sendFault(x, wordsFor(x, null), fault('not-found', `There is no route ${method} ${url.slice(0, 200)}. ${hint}`))
   }
 
   const sendOther = (x: Exchange, methods: readonly string[]): void => {
-    if (x.req.method === 'OPTIONS') return sendEmpty(x, 204, ['Allow', methods.join(', '), ...preflight(x.req, methods)])
-    sendFault(x, wordsFor(x, null), fault('method-not-allowed', `This address takes ${methods.join(', ')}, not ${x.req.method}`), ['Allow', methods.join(', ')])
+    if (x.method === 'OPTIONS') return sendEmpty(x, 204, ['Allow', methods.join(', '), ...preflight(x.headers, methods)])
+    sendFault(x, wordsFor(x, null), fault('method-not-allowed', `This address takes ${methods.join(', ')}, not ${x.method}`), ['Allow', methods.join(', ')])
   }
 
-  return (req, res, awaitsContinue) => {
-    const url = req.url ?? '/'
-    const found = router.find(req.method ?? 'GET', url)
-    const x = open(req, res, found, awaitsContinue)
-    if (found !== null) return void serve(x, found.route)
-    const methods = router.methods(url)
-    if (methods.length === 0) sendUnknown(x)
-    else sendOther(x, methods)
+  return {
+    request(x) {
+      const found = router.find(x.method, x.target)
+      open(x, found)
+      if (found !== null) return void serve(x, found.route)
+      const methods = router.methods(x.target)
+      if (methods.length === 0) sendUnknown(x)
+      else sendOther(x, methods)
+    },
+    closed(x, delivered) {
+      live.delete(x)
+      if (!delivered) {
+        given.left()
+        x.onGone?.()
+      }
+      given.observe(x.route, x.status === 0 ? 499 : x.status, ambient.monotonic() - x.arrivedAt)
+    },
   }
 }
-
-const NOTHING: Readonly<Record<string, never>> = Object.freeze({})
 
 /** The headers that a browser asks for; echoed, since `*` does not cover Authorization and SDKs send many of their own. */
 const HEADER_NAMES = /^[\w-]{1,80}(?:\s*,\s*[\w-]{1,80}){0,63}$/
 
-function preflight(req: IncomingMessage, methods: readonly string[]): string[] {
-  if (req.headers['access-control-request-method'] === undefined) return []
-  const wanted = req.headers['access-control-request-headers'] ?? ''
+function preflight(headers: RequestHeaders, methods: readonly string[]): string[] {
+  if (headers['access-control-request-method'] === undefined) return []
+  const wanted = headers['access-control-request-headers'] ?? ''
   return [
     'Access-Control-Allow-Methods', methods.join(', '),
     'Access-Control-Allow-Headers', HEADER_NAMES.test(wanted) ? wanted : 'Authorization, Content-Type, X-API-Key',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createServer, type Server } from 'node:http'
+import * as http from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -11,12 +11,19 @@ after(async () => {
   for (const socket of sockets) socket.destroy()
   for (const doors of opened) {
     const closing = doors.close()
-    doors.cut()
+    for (const server of made) server.closeAllConnections()
     await closing
   }
 })
 
-async function open(make: () => Server, port = 0): Promise<Doors> {
+const made: http.Server[] = []
+function createServer(answer?: http.RequestListener): http.Server {
+  const server = http.createServer(answer)
+  made.push(server)
+  return server
+}
+
+async function open(make: () => http.Server, port = 0): Promise<Doors> {
   const doors = await openDoors(make, { port, host: '127.0.0.1' })
   opened.push(doors)
   return doors

@@ -1,14 +1,11 @@
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 
 /** All listeners at one address, as one. */
 export interface Doors {
   /** `http://127.0.0.1:3000`. */
   readonly address: string
-  /** Takes no more connections, ends those that are idle; resolves when all have ended. */
+  /** Takes no more connections; resolves when all have ended. */
   close(): Promise<void>
-  /** Cuts every connection. */
-  cut(): void
 }
 
 /**
@@ -47,9 +44,6 @@ export async function openDoors(make: () => Server, { port, host }: { readonly p
     async close() {
       await Promise.all(servers.map(closed))
     },
-    cut() {
-      for (const server of servers) server.closeAllConnections()
-    },
   }
 }
 
@@ -67,6 +61,5 @@ function closed(server: Server): Promise<void> {
   return new Promise((resolve) => {
     if (!server.listening) return resolve()
     server.close(() => resolve())
-    server.closeIdleConnections()
   })
 }

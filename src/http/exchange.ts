@@ -1,69 +1,241 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { STATUS_CODES } from 'node:http'
 import type { KeyRecord } from '../accounts/index.ts'
 import type { Enrolled, Fault } from '../core/index.ts'
-import type { Swept, Sweeper } from './sweeper.ts'
+import type { RequestHeaders, RequestParser } from '../http1/index.ts'
+import type { Connection, Serving } from './connection.ts'
+import type { Route } from './route.ts'
+import type { Swept } from './sweeper.ts'
+
+/** Who reads a request's body, as it comes. */
+export interface BodyReader {
+  take(piece: Buffer): void
+  /** All of it has come. */
+  end(): void
+  /** The client is gone, and the rest with it. */
+  gone(): void
+}
 
 /** One request and its response, from the head of the one to the last byte of the other. */
-export interface Exchange extends Enrolled {
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
-  readonly params: Readonly<Record<string, string | undefined>>
-  readonly search: Readonly<Record<string, unknown>>
+export class Exchange implements Enrolled {
+  place = -1
+  readonly method: string
+  /** As it was written: a path with its query, or a whole address. */
+  readonly target: string
+  readonly headers: RequestHeaders
+  /** 1 for HTTP/1.1, 0 for HTTP/1.0. */
+  readonly minor: number
+  /** Null for an address that there is not. */
+  route: Route | null = null
+  params: Readonly<Record<string, string | undefined>> = NOTHING
+  search: Readonly<Record<string, unknown>> = NOTHING
   /** `gen-…` on inference routes, null elsewhere. */
-  readonly id: string | null
+  id: string | null = null
   /** Milliseconds since the epoch, when the head was there. */
-  readonly createdAt: number
+  createdAt = 0
   /** Monotonic milliseconds, when the head was there. */
-  readonly arrivedAt: number
+  arrivedAt = 0
   /** Monotonic milliseconds, when the last byte of the body was there. */
-  startedAt: number
-  key: KeyRecord | null
-  body: Buffer | null
+  startedAt = 0
+  key: KeyRecord | null = null
+  body: Buffer | null = null
   /** Who may read the answer from a browser: the API answers any origin, operator routes none. */
-  readonly open: boolean
+  open = true
   /** Called once when the client leaves before the end of the response. */
-  onGone: (() => void) | null
+  onGone: (() => void) | null = null
   /** Writes something harmless, so that a connection whose client is gone fails; null where nothing can be written. */
-  nudge: (() => void) | null
+  nudge: (() => void) | null = null
   /** Ends the exchange now, with this fault: the server is stopping. */
-  cut: ((fault: Fault) => void) | null
-  done: boolean
+  cut: ((fault: Fault) => void) | null = null
+  /** Called when a slow client has taken what was written. */
+  onDrain: (() => void) | null = null
+  /** All of the request has come. */
+  complete = false
   /** The connection ends with this response, whatever is left of the request. */
   closing: boolean
-  /** An earlier exchange of the same connection that has not ended (pipelining). */
-  previous: Exchange | null
-  readonly awaitsContinue: boolean
-  readonly sender: Sender
+  /** The client waits for `100 Continue` before it sends the body. */
+  awaitsContinue = false
+  /** Of the response, once its head was sent or is about to be; 0 before. */
+  status = 0
+  /** All of the response was handed over; nothing more may be written. */
+  ended = false
+  /** The response was delivered, or its client is gone. */
+  over = false
+  readonly connection: Connection
+  readonly serving: Serving
+
+  /** The head of the response until something is written that it can go out with. */
+  private pending = ''
+  private reader: BodyReader | null = null
+  private dropping = false
+  private first: Buffer | null = null
+  private more: Buffer[] | null = null
+  private size = 0
+
+  constructor(connection: Connection, serving: Serving, { method, target, headers, minorVersion, reusable }: RequestParser) {
+    this.connection = connection
+    this.serving = serving
+    this.method = method
+    this.target = target
+    this.headers = headers
+    this.minor = minorVersion
+    this.closing = !reusable
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.connection.socket.remoteAddress
+  }
+
+  /** The client is gone, or nobody will ever read what is written. */
+  get unreachable(): boolean {
+    return this.over || this.connection.socket.destroyed
+  }
+
+  expects(what: string): boolean {
+    return this.minor > 0 && this.headers['expect']?.toLowerCase() === what
+  }
+
+  /** A piece of the body has come. False: enough for now, until somebody reads. */
+  take(piece: Buffer, most: number): boolean {
+    if (this.dropping) return true
+    if (this.reader !== null) {
+      this.reader.take(piece)
+      return true
+    }
+    if (this.first === null) this.first = piece
+    else (this.more ??= [this.first]).push(piece)
+    this.size += piece.length
+    return this.size <= most
+  }
+
+  /** The last piece of the body has come. */
+  whole(): void {
+    this.complete = true
+    this.reader?.end()
+  }
+
+  /** The client left before its request was whole, or before it was answered. */
+  left(): void {
+    this.reader?.gone()
+  }
+
+  /** What has come of the body, in one piece; null when there is none. */
+  arrived(): Buffer | null {
+    const { first, more } = this
+    this.first = this.more = null
+    return more === null ? first : Buffer.concat(more, this.size)
+  }
+
+  /** Hands the rest of the body to a reader, beginning with what has come. */
+  readTo(reader: BodyReader): void {
+    const before = this.arrived()
+    this.reader = reader
+    if (before !== null) reader.take(before)
+    if (this.unreachable) reader.gone()
+    else this.connection.resume()
+  }
+
+  /** Throws the rest of the body away. */
+  drop(): void {
+    this.dropping = true
+    this.first = this.more = null
+  }
+
+  sendContinue(): void {
+    this.connection.socket.write('HTTP/1.1 100 Continue\r\n\r\n')
+  }
+
+  /** The head of the response; it goes out with the first bytes of the body, or with `flush`. `lines` end in CR LF each. */
+  begin(status: number, lines: string): void {
+    this.status = status
+    this.pending = `${statusLine(status)}${lines}Date: ${this.serving.date()}\r\n${this.connectionLines()}\r\n`
+  }
+
+  private connectionLines(): string {
+    return endsConnection(this) ? 'Connection: close\r\n' : `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(this.serving.limits.keepAliveMs / 1000)}\r\n`
+  }
+
+  flush(): void {
+    const { pending } = this
+    this.pending = ''
+    if (pending !== '') this.connection.socket.write(pending, 'latin1')
+  }
+
+  /** Writes a part of the body; `ascii` when each character is one byte. False when the client reads more slowly than we write. */
+  write(text: string, ascii: boolean): boolean {
+    const { pending } = this
+    this.pending = ''
+    return this.connection.socket.write(pending === '' ? text : pending + text, ascii ? 'latin1' : 'utf8')
+  }
+
+  /** Writes the last part of the body, or all of it. */
+  end(body: string | Uint8Array, ascii: boolean): void {
+    this.finish(body, ascii)
+    this.connection.handedOver(this)
+  }
+
+  /** As `end`, but the response is only over when `handedOver` is said: the rest of the request is still to be read. */
+  finish(body: string | Uint8Array, ascii: boolean): void {
+    const { socket } = this.connection
+    if (typeof body === 'string' && body.length <= MAX_JOINED) {
+      this.ended = true
+      if (this.pending !== '' || body !== '') this.write(body, ascii)
+      return
+    }
+    socket.cork()
+    this.flush()
+    if (typeof body === 'string') this.write(body, ascii)
+    else socket.write(body)
+    socket.uncork()
+    this.ended = true
+  }
+
+  /** Cuts the connection: half an answer must not look like a whole one. */
+  destroy(): void {
+    this.connection.socket.destroy()
+  }
+
+  /** The socket has taken all that was written. */
+  drained(): void {
+    this.onDrain?.()
+  }
 }
 
-/** What sending needs to know of the server. */
-export interface Sender {
-  readonly sweeper: Sweeper
-  readonly lingerMs: number
-  readonly writeStallMs: number
-  now(): number
-  draining(): boolean
-}
+const NOTHING: Readonly<Record<string, never>> = Object.freeze({})
+
+/** Up to here head and body go out as one string; beyond, joining them costs more than the second entry of a writev. */
+const MAX_JOINED = 16 * 1024
 
 export const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** Above this a body that nobody reads is not waited for: the connection is given up instead. */
 const CHEAP_REST = 64 * 1024
 
-/** The headers of every response: flat, as `writeHead` takes them without a copy. */
-export function headersOf(x: Exchange, type: string): string[] {
-  const headers = ['Content-Type', type, 'X-Content-Type-Options', 'nosniff']
-  if (x.open) {
-    headers.push('Access-Control-Allow-Origin', '*')
-    if (x.req.headers.origin !== undefined) headers.push('Access-Control-Expose-Headers', EXPOSED)
-  }
-  if (x.id !== null) headers.push('X-Generation-Id', x.id)
-  if (endsConnection(x)) headers.push('Connection', 'close')
-  return headers
-}
+const statusLine = (status: number): string =>
+  status === 200 ? 'HTTP/1.1 200 OK\r\n' : `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`
 
 const EXPOSED = 'X-Generation-Id, Retry-After, ETag, Allow'
+const ANY_ORIGIN = 'Access-Control-Allow-Origin: *\r\n'
+
+/** The lines that every response has. */
+export function linesOf(x: Exchange, type: string): string {
+  let lines = `Content-Type: ${type}\r\nX-Content-Type-Options: nosniff\r\n`
+  if (x.open) {
+    lines += ANY_ORIGIN
+    if (x.headers['origin'] !== undefined) lines += `Access-Control-Expose-Headers: ${EXPOSED}\r\n`
+  }
+  return x.id === null ? lines : `${lines}X-Generation-Id: ${x.id}\r\n`
+}
+
+/** A flat list of headers as lines. What could end a line, or mean another character at the other end, is a fault of ours. */
+function linesFrom(headers: readonly string[]): string {
+  let lines = ''
+  for (let i = 0; i < headers.length; i += 2) {
+    const line = `${headers[i]}: ${headers[i + 1]}`
+    if (!/^[\x20-\x7e]*$/.test(line)) throw new Error(`the header ${headers[i]} cannot be sent`)
+    lines += `${line}\r\n`
+  }
+  return lines
+}
 
 /**
  * Sends a whole response. `extra` is a flat list of further headers. When a part of the request's body is still on
@@ -71,57 +243,38 @@ const EXPOSED = 'X-Generation-Id, Retry-After, ETag, Allow'
  * and the client would see a reset instead of the refusal.
  */
 export function send(x: Exchange, status: number, type: string, body: string | Uint8Array, extra?: readonly string[]): void {
-  const { req, res } = x
-  if (res.headersSent || res.destroyed) return
-  const headers = headersOf(x, type)
-  if (extra !== undefined) for (const each of extra) headers.push(each)
+  if (x.status !== 0 || x.unreachable) return
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
-  headers.push('Content-Length', String(length))
-  if (!x.closing && !restIsCostly(x)) {
-    res.writeHead(status, headers)
-    // Plain ASCII, as most answers are, is copied to the socket in half the time that its encoding takes.
-    if (typeof body === 'string') res.end(body, length === body.length ? 'latin1' : 'utf8')
-    else res.end(body)
-    guardStall(x)
-    return
-  }
-  if (!endsConnection(x)) headers.push('Connection', 'close')
-  res.writeHead(status, headers)
-  if (x.awaitsContinue || req.complete) {
-    res.end(body)
-    guardStall(x)
-    return
-  }
-  res.write(body)
+  const more = extra === undefined || extra.length === 0 ? '' : linesFrom(extra)
+  const costly = restIsCostly(x)
+  if (costly) x.closing = true
+  x.begin(status, `${linesOf(x, type)}${more}Content-Length: ${length}\r\n`)
+  const shown = x.method === 'HEAD' ? '' : body
+  // Plain ASCII, as most answers are, is copied to the socket in half the time that its encoding takes.
+  const ascii = length === body.length
+  if (x.complete || x.awaitsContinue || !x.closing) return x.end(shown, ascii)
+  x.finish(shown, ascii)
   linger(x)
 }
 
 /** A response without a body. */
 export function sendEmpty(x: Exchange, status: number, extra: readonly string[]): void {
-  if (x.res.headersSent || x.res.destroyed) return
-  const headers = x.open ? ['Access-Control-Allow-Origin', '*', ...extra] : [...extra]
-  if (status !== 204 && status !== 304) headers.push('Content-Length', '0')
-  if (endsConnection(x) || restIsCostly(x)) headers.push('Connection', 'close')
-  x.res.writeHead(status, headers)
-  x.res.end()
-}
-
-/**
- * Cuts the connection when what was written is not taken. Node's socket timer starts again with each progress of a
- * write, so a slow reader is not taken for a dead one; the server's keep-alive replaces it when all is written.
- */
-export function guardStall({ req, sender }: Exchange): void {
-  if (req.socket.writableLength > 0) req.socket.setTimeout(sender.writeStallMs)
+  if (x.status !== 0 || x.unreachable) return
+  if (restIsCostly(x)) x.closing = true
+  const length = status === 204 || status === 304 ? '' : 'Content-Length: 0\r\n'
+  x.begin(status, `${x.open ? ANY_ORIGIN : ''}${linesFrom(extra)}${length}`)
+  x.end('', true)
 }
 
 function endsConnection(x: Exchange): boolean {
-  return x.closing || x.sender.draining()
+  if (x.serving.draining()) x.closing = true
+  return x.closing
 }
 
-function restIsCostly({ req, awaitsContinue }: Exchange): boolean {
-  if (req.complete) return false
-  const length = req.headers['content-length']
-  if (req.headers['transfer-encoding'] === undefined) {
+function restIsCostly({ complete, headers, awaitsContinue }: Exchange): boolean {
+  if (complete) return false
+  const length = headers['content-length']
+  if (headers['transfer-encoding'] === undefined) {
     if (length === undefined) return false
     if (!awaitsContinue && Number(length) <= CHEAP_REST) return false
   }
@@ -129,71 +282,14 @@ function restIsCostly({ req, awaitsContinue }: Exchange): boolean {
 }
 
 function linger(x: Exchange): void {
-  const { req, res } = x
-  const { sweeper } = x.sender
-  const until = x.sender.now() + x.sender.lingerMs
-  const end = () => {
+  const { sweeper, limits } = x.serving
+  const until = x.serving.now() + limits.lingerMs
+  const end = (): void => {
     sweeper.delete(entry)
-    res.end()
+    x.connection.handedOver(x)
   }
   const entry: Swept = { place: -1, sweep: (now) => { if (now >= until) end() } }
   sweeper.add(entry)
-  req.resume()
-  req.once('end', end)
-  req.once('close', end)
-}
-
-const CURRENT = Symbol('the latest exchange of a connection')
-type Connection = Socket & { [CURRENT]?: Exchange | null }
-
-/** Notes that an exchange runs on its connection, so that the end of the connection's reading side finds it. */
-export function attach(x: Exchange): void {
-  const socket = x.req.socket as Connection
-  const current = socket[CURRENT] ?? null
-  if (current !== null && !current.done) x.previous = current
-  socket[CURRENT] = x
-}
-
-export function detach(x: Exchange): void {
-  x.done = true
-  x.previous = null
-  const socket = x.req.socket as Connection
-  if (socket[CURRENT] === x) socket[CURRENT] = null
-}
-
-/** Whether an error may be written on a connection as it is: not in the midst of a response, nor before an earlier one. */
-export function mayRefuse(socket: Socket): boolean {
-  const current = (socket as Connection)[CURRENT] ?? null
-  return current === null || current.done || (!current.res.headersSent && current.previous === null)
-}
-
-/** When the probes go out after the client's end of sending. The first meets a reset, a later one finds it. */
-const PROBES_MS = [0, 100, 400, 900]
-
-/**
- * A client that has ended its side of the connection either closed it, which looks exactly the same, or waits for the
- * answer with only its sending side shut. What tells them apart is a write: to a closed connection it comes back as a
- * reset. So harmless bytes are written a few times within a second: a comment on an open stream, `100 Continue` before
- * a response (any client of HTTP/1.1 has to skip it). HTTP/1.0 knows neither; there an end is taken for a close.
- */
-export function probeAfterEnd(socket: Socket): void {
-  for (let x = (socket as Connection)[CURRENT] ?? null; x !== null; x = x.previous) {
-    if (x.done) continue
-    if (x.req.httpVersionMinor === 0 && x.nudge === null) {
-      const gone = x.onGone
-      x.onGone = null
-      gone?.()
-      continue
-    }
-    for (const ms of PROBES_MS) {
-      if (ms === 0) probe(x)
-      else setTimeout(probe, ms, x).unref()
-    }
-  }
-}
-
-function probe(x: Exchange): void {
-  if (x.done || x.res.destroyed || x.res.writableEnded) return
-  if (x.res.headersSent) x.nudge?.()
-  else if (x.req.httpVersionMinor > 0) x.res.writeContinue()
+  x.drop()
+  x.readTo({ take() {}, end, gone: () => sweeper.delete(entry) })
 }

@@ -1,10 +1,9 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { fault, Roster } from '../core/index.ts'
+import { Connection, type Serving } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
 import { openDoors, type Doors } from './doors.ts'
-import { mayRefuse, probeAfterEnd, type Exchange, type Sender } from './exchange.ts'
-import { plainError } from './failure.ts'
+import type { Exchange } from './exchange.ts'
 import { HTTP_LIMITS, type HttpLimits } from './limits.ts'
 import { createMetrics } from './metrics.ts'
 import { openApiOf, type OpenApi } from './openapi.ts'
@@ -36,14 +35,18 @@ export interface Http {
 
 const SWEEPS_PER_DEADLINE = 5
 const CUT_MS = 1000
+/** Finds a peer that vanished without a word. */
+const TCP_KEEP_ALIVE_MS = 30_000
 
 /** Makes the server. It holds no state but its connections; everything else is in the services. */
 export function createHttp(services: Services): Http {
   const limits: HttpLimits = { ...HTTP_LIMITS, ...services.limits }
   const { ambient } = services
-  const shortest = Math.min(limits.commitAfterMs, limits.heartbeatMs, limits.bodyGraceMs, limits.lingerMs)
+  const shortest = Math.min(limits.headersTimeoutMs, limits.commitAfterMs, limits.heartbeatMs, limits.bodyGraceMs, limits.lingerMs)
   const sweeper = createSweeper({ now: ambient.monotonic, everyMs: Math.min(1000, Math.max(10, shortest / SWEEPS_PER_DEADLINE)) })
   const live = new Roster<Exchange>()
+  const connections = new Set<Connection>()
+  const date = createDate(ambient.now)
   let draining = false
   let aborted = 0
 
@@ -59,9 +62,6 @@ export function createHttp(services: Services): Http {
     aborted: () => aborted,
     load: services,
   })
-  const sender: Sender = {
-    sweeper, lingerMs: limits.lingerMs, writeStallMs: limits.writeStallMs, now: ambient.monotonic, draining: () => draining,
-  }
   // Whoever asks for readiness is a load balancer, which needs time to take us out.
   let watched = false
   const routes = createRoutes({
@@ -71,44 +71,27 @@ export function createHttp(services: Services): Http {
       return draining
     },
   })
-  const given = { services, limits, sender, face, live, observe: metrics.observe, left: () => { aborted++ } }
+  const given = { services, limits, face, live, observe: metrics.observe, left: () => { aborted++ } }
 
   const doorsFor = (chosen: typeof routes, at: { readonly port: number; readonly host: string }): Promise<Doors> => {
     const dispatch = createDispatch(given, createRouter(chosen))
-    return openDoors(() => serverFor(dispatch), at)
+    const serving: Serving = { limits, sweeper, now: ambient.monotonic, draining: () => draining, date, ...dispatch }
+    return openDoors(() => serverFor(serving), at)
   }
-  const serverFor = (dispatch: ReturnType<typeof createDispatch>): Server => {
-    const server = createServer({
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.requestTimeoutMs,
-      connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs / SWEEPS_PER_DEADLINE),
-      keepAliveTimeout: limits.keepAliveMs,
-      maxHeaderSize: limits.headerBytes,
-      keepAlive: true,
-      keepAliveInitialDelay: 30_000,
-      noDelay: true,
-      insecureHTTPParser: false,
+  // Half open: a client may shut its sending side and wait (see Connection).
+  const serverFor = (serving: Serving): Server =>
+    createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS }, (socket) => {
+      const connection = new Connection(socket, serving)
+      connections.add(connection)
+      socket.on('close', () => connections.delete(connection))
     })
-    // A client may shut its sending side and wait: see probeAfterEnd. Node has this switch, its types do not.
-    ;(server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true
-    server.on('connection', (socket: Socket) => { socket.on('end', () => probeAfterEnd(socket)) })
-    server.on('request', (req: IncomingMessage, res: ServerResponse) => dispatch(req, res, false))
-    server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => dispatch(req, res, true))
-    server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => {
-      res.writeHead(417, ['Content-Type', 'application/json', 'Connection', 'close'])
-      res.end(plainError(417, 'invalid_request', 'The only expectation that can be met is 100-continue'))
-    })
-    server.on('clientError', refuseConnection)
-    return server
-  }
 
   let main: Doors | null = null
   let admin: Doors | null = null
 
   const stop = async (): Promise<void> => {
     const closing = [main?.close(), admin?.close()]
-    main?.cut()
-    admin?.cut()
+    for (const { socket } of connections) socket.destroy()
     await Promise.all(closing)
     sweeper.close()
     metrics.close()
@@ -126,6 +109,7 @@ export function createHttp(services: Services): Http {
     draining = true
     await until(() => live.size === 0 && !watched, () => settledAt)
     const gone = main?.close()
+    for (const connection of connections) if (connection.idle) connection.close()
     await until(() => live.size === 0, () => graceUntil)
     const stopping = fault('shutting-down', 'The server is stopping', { metadata: { reason: 'server_shutdown' } })
     live.each((x) => x.cut?.(stopping))
@@ -160,20 +144,16 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => { setTimeout(resolve, ms) })
 }
 
-const REFUSALS: Readonly<Record<string, readonly [number, string, string]>> = {
-  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'The head of the request is larger than 16 KiB'],
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Content Too Large', 'The chunk extensions of the request are too large'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request did not arrive in time'],
-}
-
-/** Answers what could not be read as a request: one clean error, then the connection ends. */
-function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET' || !mayRefuse(socket)) return void socket.destroy()
-  const [status, reason, message] = REFUSALS[error.code ?? ''] ?? [400, 'Bad Request', 'The request is not valid HTTP/1.1']
-  const body = plainError(status, 'invalid_request', message)
-  socket.end(`HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`
-    + `Connection: close\r\n\r\n${body}`)
-  // What else the client sends is read and dropped for a moment, so that the answer is not lost to a reset.
-  socket.resume()
-  setTimeout(() => socket.destroy(), 500).unref()
+/** The value of `Date`, made anew once a second. */
+function createDate(now: () => number): () => string {
+  let second = 0
+  let text = ''
+  return () => {
+    const current = Math.floor(now() / 1000)
+    if (current !== second) {
+      second = current
+      text = new Date(current * 1000).toUTCString()
+    }
+    return text
+  }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { IncomingHttpHeaders } from 'node:http'
+import type { RequestHeaders } from '../http1/index.ts'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
@@ -11,7 +11,7 @@ const brotlied = promisify(brotliCompress)
 /** Answers with bodies that are made once and kept, each with its ETag and, when asked for, compressed. */
 export interface Store {
   /** `key` names the content: the same key is the same body, so a matching ETag answers 304 before anything is made. */
-  reply(headers: IncomingHttpHeaders, key: string, make: () => string | Promise<string>): Reply | Promise<Reply>
+  reply(headers: RequestHeaders, key: string, make: () => string | Promise<string>): Reply | Promise<Reply>
 }
 
 interface Kept {

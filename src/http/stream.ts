@@ -1,7 +1,7 @@
 import type { Asked, ChatEvent, Fault, JsonObject } from '../core/index.ts'
 import type { Encoder, Inbound } from '../dialects/index.ts'
 import type { Outcome } from '../gateway/index.ts'
-import { guardStall, headersOf, type Exchange } from './exchange.ts'
+import { linesOf, type Exchange } from './exchange.ts'
 import { caught, masked, sendFault } from './failure.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Log } from './services.ts'
@@ -27,7 +27,6 @@ export interface StreamGiven {
  */
 export async function answerStream(given: StreamGiven, calling: Promise<Outcome>): Promise<void> {
   const { x, face } = given
-  const { res } = x
   const writer = createWriter(given)
   try {
     const outcome = await calling
@@ -52,7 +51,7 @@ export async function answerStream(given: StreamGiven, calling: Promise<Outcome>
   } catch (error) {
     writer.failed(caught(error, given.log, { generation: x.id }))
   } finally {
-    if (!res.writableEnded && !res.destroyed) res.destroy()
+    if (!x.ended && !x.unreachable) x.destroy()
   }
 }
 
@@ -81,38 +80,32 @@ interface Writer {
 }
 
 function createWriter({ x, face, asked, limits, heartbeats, abort }: StreamGiven): Writer {
-  const { res, sender } = x
+  const { sweeper } = x.serving
   let over = false
   let parting: Fault | null = null
   let busy = true
   let quietSince = x.startedAt
   let release: (() => void) | null = null
   // HTTP/1.0 knows no chunks: there the end of the connection is the end of the stream.
-  const chunked = x.req.httpVersionMinor > 0
+  const chunked = x.minor > 0
 
   const commit = () => {
-    if (res.headersSent) return
-    const headers = headersOf(x, face.streamType ?? 'text/event-stream')
-    headers.push('Cache-Control', 'no-store', 'X-Accel-Buffering', 'no')
-    if (chunked) headers.push('Transfer-Encoding', 'chunked')
-    res.writeHead(200, headers)
-    // The chunks are framed here: Node writes size, text and line end as three pieces, which costs a stream of single
-    // events half as much again.
-    res.chunkedEncoding = false
+    if (x.status !== 0) return
+    x.begin(200, linesOf(x, face.streamType ?? 'text/event-stream') + (chunked ? STREAM_LINES + CHUNKED : STREAM_LINES))
     x.nudge = beat
   }
   const send = (text: string): boolean => {
     const length = Buffer.byteLength(text)
-    return res.write(chunked ? chunkOf(text, length) : text, length === text.length ? 'latin1' : 'utf8')
+    return x.write(chunked ? chunkOf(text, length) : text, length === text.length)
   }
   const beat = () => {
-    if (over || res.writableNeedDrain) return
+    if (over || x.connection.socket.writableNeedDrain) return
     send(face.heartbeat)
     busy = true
   }
   const stop = () => {
     over = true
-    sender.sweeper.delete(silence)
+    sweeper.delete(silence)
     release?.()
   }
   const silence: Swept = {
@@ -123,11 +116,11 @@ function createWriter({ x, face, asked, limits, heartbeats, abort }: StreamGiven
         busy = false
         quietSince = now
       }
-      if (!res.headersSent) {
+      if (x.status === 0) {
         if (now - x.startedAt < limits.commitAfterMs) return
         commit()
         if (heartbeats) beat()
-        else res.flushHeaders()
+        else x.flush()
       } else if (heartbeats && now - quietSince >= limits.heartbeatMs) beat()
     },
   }
@@ -141,31 +134,25 @@ function createWriter({ x, face, asked, limits, heartbeats, abort }: StreamGiven
       return send(text)
     },
     drained() {
-      x.req.socket.setTimeout(limits.writeStallMs)
+      x.connection.guardStall()
       return new Promise((resolve) => {
         release = () => {
-          release = null
-          res.removeListener('drain', drain)
+          release = x.onDrain = null
           resolve()
         }
-        const drain = () => {
-          x.req.socket.setTimeout(0)
-          release?.()
-        }
-        res.on('drain', drain)
-        if (over) release()
+        x.onDrain = release
+        if (over || !x.connection.socket.writableNeedDrain) release()
       })
     },
     end(text) {
       commit()
       stop()
       const length = Buffer.byteLength(text)
-      res.end(chunked ? chunkOf(text, length) + LAST_CHUNK : text, length === text.length ? 'latin1' : 'utf8')
-      guardStall(x)
+      x.end(chunked ? chunkOf(text, length) + LAST_CHUNK : text, length === text.length)
     },
     failed(what, metadata) {
       if (over) return
-      if (!res.headersSent) {
+      if (x.status === 0) {
         stop()
         sendFault(x, face, what, [], metadata)
         return
@@ -188,7 +175,7 @@ function createWriter({ x, face, asked, limits, heartbeats, abort }: StreamGiven
     }
     abort()
   }
-  sender.sweeper.add(silence)
+  sweeper.add(silence)
   return writer
 }
 
@@ -196,6 +183,8 @@ function createWriter({ x, face, asked, limits, heartbeats, abort }: StreamGiven
 const PARTING_MS = 800
 
 const LAST_CHUNK = '0\r\n\r\n'
+const STREAM_LINES = 'Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n'
+const CHUNKED = 'Transfer-Encoding: chunked\r\n'
 
 /** One chunk of HTTP/1.1; a text of no bytes is none, because an empty chunk would be the last. */
 function chunkOf(text: string, length: number): string {

@@ -24,14 +24,14 @@ export function bodyOf(x: Keyed): unknown {
 export function askedOf(
   x: Keyed, face: Inbound, keyPreferences: KeyReader, catalog: Services['catalog'], body: unknown, bytes?: Uint8Array,
 ): Asked {
-  const decoded = face.decode(body, bytes, x.req.headers)
+  const decoded = face.decode(body, bytes, x.headers)
   if ('fault' in decoded) throw new FaultError(decoded.fault)
   return underKey(x, keyPreferences, catalog, decoded.asked)
 }
 
 function underKey(x: Keyed, keyPreferences: KeyReader, catalog: Services['catalog'], read: Asked): Asked {
   const { settings } = x.key
-  const heard = inSession(read, x.req.headers['x-session-id'])
+  const heard = inSession(read, x.headers['x-session-id'])
   const asked = heard.echo && settings.echo_upstream_body === false ? { ...heard, echo: false } : heard
   const preferences = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
   return preferences === asked.preferences ? asked : { ...asked, preferences }
@@ -78,7 +78,7 @@ export function createSurface(given: SurfaceGiven, spoken: Inbound | ((x: Keyed)
 async function answerLarge(given: SurfaceGiven, face: Inbound, x: Keyed, bodies: Pick<LargeBodies, 'read'>): Promise<void> {
   const departure = new Departure()
   x.onGone = () => departure.leave()
-  const read = await bodies.read(x.body!, face.dialect, x.req.headers, departure)
+  const read = await bodies.read(x.body!, face.dialect, x.headers, departure)
   if ('fault' in read) throw new FaultError(read.fault)
   return answer(given, face, x, underKey(x, given.keyPreferences, given.services.catalog, read.asked), undefined, { departure, large: read.large })
 }
@@ -101,12 +101,12 @@ export function answer(
     asked,
     surface: face.dialect,
     key: { id: x.key.id, workspace: x.key.workspace, trafficClass: x.key.settings.traffic_class ?? 'api' },
-    app: attributionOf(x.req.headers),
+    app: attributionOf(x.headers),
     departure,
     large,
   }
   const abort = () => departure.leave()
-  const withMetadata = wantsMetadata(x.req.headers)
+  const withMetadata = wantsMetadata(x.headers)
   const generating = services.gateway.generate(call)
   const calling = follow ? follow(generating) : generating
   if (asked.stream) {

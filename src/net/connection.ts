@@ -3,7 +3,7 @@ import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:
 import type { Fault } from '../core/index.ts'
 import type { Exchange } from './exchange.ts'
 import { CONNECT_TIMEOUT, faultOfParser, faultOfSocket } from './faults.ts'
-import { DONE, INVALID, ResponseParser } from './http1-parser.ts'
+import { DONE, INVALID, ResponseParser } from '../http1/index.ts'
 
 /** Up to here head and body go out as one string; beyond, joining them costs more than the second entry of a writev. */
 const MAX_JOINED = 16 * 1024

@@ -1,6 +1,6 @@
 import { fault, FaultError, type Fault } from '../core/index.ts'
 import { cancelled } from './faults.ts'
-import type { ResponseHeaders } from './http1-parser.ts'
+import type { ResponseHeaders } from '../http1/index.ts'
 import type { OutboundResponse } from './net.ts'
 
 /** Bytes taken in while nobody reads; beyond it the socket is paused, so a slow client stalls the provider, not our memory. */

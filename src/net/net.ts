@@ -1,7 +1,7 @@
 import { fault, FaultError } from '../core/index.ts'
 import { Exchange } from './exchange.ts'
 import { cancelled } from './faults.ts'
-import type { ResponseHeaders } from './http1-parser.ts'
+import type { ResponseHeaders } from '../http1/index.ts'
 import { createPool, type Pool, type Ticker } from './pool.ts'
 import { createRequestHeads } from './request-head.ts'
 

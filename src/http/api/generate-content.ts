@@ -114,7 +114,7 @@ async function counted(given: SurfaceGiven, x: Keyed, model: string): Promise<Re
 }
 
 /** Whether a request is of Google's client, where an address is not Google's alone. */
-export const isGoogle = (x: Exchange): boolean => x.req.headers['x-goog-api-key'] !== undefined
+export const isGoogle = (x: Exchange): boolean => x.headers['x-goog-api-key'] !== undefined
 
 export const googleModels = (services: Services, x: Exchange): Reply => ({ json: pageOf(listed(services), readPage(x.search)) })
 

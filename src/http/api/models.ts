@@ -53,7 +53,7 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
     const at = snapshot()
     const query = queryOf(x)
     const aged = query.has('min_age_days') || query.has('max_age_days')
-    return store.reply(x.req.headers, keyOf(services, at, path, String(query), aged ? Math.floor(services.ambient.now() / DAY_MS) : ''),
+    return store.reply(x.headers, keyOf(services, at, path, String(query), aged ? Math.floor(services.ambient.now() / DAY_MS) : ''),
       () => listBody({ at, path, query, defaultOutput }))
   }
 
@@ -161,7 +161,7 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
       replies: { 200: { description: 'The model', schema: z.object({ data: ModelShape }) } }, errors: ['not-found'],
       handle(x) {
         const { at, entry } = found(x)
-        return store.reply(x.req.headers, keyOf(services, at, 'model', entry.row.id), () => JSON.stringify({ data: modelShape(entry, at, true) }))
+        return store.reply(x.headers, keyOf(services, at, 'model', entry.row.id), () => JSON.stringify({ data: modelShape(entry, at, true) }))
       },
     },
     {
@@ -171,7 +171,7 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
       async handle(x) {
         const { at, entry } = found(x)
         const { of, version } = await measured(at.endpointsOf(entry.row.id))
-        return store.reply(x.req.headers, keyOf(services, at, 'endpoints', entry.row.id, version), () => JSON.stringify(endpointsShape(entry, at, of)))
+        return store.reply(x.headers, keyOf(services, at, 'endpoints', entry.row.id, version), () => JSON.stringify(endpointsShape(entry, at, of)))
       },
     },
     {
@@ -182,7 +182,7 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
         const at = snapshot()
         await warm(at)
         const { of, version } = await measured(at.models.flatMap((entry) => at.endpointsOf(entry.row.id).filter(({ dataPolicy }) => keepsNothing(dataPolicy))))
-        return store.reply(x.req.headers, keyOf(services, at, 'zdr', version), () => JSON.stringify(zdrShape(at, of)))
+        return store.reply(x.headers, keyOf(services, at, 'zdr', version), () => JSON.stringify(zdrShape(at, of)))
       },
     },
     {
@@ -197,13 +197,13 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
       replies: { 200: { description: 'Providers', schema: z.object({ data: z.array(ProviderShape) }) } }, errors: [],
       handle(x) {
         const at = snapshot()
-        return store.reply(x.req.headers, keyOf(services, at, 'providers'), () => JSON.stringify(providersShape(at)))
+        return store.reply(x.headers, keyOf(services, at, 'providers'), () => JSON.stringify(providersShape(at)))
       },
     },
   ]
 }
 
-const isAnthropic = (x: Exchange): boolean => x.req.headers['anthropic-version'] !== undefined
+const isAnthropic = (x: Exchange): boolean => x.headers['anthropic-version'] !== undefined
 
 const readCursor = queryReader(CursorQuery)
 

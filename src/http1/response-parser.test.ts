@@ -3,7 +3,7 @@ import * as http from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { DONE, INVALID, MAX_HEAD_BYTES, MAX_HEADER_LINES, ResponseParser, type ResponseHeaders } from './http1-parser.ts'
+import { DONE, INVALID, MAX_HEAD_BYTES, MAX_HEADER_LINES, ResponseParser, type ResponseHeaders } from './index.ts'
 
 interface Parsed {
   readonly outcome: 'whole' | 'cut' | 'invalid'
