@@ -12,9 +12,9 @@ import { BootError, bringPackages, compileCacheFolder, entryFor, exitStatusOf, s
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 
 try {
-  const { file, level, args } = entryFor(process.argv.slice(2))
+  const { file, level, flags, args } = entryFor(process.argv.slice(2))
   const node = await bringPackages({ root, level })
-  run(node, [path.join(root, file), ...args])
+  run(node, [...flags, path.join(root, file), ...args])
 } catch (error) {
   if (!(error instanceof BootError)) throw error
   process.stderr.write(`${error.message}\n`)

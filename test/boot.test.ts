@@ -6,7 +6,7 @@ import path from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 import {
-  CARRIED, bringPackages, carriedNode, entryFor, exitStatusOf, lockFolder, npmArguments, npmCommand, ownerIsGone,
+  CARRIED, SERVER_FLAGS, bringPackages, carriedNode, entryFor, exitStatusOf, lockFolder, npmArguments, npmCommand, ownerIsGone,
   quickly, shouldForward, withInstallLock,
 } from '../bin/install.mjs'
 
@@ -55,11 +55,11 @@ function project(t: TestContext) {
 }
 
 test('each command starts its program, with its own arguments and no more packages than it needs', () => {
-  assert.deepEqual(entryFor(['serve', '--x']), { file: 'src/main.ts', level: 'production', args: ['--x'] })
-  assert.deepEqual(entryFor(['test', 'lint']), { file: 'test/run.ts', level: 'everything', args: ['lint'] })
-  assert.deepEqual(entryFor(['rehearse', '--quick']), { file: 'bench/rehearse/run.ts', level: 'production', args: ['--quick'] })
-  assert.deepEqual(entryFor(['key', 'create']), { file: 'src/cli.ts', level: 'production', args: ['key', 'create'] })
-  assert.deepEqual(entryFor([]), { file: 'src/cli.ts', level: 'production', args: [] })
+  assert.deepEqual(entryFor(['serve', '--x']), { file: 'src/main.ts', level: 'production', flags: SERVER_FLAGS, args: ['--x'] })
+  assert.deepEqual(entryFor(['test', 'lint']), { file: 'test/run.ts', level: 'everything', flags: [], args: ['lint'] })
+  assert.deepEqual(entryFor(['rehearse', '--quick']), { file: 'bench/rehearse/run.ts', level: 'production', flags: [], args: ['--quick'] })
+  assert.deepEqual(entryFor(['key', 'create']), { file: 'src/cli.ts', level: 'production', flags: [], args: ['key', 'create'] })
+  assert.deepEqual(entryFor([]), { file: 'src/cli.ts', level: 'production', flags: [], args: [] })
 })
 
 test('every platform of the carried Node is one that package.json asks npm for', () => {

@@ -1,5 +1,5 @@
 // What is measured: how each gateway is found, configured, started and spoken to.
-import { compileCacheFolder } from '../../bin/install.mjs'
+import { compileCacheFolder, SERVER_FLAGS } from '../../bin/install.mjs'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -154,7 +154,7 @@ export async function startSignalbox(
   mkdirSync(home)
   const config = join(home, 'bench.config.yaml')
   writeFileSync(config, JSON.stringify({ ...signalboxConfig(mockPort), ...given.config }, null, 2))
-  // As `npm start` runs it: from the second start on compiled code comes from a cache, and the compiler is never loaded.
+  // As `npm start` runs it, its flags included: from the second start on compiled code comes from a cache, and the compiler is never loaded.
   const env = {
     PORT: String(port), HOST: '127.0.0.1', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: config, NODE_ENV: 'production',
     NODE_COMPILE_CACHE: compileCacheFolder(ROOT),
@@ -166,7 +166,7 @@ export async function startSignalbox(
     return { authorization: `Bearer ${String(JSON.parse(made.slice(made.indexOf('{'))).key)}` }
   }
   const [headers, otherHeaders] = [newKey('bench'), newKey('other')]
-  const child = machine.start('signalbox', [NODE, ...given.nodeFlags ?? [], join(ROOT, 'src', 'main.ts')], { core: 'gateway', cwd: ROOT, env })
+  const child = machine.start('signalbox', [NODE, ...SERVER_FLAGS, ...given.nodeFlags ?? [], join(ROOT, 'src', 'main.ts')], { core: 'gateway', cwd: ROOT, env })
   return { name: 'signalbox', port, path: '/v1/chat/completions', headers, otherHeaders, child }
 }
 
