@@ -179,7 +179,8 @@ class StreamSource implements Source {
     const events = this.#decoder.push(bytes)
     if (!this.#decoder.done) return events
     this.ended = true
-    drain(this.#response)
+    // Mostly the end came in the same read as the end mark.
+    if (!this.#response.over) drain(this.#response)
     const last = this.#decoder.end()
     return last.length > 0 ? [...events, ...last] : events
   }

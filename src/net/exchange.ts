@@ -51,6 +51,10 @@ export class Exchange implements OutboundResponse {
     this.reject = reject
   }
 
+  get over(): boolean {
+    return this.ended && this.piece === null && this.failure === null
+  }
+
   read(): Promise<Uint8Array | null> {
     if (this.piece !== null) return Promise.resolve(this.take(this.piece))
     if (this.failure !== null) return Promise.reject(new FaultError(this.failure))

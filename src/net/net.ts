@@ -26,6 +26,8 @@ export interface OutboundResponse {
    * Rejects with a FaultError when the connection breaks. While nobody reads, at most 128 KiB are taken in.
    */
   read(): Promise<Uint8Array | null>
+  /** All of it has come and was read: the next read is the end. */
+  readonly over?: boolean
   /** Ends the exchange at once and closes its socket unless it is complete. Safe to call twice. */
   abort(): void
 }
