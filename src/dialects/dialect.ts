@@ -56,9 +56,13 @@ export interface Inbound {
   faultFrames(fault: Fault, meta: Partial<ReplyMeta> & { readonly id: string; readonly created: number }, metadata?: JsonObject): string
   /** Frames that keep a silent stream open (SSE comments). */
   readonly heartbeat: string
+  /** What the address says of the request, where the face was made for one: another thread makes the same face from it. */
+  readonly address?: FaceAddress
   /** The media type of a stream where it is not that of server-sent events. */
   readonly streamType?: string
 }
+
+export type FaceAddress = Readonly<Record<string, string | boolean>>
 
 export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
 
@@ -125,5 +129,7 @@ export interface Outbound {
 export interface Dialect {
   readonly name: string
   readonly inbound?: Inbound
+  /** The face for an address that says a part of the request. */
+  inboundAt?(address: FaceAddress): Inbound
   readonly outbound?: Outbound
 }

@@ -1,6 +1,6 @@
 import { parentPort, type Transferable } from 'node:worker_threads'
-import type { Asked, ChatRequest, Fault, Message } from '../core/index.ts'
-import { DIALECTS, parseBody, type Outgoing } from '../dialects/index.ts'
+import type { Asked, ChatRequest, Fault, JsonObject, Message } from '../core/index.ts'
+import { DIALECTS, parseBody, type Inbound, type Outgoing } from '../dialects/index.ts'
 import type { LargeAnswer, LargeJob, SharedBody } from './large.ts'
 import type { Numbered } from './thread.ts'
 
@@ -8,6 +8,7 @@ type Read = { readonly asked: Asked } | { readonly fault: Fault }
 
 /** About as many bytes of messages go over at once, because making them holds the other side's loop up. */
 const PIECE_BYTES = 1024 * 1024
+const SMALL_BYTES = 16 * 1024
 /** What an object costs to make, in bytes of text that take as long. */
 const PER_VALUE = 512
 
@@ -21,7 +22,7 @@ function createAnswerer(): (job: LargeJob) => LargeAnswer {
     kept = null
     const bytes = Buffer.from(body.shared, 0, body.length)
     const parsed = parseBody(bytes)
-    const read = 'fault' in parsed ? parsed : DIALECTS.get(body.surface)!.inbound!.decode(parsed.value, bytes, body.headers)
+    const read = 'fault' in parsed ? parsed : faceOf(body).decode(parsed.value, bytes, body.headers)
     kept = { id: body.id, read }
     return read
   }
@@ -38,14 +39,26 @@ function createAnswerer(): (job: LargeJob) => LargeAnswer {
   }
 }
 
-/** Without what is large. That there is a caller's body is said, since whoever changes the request takes it off. */
+function faceOf({ spoken: { dialect, address } }: SharedBody): Inbound {
+  const { inbound, inboundAt } = DIALECTS.get(dialect)!
+  return address === undefined ? inbound! : inboundAt!(address)
+}
+
+/**
+ * Without what is large. That there is a caller's body is said, since whoever changes the request takes it off; of its
+ * fields those are there that answers go by.
+ */
 function light(asked: Asked): Asked {
   const { request } = asked.operation
   const { origin } = request
   return {
     ...asked,
-    operation: { type: 'chat', request: { ...request, messages: [], ...(origin && { origin: { dialect: origin.dialect, body: {} } }) } },
+    operation: { type: 'chat', request: { ...request, messages: [], ...(origin && { origin: { dialect: origin.dialect, body: smallFields(origin.body) } }) } },
   }
+}
+
+function smallFields(body: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => weightOf(value) < SMALL_BYTES))
 }
 
 /** The messages from one on that go over next: at least one, and about a megabyte. */

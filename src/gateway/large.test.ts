@@ -28,7 +28,7 @@ function readHere(bytes: Buffer): { asked: Asked } | { fault: unknown } {
 }
 
 async function readThere(bytes: Buffer, from = bodies): Promise<{ asked: Asked; large: LargeBody }> {
-  const read = await from.read(bytes, 'openai-chat', {}, new Departure())
+  const read = await from.read(bytes, { dialect: 'openai-chat' }, {}, new Departure())
   assert.ok('asked' in read, `it was refused: ${JSON.stringify(read)}`)
   return read
 }
@@ -102,10 +102,10 @@ describe('A body that is too large for the event loop', () => {
   test('What is wrong in it is named by the same path and in the same words', async () => {
     for (const wrong of [pictured(19, `${'x'.repeat(19 * MB)}.png`), { ...pictured(9), temperature: 3 }]) {
       const bytes = bytesOf(wrong)
-      assert.deepEqual(await bodies.read(bytes, 'openai-chat', {}, new Departure()), readHere(bytes))
+      assert.deepEqual(await bodies.read(bytes, { dialect: 'openai-chat' }, {}, new Departure()), readHere(bytes))
     }
     const cut = bytesOf(pictured(9)).subarray(0, 8 * MB)
-    assert.deepEqual(await bodies.read(cut, 'openai-chat', {}, new Departure()), readHere(cut))
+    assert.deepEqual(await bodies.read(cut, { dialect: 'openai-chat' }, {}, new Departure()), readHere(cut))
   })
 
   test('Others are served while it is read and written: the event loop goes round all the time', async () => {
@@ -133,7 +133,7 @@ describe('A body that is too large for the event loop', () => {
 
   test('One whose caller leaves while it waits for another is not read', async () => {
     const departure = new Departure()
-    const [first, second] = [readThere(bytesOf(pictured(19))), bodies.read(bytesOf(pictured(19)), 'openai-chat', {}, departure)]
+    const [first, second] = [readThere(bytesOf(pictured(19))), bodies.read(bytesOf(pictured(19)), { dialect: 'openai-chat' }, {}, departure)]
     departure.leave()
     await first
     const before = performance.now()
@@ -147,7 +147,7 @@ describe('A body that is too large for the event loop', () => {
     const narrow = createLargeBodies({ maxWaitingBytes: 25 * MB })
     try {
       const first = readThere(bytesOf(pictured(19)), narrow)
-      const second = await narrow.read(bytesOf(pictured(19)), 'openai-chat', {}, new Departure())
+      const second = await narrow.read(bytesOf(pictured(19)), { dialect: 'openai-chat' }, {}, new Departure())
       assert.ok('fault' in second)
       assert.equal(second.fault.kind, 'unavailable')
       assert.ok(second.fault.retryAfterMs! > 0)
@@ -160,7 +160,7 @@ describe('A body that is too large for the event loop', () => {
 
   test('When the thread is closed under it, its caller is told to try again', async () => {
     const other = createLargeBodies()
-    const reading = other.read(bytesOf(pictured(19)), 'openai-chat', {}, new Departure())
+    const reading = other.read(bytesOf(pictured(19)), { dialect: 'openai-chat' }, {}, new Departure())
     await new Promise((resolve) => { setImmediate(resolve) })
     await other.close()
     const read = await reading

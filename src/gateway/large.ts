@@ -1,5 +1,5 @@
 import { fault, type Asked, type ChatRequest, type Departure, type Fault, type Message } from '../core/index.ts'
-import type { Outgoing, RequestHeaders, Target } from '../dialects/index.ts'
+import type { Inbound, Outgoing, RequestHeaders, Target } from '../dialects/index.ts'
 import { createThread, ThreadLost, type Thread } from './thread.ts'
 
 /** Bodies above this are read and written in a thread: 20 MB held the event loop up for 28 ms. */
@@ -11,9 +11,12 @@ export interface LargeBodies {
    * Reads a body in the words of a surface, with the same result as on the loop: what is asked, or a fault with the
    * path of its field. Resolves with `cancelled` when the caller leaves before its turn.
    */
-  read(bytes: Buffer, surface: string, headers: RequestHeaders, departure: Departure): Promise<{ readonly asked: Asked; readonly large: LargeBody } | { readonly fault: Fault }>
+  read(bytes: Buffer, spoken: Spoken, headers: RequestHeaders, departure: Departure): Promise<{ readonly asked: Asked; readonly large: LargeBody } | { readonly fault: Fault }>
   close(): Promise<void>
 }
+
+/** The words that a body is in: a dialect, and what the address says where it says a part of the request. */
+export type Spoken = Pick<Inbound, 'dialect' | 'address'>
 
 /** A body that was read there, so that it can be written there. */
 export interface LargeBody {
@@ -34,7 +37,7 @@ export type LargeJob =
 /** Shared and not moved, so that the thread can read it again when it has forgotten it. */
 export interface SharedBody {
   readonly id: number
-  readonly surface: string
+  readonly spoken: Spoken
   readonly headers: RequestHeaders
   readonly shared: SharedArrayBuffer
   readonly length: number
@@ -65,13 +68,13 @@ export function createLargeBodies(given: { readonly maxWaitingBytes?: number } =
   }
 
   return {
-    async read(bytes, surface, headers, departure) {
+    async read(bytes, { dialect, address }, headers, departure) {
       if (waitingBytes + bytes.length > maxWaitingBytes) {
         return { fault: fault('unavailable', 'Too many large requests are being read at the moment: try again', { retryAfterMs: 1000 }) }
       }
       waitingBytes += bytes.length
       try {
-        const body: SharedBody = { id: nextId++, surface, headers: { ...headers }, shared: shared(bytes), length: bytes.length }
+        const body: SharedBody = { id: nextId++, spoken: { dialect, address }, headers: { ...headers }, shared: shared(bytes), length: bytes.length }
         return await inTurn(async () => {
           if (departure.gone) return { fault: fault('cancelled', 'The caller left') }
           const asked = await readThere(thread, body, departure)

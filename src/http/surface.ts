@@ -66,24 +66,28 @@ export function createSurface(given: SurfaceGiven, spoken: Inbound | ((x: Keyed)
   return (x) => {
     const face = typeof spoken === 'function' ? spoken(x) : spoken
     const { large } = given.services
-    // A face that was made for its address is not known over there.
-    if (large !== undefined && x.body!.length > LARGE_BYTES && given.services.dialects.get(face.dialect)?.inbound === face) {
-      return answerLarge(given, face, x, large)
-    }
+    if (large !== undefined && x.body!.length > LARGE_BYTES) return answerLarge(given, face, x, large)
     return answer(given, face, x, askedOf(x, face, given.keyPreferences, given.services.catalog, bodyOf(x), x.body!))
   }
 }
 
-/** As `answer`, with a body that is read and written in a thread: it would hold the event loop up. */
 async function answerLarge(given: SurfaceGiven, face: Inbound, x: Keyed, bodies: Pick<LargeBodies, 'read'>): Promise<void> {
-  const departure = new Departure()
-  x.onGone = () => departure.leave()
-  const read = await bodies.read(x.body!, face.dialect, x.headers, departure)
-  if ('fault' in read) throw new FaultError(read.fault)
-  return answer(given, face, x, underKey(x, given.keyPreferences, given.services.catalog, read.asked), undefined, { departure, large: read.large })
+  const { asked, ...arrived } = await readLarge(given, face, x, bodies)
+  return answer(given, face, x, asked, undefined, arrived)
 }
 
-interface Arrived {
+/** As `askedOf`, in a thread, which also writes the request: a body of many megabytes would hold the event loop up. */
+export async function readLarge(
+  given: SurfaceGiven, face: Inbound, x: Keyed, bodies: Pick<LargeBodies, 'read'>,
+): Promise<Arrived & { readonly asked: Asked }> {
+  const departure = new Departure()
+  x.onGone = () => departure.leave()
+  const read = await bodies.read(x.body!, face, x.headers, departure)
+  if ('fault' in read) throw new FaultError(read.fault)
+  return { asked: underKey(x, given.keyPreferences, given.services.catalog, read.asked), departure, large: read.large }
+}
+
+export interface Arrived {
   readonly departure: Departure
   /** Where the body was read by a thread. */
   readonly large: LargeBody | null

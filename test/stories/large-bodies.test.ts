@@ -67,6 +67,25 @@ describe('A picture of 19 MB', () => {
     assert.ok(arrived().messages[0].content[1].image_url.url.length > 19 * MB)
   })
 
+  test("It comes in Google's words, with the model in the address, and goes out in another format's", async () => {
+    const response = await box.send('POST', '/api/v1beta/models/acme/two:generateContent', {
+      body: { contents: [{ role: 'user', parts: [{ text: 'What is this?' }, { inlineData: { mimeType: 'image/png', data: base64 } }] }], generationConfig: { maxOutputTokens: 50 } },
+    })
+    assert.equal(response.status, 200)
+    assert.equal(arrived().max_tokens, 50)
+    assert.ok(arrived().messages[0].content.at(-1).source.data === base64, 'the picture changed on its way')
+  })
+
+  test("It comes as an item of OpenAI's Responses, and what else is in that request is heard", async () => {
+    const input = [{ role: 'user', content: [{ type: 'input_text', text: 'What is this?' }, { type: 'input_image', image_url: `data:image/png;base64,${base64}` }] }]
+    const response = await box.send('POST', '/api/v1/responses', { body: { model: 'acme/two', input, max_output_tokens: 50, metadata: { topic: 'pictures' } } })
+    const said = await response.json() as { status: string; metadata: unknown; max_output_tokens: number }
+    assert.deepEqual([response.status, said.status, said.max_output_tokens, said.metadata], [200, 'completed', 50, { topic: 'pictures' }])
+    assert.ok(arrived().messages[0].content.at(-1).source.data === base64, 'the picture changed on its way')
+    const refused = await box.send('POST', '/api/v1/responses', { body: { model: 'acme/two', input, background: true } })
+    assert.equal(refused.status, 400)
+  })
+
   test('Its plan can be asked for', async () => {
     const { candidates } = await box.explain(picture('acme/three'))
     assert.deepEqual(candidates.map((candidate) => candidate['provider']).toSorted(), ['broken', 'sound'])

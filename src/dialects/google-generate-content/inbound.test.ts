@@ -12,8 +12,8 @@ const framesOf = (stream: string): readonly unknown[] => stream.split('\r\n\r\n'
 testInboundFixtures(inbound, new URL('fixtures/inbound/', import.meta.url), framesOf)
 
 const shown = inboundAt({ model: 'm', stream: true, framing: 'sse' })
-shown.decode({ contents: [{ parts: [{ text: 'Hi' }] }], generationConfig: { thinkingConfig: { includeThoughts: true } } })
-testInboundFixtures(shown, new URL('fixtures/inbound/thoughts/', import.meta.url), framesOf)
+const showing = { contents: [{ parts: [{ text: 'Hi' }] }], generationConfig: { thinkingConfig: { includeThoughts: true } } }
+testInboundFixtures(shown, new URL('fixtures/inbound/thoughts/', import.meta.url), framesOf, showing)
 
 test('every failure has a status word of Google\'s, its reason, and its field and wait where it has them', () => {
   for (const kind of Object.keys(FAULTS) as FaultKind[]) {

@@ -1,5 +1,5 @@
 import { FAULTS } from '../../core/index.ts'
-import type { Inbound } from '../dialect.ts'
+import type { Inbound, ReplyMeta } from '../dialect.ts'
 import { decode, showsThoughts, type Addressed } from './decode.ts'
 import { createEncoder, type Framing } from './encoder.ts'
 import { errorBody } from './errors-out.ts'
@@ -8,21 +8,17 @@ import { DIALECT, isObject } from './wire.ts'
 
 /**
  * Callers that speak Google's generateContent. The address says the model, whether the answer is a stream, and how that
- * is framed, so the face of a request is made from its address. It remembers of the one request that it reads whether its
- * caller asked to see the thoughts, which decides how the answer is told.
+ * is framed, so the face of a request is made from its address. Whether its caller asked to see the thoughts decides how
+ * the answer is told.
  */
 export function inboundAt(address: Addressed & { readonly framing: Framing }): Inbound {
   const { framing } = address
-  let thoughts = false
   return {
     dialect: DIALECT,
-    decode(body) {
-      const read = decode(body, address)
-      if ('asked' in read) thoughts = showsThoughts(read.asked.operation.request)
-      return read
-    },
-    reply: (reply, meta, metadata) => renderReply(reply, meta, thoughts, metadata),
-    encoder: (meta) => createEncoder(meta, thoughts, framing),
+    address: { ...address },
+    decode: (body) => decode(body, address),
+    reply: (reply, meta, metadata) => renderReply(reply, meta, thoughtsIn(meta), metadata),
+    encoder: (meta) => createEncoder(meta, thoughtsIn(meta), framing),
     fault: (fault, extra) => ({ status: FAULTS[fault.kind].status, body: errorBody(fault, extra) }),
     faultFrames(fault, _, metadata) {
       const body = errorBody(fault, metadata && { openrouter_metadata: metadata })
@@ -34,6 +30,10 @@ export function inboundAt(address: Addressed & { readonly framing: Framing }): I
   }
 }
 
+function thoughtsIn({ asked }: ReplyMeta): boolean {
+  return asked !== undefined && showsThoughts(asked.operation.request)
+}
+
 const UNADDRESSED = 'unaddressed'
 
 /**
@@ -42,6 +42,7 @@ const UNADDRESSED = 'unaddressed'
  */
 export const inbound: Inbound = {
   ...inboundAt({ model: '', stream: false, framing: 'sse' }),
+  address: undefined,
   decode(body) {
     const { model, stream } = isObject(body) ? body : {}
     return decode(body, { model: typeof model === 'string' ? model : UNADDRESSED, stream: stream === true })

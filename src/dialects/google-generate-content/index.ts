@@ -1,9 +1,12 @@
 /** Google's generateContent, as the Gemini API and Vertex speak it, and as Google's clients speak it to us. */
 import type { Dialect } from '../dialect.ts'
-import { inbound } from './inbound.ts'
+import { inbound, inboundAt } from './inbound.ts'
 import { outbound } from './outbound.ts'
 
-export const googleGenerateContent: Dialect = { name: 'google-generate-content', inbound, outbound }
+export const googleGenerateContent: Dialect = {
+  name: 'google-generate-content', inbound, outbound,
+  inboundAt: (address) => inboundAt(address as unknown as Parameters<typeof inboundAt>[0]),
+}
 
 export { inboundAt } from './inbound.ts'
 export { requestSchema } from './request-schema.ts'

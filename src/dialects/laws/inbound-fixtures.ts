@@ -42,7 +42,10 @@ interface ReplyFixture {
 const META: ReplyMeta = { id: 'gen-1', created: 1_790_000_000, model: 'author/model', provider: 'Host' }
 
 /** Declares a test for each fixture in a folder. `framesOf` takes a stream apart into what the fixtures write down. */
-export function testInboundFixtures(inbound: Inbound, folder: URL, framesOf: (stream: string) => readonly unknown[]): void {
+/** `to` is the request that the replies answer, where that decides how they are told. */
+export function testInboundFixtures(inbound: Inbound, folder: URL, framesOf: (stream: string) => readonly unknown[], to?: unknown): void {
+  const read = to === undefined ? undefined : inbound.decode(to)
+  const meta: ReplyMeta = read && 'asked' in read ? { ...META, asked: read.asked } : META
   for (const [file, fixture] of fixturesIn<RequestFixture>(new URL('requests/', folder))) {
     test(`hears ${file}: ${fixture.says}`, () => {
       const read = inbound.decode(fixture.body, undefined, fixture.headers)
@@ -68,13 +71,13 @@ export function testInboundFixtures(inbound: Inbound, folder: URL, framesOf: (st
     const events = fixture.events.map(eventOf)
     test(`says ${file} whole: ${fixture.says}`, { skip: fixture.whole === undefined }, () => {
       assert.equal(malformed(events), null)
-      const { status, body } = inbound.reply(collectNow(events), META)
+      const { status, body } = inbound.reply(collectNow(events), meta)
       assert.equal(status, fixture.status ?? 200)
       assert.deepEqual(jsonOf(body), fixture.whole)
     })
     test(`says ${file} in a stream, however its events come together: ${fixture.says}`, () => {
       for (const batches of [events.map((event) => [event]), [events]]) {
-        const encoder = inbound.encoder(META)
+        const encoder = inbound.encoder(meta)
         const stream = batches.map((batch) => encoder.push(batch)).join('') + encoder.end()
         assert.deepEqual(framesOf(stream), fixture.stream)
       }

@@ -1,13 +1,13 @@
 import type { KeyRecord } from '../../accounts/index.ts'
 import { fault, FaultError, type ChatEvent, type EventStream, type Fault, type JsonObject } from '../../core/index.ts'
 import { createResponseEncoder, responseErrorSchema, responseRequestSchema, responseSchema, type Inbound } from '../../dialects/index.ts'
-import type { Outcome } from '../../gateway/index.ts'
+import { LARGE_BYTES, type Outcome } from '../../gateway/index.ts'
 import { contextOf, inputItems, resolved, type Item, type Kept, type Responses } from '../../responses/index.ts'
 import { z } from '../../schema/index.ts'
 import { queryReader } from '../query.ts'
 import { api, INFERENCE_ERRORS, type Keyed, type Route } from '../route.ts'
 import type { Log, Services } from '../services.ts'
-import { answer, askedOf, bodyOf, type SurfaceGiven } from '../surface.ts'
+import { answer, askedOf, bodyOf, readLarge, type SurfaceGiven } from '../surface.ts'
 
 const RequestShape = responseRequestSchema.meta({ id: 'ResponseRequest' })
 const ResponseShape = responseSchema.meta({ id: 'Response' })
@@ -54,6 +54,14 @@ function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promis
   const { responses } = services
   const read = (x: Keyed, body: unknown, bytes?: Uint8Array) => askedOf(x, face, given.keyPreferences, services.catalog, body, bytes)
   return async (x) => {
+    if (services.large !== undefined && x.body!.length > LARGE_BYTES) {
+      const { asked, ...arrived } = await readLarge(given, face, x, services.large)
+      const said = asked.operation.request.origin?.body ?? {}
+      const refused = refusal(said, responses !== undefined)
+      if (refused) throw new FaultError(refused)
+      // What is kept is made of the caller's items, so that one is read here as well.
+      if (!keeps(said, x, services)) return answer(given, face, x, asked, undefined, arrived)
+    }
     const body = bodyOf(x)
     if (!isBody(body)) return answer(given, face, x, read(x, body, x.body!))
     const refused = refusal(body, responses !== undefined)
@@ -105,6 +113,9 @@ type Body = Readonly<Record<string, unknown>>
 const isBody = (body: unknown): body is Body => typeof body === 'object' && body !== null && !Array.isArray(body)
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null
 const NOTHING: readonly Item[] = Object.freeze([])
+
+const keeps = (body: Body, x: Keyed, services: Services): boolean => services.responses !== undefined
+  && (isGiven(body['previous_response_id']) || (body['store'] ?? storesUnasked(x.key, services)) === true)
 
 /** What a key says of keeping, or its workspace, or the server, where the nearer one says nothing. */
 const storesUnasked = ({ settings, workspace }: KeyRecord, services: Services): boolean =>
