@@ -7,6 +7,8 @@ export interface MessageRules {
   readonly flags: Flags
   /** The endpoint's own id of the model: generations of one vendor differ in what they must get back. */
   readonly upstreamModel: string
+  /** The model reasons: others have no place for thoughts in what they said. */
+  readonly thinks: boolean
   /** JSON mode was asked for. */
   readonly json: boolean
 }
@@ -18,7 +20,7 @@ export interface MessageRules {
  */
 export function adaptMessages(messages: readonly Loose[], rules: MessageRules): readonly Loose[] {
   const { flags } = rules
-  let list = toolMediaOut(eachAdapted(messages, flags, replayRule(flags, rules.upstreamModel)))
+  let list = toolMediaOut(eachAdapted(messages, flags, replayRule(rules)))
   if (flags.noTools) list = withoutTools(list)
   if (flags.alternate) list = alternating(list)
   if (flags.prefix && list.at(-1)?.['role'] === 'assistant' && list.at(-1)!['prefix'] !== true) {
@@ -45,9 +47,10 @@ function eachAdapted(messages: readonly Loose[], flags: Flags, replays: 'none' |
  * Which assistant turns get their reasoning back as text: R1-like models refuse it but in the tool loop behind the
  * last user message; later generations of the same vendor answer 400 when any turn lacks it, even an empty one.
  */
-function replayRule(flags: Flags, model: string): 'none' | 'loop' | 'all' {
+function replayRule({ flags, upstreamModel, thinks }: MessageRules): 'none' | 'loop' | 'all' {
+  if (flags.replay === 'chunks') return thinks ? 'all' : 'none'
   if (flags.replay !== 'text') return 'none'
-  return /(^|[^a-z0-9])r1([^0-9]|$)|reasoner/i.test(model) ? 'loop' : 'all'
+  return /(^|[^a-z0-9])r1([^0-9]|$)|reasoner/i.test(upstreamModel) ? 'loop' : 'all'
 }
 
 const ROUTER_ONLY = ['reasoning', 'reasoning_content', 'reasoning_details', 'images', 'annotations', 'model'] as const
@@ -69,9 +72,10 @@ function adaptAssistant(message: Loose, flags: Flags, replay: boolean): Loose {
     out = rest
     if (replay) {
       const text = reasoning ?? alias ?? detailText(details)
-      for (const field of flags.reasoningFields) out = { ...out, [field]: text }
+      if (flags.replay === 'chunks') out = withThought(out, text)
+      else for (const field of flags.reasoningFields) out = { ...out, [field]: text }
     }
-  } else if (replay) {
+  } else if (replay && flags.replay === 'text') {
     for (const field of flags.reasoningFields) if (typeof out[field] !== 'string') out = { ...out, [field]: '' }
   }
   const calls = out['tool_calls'] as Loose[] | null | undefined
@@ -79,6 +83,14 @@ function adaptAssistant(message: Loose, flags: Flags, replay: boolean): Loose {
     out = { ...out, tool_calls: calls.map((call) => withNineId(call, 'id')) }
   }
   return out
+}
+
+/** A thought as the first chunk of the content, which Mistral sends so and takes back so. */
+function withThought(message: Loose, text: unknown): Loose {
+  if (typeof text !== 'string' || text === '') return message
+  const content = message['content'] as string | Loose[] | null | undefined
+  const said = typeof content === 'string' ? (content === '' ? [] : [{ type: 'text', text: content }]) : content ?? []
+  return { ...message, content: [{ type: 'thinking', thinking: [{ type: 'text', text }] }, ...said] }
 }
 
 const detailText = (details: unknown): string =>

@@ -35,7 +35,7 @@ export function adapt(draft: Draft, request: ChatRequest, target: Target, flags:
   const thinking = thinkingOf(request.reasoning)
   body['model'] = endpoint.upstreamModel
   body['messages'] = adaptMessages(body['messages'] as Loose[], {
-    flags, upstreamModel: endpoint.upstreamModel, json: request.format?.type === 'json',
+    flags, upstreamModel: endpoint.upstreamModel, thinks: endpoint.reasoning.supported, json: request.format?.type === 'json',
   })
   unsupported(draft, endpoint, flags)
   format(draft, request, endpoint, flags)

@@ -167,6 +167,14 @@ test('earlier reasoning goes back only to those who want it, and seals only to t
   assert.deepEqual(assistants(['reasoning-rename']).map((message) => [message['reasoning'], message['reasoning_content']]), [['why', 'why'], ['why', 'why']])
 })
 
+test('thoughts go back as chunks of the content to a model that sends them so, and not to one that has none', () => {
+  const assistants = (supported: boolean) => (send(read(LOOP), { quirks: ['content-chunk-array'], reasoning: { supported } }).body['messages'] as Loose[])
+    .filter((message) => message['role'] === 'assistant').map(({ role: _, ...message }) => message)
+  const thinking = { type: 'thinking', thinking: [{ type: 'text', text: 'why' }] }
+  assert.deepEqual(assistants(true), [{ content: [thinking, { type: 'text', text: 'A' }] }, { content: [thinking], tool_calls: [call('c1')] }])
+  assert.deepEqual(assistants(false), [{ content: 'A' }, { content: null, tool_calls: [call('c1')] }])
+})
+
 test('a model that demands reasoning on every turn gets an empty one where a client threw it away', () => {
   const { body } = send(read(say({ role: 'user', content: 'Q' }, { role: 'assistant', content: 'A' }, { role: 'user', content: 'Q2' })), { quirks: ['reasoning-replay'] })
   assert.equal(body['messages'][1].reasoning_content, '')

@@ -6,15 +6,17 @@ import { outbound } from './outbound.ts'
 export const openaiChat: Dialect = { name: 'openai-chat', inbound, outbound }
 
 /** What only routers of this format can say, and neither of these two. */
-const PLAIN_CANNOT = [
-  ...outbound.cannot,
-  'reasoning.seals: reasoning is neither shown nor taken back',
-  'cache.marks: prefixes are found without them',
-]
+const PLAIN_CANNOT = [...outbound.cannot, 'cache.marks: prefixes are found without them']
 
 /** Mistral's chat and Azure's are the same on the wire but for quirks that their catalogue rows name. */
-export const mistralChat: Dialect = { name: 'mistral-chat', outbound: { ...outbound, dialect: 'mistral-chat', cannot: PLAIN_CANNOT } }
-export const azureOpenai: Dialect = { name: 'azure-openai', outbound: { ...outbound, dialect: 'azure-openai', cannot: PLAIN_CANNOT } }
+export const mistralChat: Dialect = {
+  name: 'mistral-chat',
+  outbound: { ...outbound, dialect: 'mistral-chat', cannot: [...PLAIN_CANNOT, 'reasoning.seals: thoughts go back as the words that they are'] },
+}
+export const azureOpenai: Dialect = {
+  name: 'azure-openai',
+  outbound: { ...outbound, dialect: 'azure-openai', cannot: [...PLAIN_CANNOT, "reasoning: what OpenAI's models thought is neither shown nor taken back"] },
+}
 
 export { requestSchema } from './wire.ts'
 export { availabilitySchema, chunkSchema, errorBodySchema, metadataSchema, replySchema, usageSchema } from './wire-reply.ts'

@@ -13,8 +13,8 @@ export interface Flags {
   readonly control: 'effort' | 'object' | 'type' | 'enable' | 'template'
   /** Thinking is only possible while streaming. */
   readonly thinksOnlyStreaming: boolean
-  /** What is sent back of earlier reasoning: nothing, typed details, or text under these field names. */
-  readonly replay: 'none' | 'details' | 'text'
+  /** What is sent back of earlier reasoning: nothing, typed details, text under these field names, or chunks of the content. */
+  readonly replay: 'none' | 'details' | 'text' | 'chunks'
   readonly reasoningFields: readonly ('reasoning' | 'reasoning_content')[]
   /** `cache_control` marks are understood. */
   readonly cacheControl: boolean
@@ -65,6 +65,7 @@ export const QUIRKS: Readonly<Record<string, Partial<Flags>>> = {
   // vLLM renamed reasoning_content to reasoning (RFC 27755): a server of either age must find its own.
   'reasoning-rename': { replay: 'text', reasoningFields: ['reasoning', 'reasoning_content'] },
   'reasoning-replay': { replay: 'text', control: 'type' },
+  'content-chunk-array': { replay: 'chunks' },
   'tool-stream-flag': { toolStream: true, control: 'type' },
   'stream-only-thinking': { thinksOnlyStreaming: true, control: 'enable' },
   'extra-body-params': { control: 'template' },
@@ -87,7 +88,7 @@ export const QUIRKS: Readonly<Record<string, Partial<Flags>>> = {
 /** Codes of this wire format that the reader takes from anybody, so that no flag is needed. */
 export const TOLERATED: readonly string[] = [
   'usage-chunk-empty-choices', 'azure-filter-chunk', 'azure-content-filter-400', 'error-in-200-stream', 'error-in-200-body',
-  'flat-error', 'finish-model-length', 'content-chunk-array', 'null-tool-arguments', 'error-string', 'cost-ticks', 'cache-hit-fields',
+  'flat-error', 'finish-model-length', 'null-tool-arguments', 'error-string', 'cost-ticks', 'cache-hit-fields',
   'keepalive-comments', 'finish-insufficient-resource', 'cached-tokens-top-level', 'usage-in-choice', 'tool-use-failed',
   'x-groq-usage', 'whole-tool-calls', 'usage-cumulative', 'citations-top-level', 'object-arguments', 'tool-index-zero',
   'finish-stop-with-tools', 'timings-field', 'loading-503', 'tgi-error-shape', 'usage-cost-inline', 'overloaded-529', 'retry-info-in-body',
