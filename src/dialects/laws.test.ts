@@ -18,10 +18,11 @@ const FULLEST: Readonly<Record<string, Parameters<typeof aTarget>[0]>> = {
 }
 
 /**
- * Formats with laws on histories, whose writers mend what breaks them (a result without its call, two users in a row):
- * there the law speaks of what can be said, and the dialect's own tests of what becomes of the rest.
+ * Formats with laws on histories, whose writers mend what breaks them (a result without its call, two users in a row),
+ * or refuse it (a conversation, where only a prompt can be sent): there the law speaks of what can be said, and the
+ * dialect's own tests of what becomes of the rest.
  */
-const MENDS: ReadonlySet<string> = new Set(['anthropic-messages', 'google-generate-content'])
+const MENDS: ReadonlySet<string> = new Set(['anthropic-messages', 'google-generate-content', 'openai-completions'])
 
 type Loose = Record<string, unknown>
 

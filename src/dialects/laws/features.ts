@@ -182,12 +182,30 @@ export const FEATURES: Readonly<Record<string, (request: ChatRequest) => ChatReq
       ...(modalities && modalities.length > 1 && { modalities }),
     }
   },
+  'tools': ({ tools: _, toolChoice: __, parallelToolCalls: ___, ...request }) =>
+    everyPart((part) => (part.type === 'tool-call' || part.type === 'tool-result' ? [] : [part]))(request),
+  'media': everyPart((part) => (part.type === 'media' ? [] : [part])),
+  'reasoning': ({ reasoning: _, ...request }) => everyPart((part) => (part.type === 'reasoning' ? [] : [part]))(request),
+  'response_format': ({ format: _, ...request }) => request,
+  'n': ({ choices: _, ...request }) => request,
+  'prediction': ({ prediction: _, ...request }) => request,
+  'verbosity': ({ verbosity: _, ...request }) => request,
+  'modalities': ({ modalities: _, audio: __, imageConfig: ___, ...request }) => request,
+  'prompt_cache_key': ({ cacheKey: _, ...request }) => request,
+  'logprobs.five': ({ logprobs, topLogprobs, ...request }) => ({ ...request, ...(logprobs && { logprobs, topLogprobs: Math.min(topLogprobs ?? 0, 5) }) }),
+  'stop.four': ({ stop, ...request }) => ({ ...request, ...(stop && { stop: stop.slice(0, 4) }) }),
+  'extras': (request) => ({ ...request, extras: {} }),
+  'conversations': (request) => ({ ...request, messages: [{ role: 'user', parts: [{ type: 'text', text: textOf(request) }] }] }),
   'parallel_tool_calls': ({ parallelToolCalls: _, ...request }) => request,
   'no-such': ({ logitBias: _, prediction: __, verbosity: ___, audio: ____, imageConfig: _____, cacheKey: ______, ...request }) => ({ ...request, extras: {} }),
   'no-word': ({
     seed: _, logitBias: __, logprobs: ___, topLogprobs: ____, choices: _____, modalities: ______, audio: _a, imageConfig: _b, prediction: _c, cacheKey: _d, ...request
   }) => ({ ...request, extras: {} }),
 }
+
+/** All that was said, as one text. */
+const textOf = ({ messages }: ChatRequest): string =>
+  messages.flatMap(({ parts }) => parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))).join('\n') || 'Once'
 
 /** The choice among the tools that are left, as it can be said: no subset, and one call at a time only with a choice. */
 function choiceAmong({ toolChoice, parallelToolCalls }: ChatRequest, tools: readonly Tool[]): Partial<ChatRequest> {

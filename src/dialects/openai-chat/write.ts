@@ -194,7 +194,7 @@ function writeToolChoice(choice: ToolChoice, tools: readonly Tool[] | undefined)
   return { type: 'allowed_tools', allowed_tools: { mode: choice.required ? 'required' : 'auto', tools: choice.allowed.map(one) } }
 }
 
-function writeFormat(format: OutputFormat): JsonObject {
+export function writeFormat(format: OutputFormat): JsonObject {
   switch (format.type) {
     case 'text': return { type: 'text' }
     case 'json': return { type: 'json_object' }

@@ -1,11 +1,12 @@
 import { fault, type ChatRequest, type Endpoint, type Fault, type FinishReason, type JsonObject, type TokenLogprob } from '../../core/index.ts'
-import type { Outbound, Outgoing, Target } from '../dialect.ts'
+import type { Changed, Outbound, Outgoing, Target } from '../dialect.ts'
 import { isObject, listIn, objectIn, textIn, type Loose } from '../loose.ts'
 import { decodeWhole, sseDecoder, type ObjectReader } from '../object-stream.ts'
 import { decodeFault } from '../openai-chat/decoder.ts'
 import { finishOf } from '../openai-chat/finish.ts'
 import { flagsOf } from '../openai-chat/quirks.ts'
 import { readUsage } from '../openai-chat/usage-in.ts'
+import { writeFormat } from '../openai-chat/write.ts'
 import { ReplyWriter } from '../reply-writer.ts'
 import { saidBy, upstreamFault } from '../upstream-fault.ts'
 import { turnsOf, type Placed } from '../turns.ts'
@@ -13,6 +14,7 @@ import { templateOf, type ChatTemplate, type TemplateMessage } from './template.
 
 const DIALECT = 'openai-completions'
 const MAX_STOPS = 4
+const MAX_ALTERNATIVES = 5
 const OURS: ReadonlySet<string> = new Set(['model', 'prompt', 'stream', 'stream_options', 'n', 'messages'])
 
 /**
@@ -22,8 +24,11 @@ const OURS: ReadonlySet<string> = new Set(['model', 'prompt', 'stream', 'stream_
 export const outbound: Outbound = {
   dialect: DIALECT,
   cannot: [
-    'tools', 'media', 'native-parts', 'reasoning', 'refusal: is text', 'text.annotations', 'names-and-ids', 'cache: marks and keys', 'response_format', 'n', 'prediction',
-    'verbosity', 'modalities', 'stop: beyond four, with those of the template', 'conversations of models without a known template', 'router-fields: session, metadata, service tier',
+    'conversations: a prompt is one text; turns are written by the template of the family, where one is known',
+    'tools', 'media', 'native-parts: items of other dialects', 'reasoning: is shown where a server tells it, and neither asked for nor taken back',
+    'refusal.text: a refusal is text', 'text.marks: seals and annotations', 'cache', 'prompt_cache_key', 'response_format: but where an endpoint names it', 'n', 'prediction', 'verbosity', 'modalities',
+    'logprobs.five: at most five alternatives', 'stop.four: with those of the template', 'extras: fields of other formats',
+    'router-fields: user, session, metadata and serviceTier are written from the target',
   ],
   fetches: () => true,
   encode,
@@ -41,6 +46,7 @@ function encode(request: ChatRequest, target: Target): Outgoing | { readonly fau
   // The template's own come first: without them the model would go on as the user.
   const stops = [...prompt.stop, ...request.stop?.filter((stop) => stop !== '') ?? []]
   if (stops.length > MAX_STOPS) dropped.add('stop')
+  const alternatives = Math.min(request.topLogprobs ?? 0, MAX_ALTERNATIVES)
   const native = request.origin?.dialect === DIALECT ? request.extras : null
   if (!native) for (const key of Object.keys(request.extras)) dropped.add(key)
   const body = {
@@ -53,12 +59,22 @@ function encode(request: ChatRequest, target: Target): Outgoing | { readonly fau
     ...(stops.length > 0 && { stop: stops.slice(0, MAX_STOPS) }),
     ...(request.seed !== undefined && { seed: request.seed }),
     ...(request.logitBias && { logit_bias: request.logitBias }),
-    ...(request.logprobs && { logprobs: Math.min(request.topLogprobs ?? 0, 5) }),
+    ...(request.logprobs && { logprobs: alternatives }),
+    ...(request.format && formats(endpoint) && { response_format: writeFormat(request.format) }),
     ...(target.userId !== undefined && { user: target.userId }),
     ...without(native), ...without(target.options), ...endpoint.forcedParams,
   }
-  unspoken(request, dropped)
-  return { path: '/completions', headers: {}, body: JSON.stringify(body), dropped: [...dropped] }
+  unspoken(request, endpoint, dropped)
+  const changed = changedIn(request, body.max_tokens, body.logprobs)
+  return { path: '/completions', headers: {}, body: JSON.stringify(body), dropped: [...dropped], ...(changed.length > 0 && { changed }) }
+}
+
+/** A limit that nobody asked for is told, and that fewer alternatives were asked for. */
+function changedIn({ maxOutputTokens, topLogprobs }: ChatRequest, limit: unknown, alternatives: unknown): Changed[] {
+  const changed: Changed[] = []
+  if (typeof limit === 'number' && limit !== maxOutputTokens) changed.push({ parameter: 'max_tokens', asked: maxOutputTokens ?? null, sent: limit })
+  if (typeof alternatives === 'number' && topLogprobs !== undefined && alternatives !== topLogprobs) changed.push({ parameter: 'top_logprobs', asked: topLogprobs, sent: alternatives })
+  return changed
 }
 
 const limitOf = (request: ChatRequest, endpoint: Endpoint): number | undefined => request.maxOutputTokens ?? endpoint.maxOutputTokens ?? undefined
@@ -115,12 +131,15 @@ function textOf(parts: readonly Placed[], { control }: ChatTemplate, dropped: Se
   return control.reduce((text, word) => text.replaceAll(word, `${word.slice(0, 1)} ${word.slice(1)}`), texts.filter((text) => text !== '').join('\n'))
 }
 
-function unspoken(request: ChatRequest, dropped: Set<string>): void {
+/** OpenAI's refuses a format; vLLM's and its like take that of a chat, where the endpoint's row says so. */
+const formats = ({ parameters, parametersSource }: Endpoint): boolean => parametersSource !== 'derived' && parameters !== null && parameters.has('response_format')
+
+function unspoken(request: ChatRequest, endpoint: Endpoint, dropped: Set<string>): void {
   const set = (name: string, value: unknown): void => {
     if (value !== undefined) dropped.add(name)
   }
   if (request.tools && request.tools.length > 0) dropped.add('tools')
-  if (request.format && request.format.type !== 'text') dropped.add('response_format')
+  if (request.format && request.format.type !== 'text' && !formats(endpoint)) dropped.add('response_format')
   if ((request.choices ?? 1) > 1) dropped.add('n')
   if (request.reasoning && request.reasoning.enabled !== false && request.reasoning.effort !== 'none') dropped.add('reasoning')
   if (request.modalities?.some((modality) => modality !== 'text')) dropped.add('modalities')
@@ -153,6 +172,8 @@ class Reader implements ObjectReader {
     if (!writer.started) this.start(value)
     const [choice] = listIn(value, 'choices')
     if (choice) {
+      // OpenAI's has none; routers and servers of models that think show it beside the text.
+      writer.say('reasoning', textIn(choice, 'reasoning') ?? textIn(choice, 'reasoning_content') ?? '')
       writer.say('text', textIn(choice, 'text') ?? '')
       writer.logprobs(logprobsOf(objectIn(choice, 'logprobs')))
       this.reason = textIn(choice, 'finish_reason') ?? this.reason

@@ -22,6 +22,8 @@ function understand({ body }: Incoming): Asked {
   const prompt = body.prompt
   return {
     dialect: 'openai-completions', model: String(body.model ?? ''), stream: body.stream === true, turns: [{ role: 'user', text: String(prompt ?? '') }],
+    // As vLLM takes it; OpenAI's own has none.
+    format: body.response_format?.json_schema?.schema ?? (body.response_format?.type === 'json_object' ? true : undefined),
     tools: [], choice: 'none', stop: texts(body.stop), maxTokens: count(body.max_tokens), choices: 1, logprobs: false,
     ...(typeof prompt === 'string' && prompt !== '' ? body.messages === undefined ? {} : { problem: 'Unrecognized request argument supplied: messages' }
       : { problem: 'you must provide a prompt parameter' }),
@@ -31,7 +33,10 @@ function understand({ body }: Incoming): Asked {
 const textOf = (reply: Reply) => reply.parts.map((part) => (part.type === 'text' || part.type === 'refusal' ? joined(part.text) : '')).join('')
 const head = (reply: Reply) => ({ id: `cmpl-fake${reply.serial}`, object: 'text_completion', created: CREATED, model: reply.model })
 const choiceOf = (text: string, finish: string | null): Loose => ({ text, index: 0, logprobs: null, finish_reason: finish })
-const usageOf = ({ usage }: Reply) => ({ prompt_tokens: usage!.input, completion_tokens: usage!.output, total_tokens: usage!.input + usage!.output })
+const usageOf = ({ usage }: Reply) => ({
+  prompt_tokens: usage!.input, completion_tokens: usage!.output, total_tokens: usage!.input + usage!.output,
+  ...(usage!.cacheRead === undefined ? {} : { prompt_tokens_details: { cached_tokens: usage!.cacheRead } }),
+})
 
 function stream(reply: Reply, asked: Asked): readonly Frame[] {
   const words = reply.parts.flatMap((part) => (part.type === 'text' || part.type === 'refusal' ? wordsOf(part.text) : []))
