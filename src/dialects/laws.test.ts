@@ -28,11 +28,8 @@ type Loose = Record<string, unknown>
 
 const chatRequest = chatRequests(fc)
 
-/** A prompt is no conversation, so that nothing can be read back of one: fixtures decide alone. */
-const NO_CONVERSATION: ReadonlySet<string> = new Set(['openai-completions'])
-
 for (const [name, { inbound, outbound }] of DIALECTS) {
-  if (inbound && outbound && !NO_CONVERSATION.has(name)) requestLaws(name, inbound, outbound)
+  if (inbound && outbound) requestLaws(name, inbound, outbound)
   const folder = new URL(`${name}/fixtures/streams/`, import.meta.url)
   if (outbound && existsSync(folder)) streamLaws(name, outbound, folder)
 }

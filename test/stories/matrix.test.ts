@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { describe, test } from 'node:test'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, describe, test } from 'node:test'
+import type { ConfigFile } from '../../src/config/index.ts'
 import { DIALECTS } from '../../src/dialects/index.ts'
-import type { Order } from '../../src/testing/index.ts'
+import { createTokenEndpoint, type Order } from '../../src/testing/index.ts'
 import { GAPS, type Gap } from '../matrix/gaps.ts'
 import { SCENARIOS } from '../matrix/scenarios.ts'
 import { ask, OUTBOUNDS, SURFACES } from '../matrix/speak.ts'
@@ -14,26 +18,64 @@ import { providerAt, startSignalbox, startUpstream, together } from './signalbox
  * the one side or the other has no word for, and that is on a list that was looked at.
  */
 
-/** Providers of the catalogue whose quirks say the most of their format; a format without one here is spoken plainly. */
-const HOSTS: Readonly<Record<string, { readonly slug: string; readonly shapes?: NonNullable<Order['shapes']> }>> = {
-  'openai-chat': { slug: 'openrouter', shapes: ['reasoning-details'] }, 'mistral-chat': { slug: 'mistral' }, 'azure-openai': { slug: 'azure' },
-  'anthropic-messages': { slug: 'anthropic' }, 'google-generate-content': { slug: 'google-ai-studio' },
+interface Host {
+  readonly slug: string
+  /** What stands behind the address of the fake; `/v1` where nothing is said. */
+  readonly base?: string
+  /** How its own sign-in is made. */
+  readonly settings?: NonNullable<ConfigFile['providers']>[string]
+  /** Its own name of the model, where that says whose it is. */
+  readonly id?: string
+  /** Only where the format leaves to the endpoint what it takes. */
+  readonly parameters?: readonly string[]
+  readonly shapes?: NonNullable<Order['shapes']>
+  readonly unsealed?: boolean
 }
-/** What stands before a format's own path where that is not `/v1`, and a name of the model that says whose it is. */
-const DOORS: Readonly<Record<string, { readonly base: string; readonly id?: string; readonly endpoint?: Readonly<Record<string, unknown>> }>> = {
-  'cohere-v2': { base: '/v2' }, 'ollama-native': { base: '/api' }, 'watsonx-text-chat': { base: '/ml/v1', endpoint: { forced_params: { project_id: 'p' } } }, 'anthropic-messages/vertex-raw-predict': { base: '' },
-  'bedrock-converse': { base: '', id: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0' },
+
+const signIn = await createTokenEndpoint()
+after(() => signIn.close())
+const privateKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' })
+const account = path.join(mkdtempSync(path.join(tmpdir(), 'signalbox-account-')), 'account.json')
+writeFileSync(account, JSON.stringify({ type: 'service_account', client_email: 'box@p.iam.gserviceaccount.com', token_uri: `${signIn.url}/google`, private_key: privateKey }))
+
+/** Providers of the catalogue whose quirks say the most of their format. */
+const HOSTS: Readonly<Record<string, Host>> = {
+  'anthropic-messages': { slug: 'anthropic' },
+  'anthropic-messages/vertex-raw-predict': { slug: 'google-vertex', base: '/v1/projects/p/locations/l', settings: { credentials_file: account }, id: 'claude-sonnet-4-5@20250929' },
+  'openai-chat': { slug: 'openrouter', shapes: ['reasoning-details'] },
+  'openai-responses': { slug: 'openai' },
+  'mistral-chat': { slug: 'mistral', shapes: ['content-chunks'], unsealed: true },
+  'azure-openai': { slug: 'azure' },
+  'google-generate-content': { slug: 'google-ai-studio' },
+  'openai-completions': { slug: 'vllm', parameters: ['max_tokens', 'response_format'] },
+  'cohere-v2': { slug: 'cohere', base: '/v2', unsealed: true },
+  'ollama-native': { slug: 'ollama', base: '/api', unsealed: true },
+  'bedrock-converse': {
+    slug: 'amazon-bedrock', base: '', id: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0',
+    settings: { settings: { region: 'eu-west-1' }, credentials: { access_key_id: 'AKIDEXAMPLE', secret_access_key: 'secret' } },
+  },
+  'watsonx-text-chat': { slug: 'watsonx', base: '/ml/v1', unsealed: true, settings: { settings: { project_id: 'project-1', token_url: `${signIn.url}/ibm` } } },
 }
 const row = {
   input_modalities: ['text', 'image', 'file'], max_output_tokens: 8000, reasoning: { supported: true, efforts: ['low', 'medium', 'high'], budget_tokens: { min: 1024 } },
 }
-const modelOf = (outbound: string): string => `acme/${outbound.replace('/', '-')}`
+/** No name of a family: for a model of one, a prompt would be written by its template. */
+const modelOf = (outbound: string): string => `acme/model-${OUTBOUNDS.indexOf(outbound)}`
 const upstream = await startUpstream()
-const box = await startSignalbox({
-  config: together(...OUTBOUNDS.map((dialect) => providerAt(HOSTS[dialect]?.slug ?? `host-of-${dialect.replace('/', '-')}`, `${upstream.url}/${dialect.replace('/', '-')}${DOORS[dialect]?.base ?? '/v1'}`, {
-    model: modelOf(dialect), dialect, row, endpoint: { max_completion_tokens: 8000, ...(DOORS[dialect]?.id && { provider_model_id: DOORS[dialect].id }), ...DOORS[dialect]?.endpoint },
-  }))),
-})
+const box = await startSignalbox({ config: together(...OUTBOUNDS.map(hosted)) })
+
+function hosted(dialect: string): ConfigFile {
+  const host = HOSTS[dialect]
+  assert.ok(host, `no provider is named here for ${dialect}: choose one of the catalogue that speaks it`)
+  const { slug, base = '/v1', settings, id, parameters } = host
+  const file = providerAt(slug, `${upstream.url}/${dialect.replaceAll('/', '-')}${base}`, {
+    model: modelOf(dialect), dialect, row,
+    endpoint: { max_completion_tokens: 8000, ...(id !== undefined && { provider_model_id: id }), ...(parameters && { supported_parameters: parameters }) },
+  })
+  const { api_key: key, ...rest } = file.providers![slug]!
+  const signs = settings?.credentials !== undefined || settings?.credentials_file !== undefined
+  return { ...file, providers: { [slug]: { ...rest, enabled: true, ...(!signs && { api_key: key! }), ...settings } } }
+}
 
 const cells: Cell[] = []
 const listed = (cell: Omit<Cell, 'passed'>): Gap | undefined => GAPS.find((gap) =>
@@ -41,6 +83,7 @@ const listed = (cell: Omit<Cell, 'passed'>): Gap | undefined => GAPS.find((gap) 
   && gap.scenario === cell.scenario && (gap.mode === undefined || gap.mode === cell.mode))
 
 for (const surface of SURFACES) for (const outbound of OUTBOUNDS) {
+  const { shapes = [], unsealed = false } = HOSTS[outbound]!
   describe(`${surface} in front of ${outbound}`, () => {
     for (const [scenario, run] of Object.entries(SCENARIOS)) for (const mode of ['whole', 'streamed'] as const) {
       const cell = { surface, outbound, scenario, mode }
@@ -49,7 +92,7 @@ for (const surface of SURFACES) for (const outbound of OUTBOUNDS) {
         const lost = await failureOf(() => run({
           stream: mode === 'streamed',
           ask: (request) => ask(box, surface, modelOf(outbound), request, mode === 'streamed'),
-          shapes: HOSTS[outbound]?.shapes ?? [],
+          shapes, unsealed,
           arrived: () => upstream.requests.at(-1)!.raw.toString(),
         }))
         cells.push({ ...cell, passed: lost === null })

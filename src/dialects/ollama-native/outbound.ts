@@ -12,10 +12,10 @@ const MAX_ERROR_BYTES = 16_384
 export const outbound: Outbound = {
   dialect: DIALECT,
   cannot: [
-    'media: but images as data', 'interleaved-parts: a message is one text', 'native-parts', 'reasoning.sealed: what another family sealed', 'refusal: is text',
+    'media: but images as data', 'interleaved-parts: a message is one text', 'native-parts', 'reasoning.sealed: what another family sealed', 'refusal: is text, which ends as any other',
     'text.annotations', 'names-and-ids: of messages and reasoning', 'cache: marks and keys', 'result.orphan: is text of the user', 'tool_choice: required is a wish',
     'tools.strict', 'parallel_tool_calls', 'response_format: grammar, python, names', 'sampling: top_a', 'logit_bias', 'n', 'prediction', 'verbosity', 'modalities',
-    'image.detail', 'usage.cache: what was read from the cache is not told', 'citations', 'finish.content_filter: nothing says that an answer was filtered', 'router-fields: user, session, metadata, service tier',
+    'image.detail', 'usage.cached: what was read from a cache is not told', 'router-fields: user, session, metadata, service tier',
   ],
   fetches: () => false,
   encode,

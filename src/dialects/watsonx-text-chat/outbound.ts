@@ -21,7 +21,12 @@ const MISSED: readonly string[] = ['parallel_tool_calls', 'prediction', 'verbosi
  * IBM watsonx's text chat: OpenAI's messages under other names of the model and of the choice of tools, with the
  * project that pays in the body. Answers are OpenAI's, in events that have a name.
  */
-export const outbound: Outbound = { ...chat, dialect: DIALECT, cannot: [...chat.cannot, ...MISSED, 'reasoning.seals: nothing seals it', 'cache.marks'], encode }
+export const outbound: Outbound = {
+  ...chat,
+  dialect: DIALECT,
+  cannot: [...chat.cannot, 'reasoning.back: is shown, and has no place in what an assistant said', 'cache.marks', ...MISSED],
+  encode,
+}
 
 function encode(request: ChatRequest, target: Target): Outgoing | { readonly fault: Fault } {
   // Anew from what it means: a body of the caller's own would be patched as OpenAI's.

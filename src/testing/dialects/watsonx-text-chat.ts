@@ -10,13 +10,16 @@ export const watsonxTextChat: FakeDialect = {
   path: /\/text\/(chat|chat_stream)$/,
   shapes: {},
   understand,
-  whole: (reply, asked, shapes) => renamed(openaiChat.whole(reply, asked, shapes) as Loose),
-  stream: (reply, asked, shapes) => openaiChat.stream(reply, asked, shapes).flatMap(({ data, ...frame }): Frame[] => (
+  whole: (reply, asked, shapes) => renamed(openaiChat.whole(reply, asked, new Set([...shapes, SHOWN])) as Loose),
+  stream: (reply, asked, shapes) => openaiChat.stream(reply, asked, new Set([...shapes, SHOWN])).flatMap(({ data, ...frame }): Frame[] => (
     data === '[DONE]' ? [] : [{ ...frame, event: 'message', data: renamed(data as Loose) }]
   )),
   error: (status, message) => ({ errors: [{ code: CODES[status] ?? 'invalid_request_entity', message }], trace: 'fake', status_code: status }),
   headers: () => ({ 'x-global-transaction-id': 'fake' }),
 }
+
+/** What the model thought stands in `reasoning_content`, always. */
+const SHOWN = 'reasoning-content'
 
 const CODES: Record<number, string> = { 401: 'authentication_token_not_valid', 404: 'model_not_supported', 429: 'too_many_requests', 500: 'downstream_request_failed' }
 
