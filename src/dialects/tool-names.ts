@@ -1,6 +1,7 @@
 /**
- * Names of tools for wire formats that take letters, digits, `_` and `-`, and that know no free-form tools. Another
- * name is written so that the reader of the answer, which never saw the request, can tell what the caller called it.
+ * Names of tools for wire formats that take few characters, mostly letters, digits, `_` and `-`, and that know no
+ * free-form tools. Another name is written so that the reader of the answer, which never saw the request, can tell what
+ * the caller called it.
  */
 
 const NAME = /^[A-Za-z0-9_-]+$/
@@ -9,9 +10,9 @@ const CUSTOM = 'custom__'
 
 export const MAX_TOOL_NAME = 64
 
-/** A tool's name on the wire; free-form tools are functions told by a prefix. */
-export function wireName(name: string, form: 'function' | 'custom'): string {
-  return form === 'custom' ? CUSTOM + escaped(name) : escaped(name)
+/** A tool's name on the wire, where `taken` are the names that go as they are; free-form tools are functions told by a prefix. */
+export function wireName(name: string, form: 'function' | 'custom', taken: RegExp = NAME): string {
+  return form === 'custom' ? CUSTOM + escaped(name, taken) : escaped(name, taken)
 }
 
 /** What a name on the wire stands for. */
@@ -21,8 +22,8 @@ export function nameOf(wire: string): { readonly name: string; readonly form: 'f
     : { name: unescaped(wire), form: 'function' }
 }
 
-function escaped(name: string): string {
-  if (NAME.test(name) && !name.startsWith(ESCAPED) && !name.startsWith(CUSTOM)) return name
+function escaped(name: string, taken: RegExp): string {
+  if (taken.test(name) && !name.startsWith(ESCAPED) && !name.startsWith(CUSTOM)) return name
   return ESCAPED + name.replace(/[^A-Za-z0-9_]/gu, (character) => `-${character.codePointAt(0)!.toString(16)}-`)
 }
 

@@ -1,36 +1,11 @@
-/**
- * Names of functions as Gemini takes them: a letter or underscore first, then letters, digits, `_ . : -`, at most
- * 64. Another name is written so that the reader of the answer, which never saw the request, can tell what the
- * caller called the tool.
- */
+import { wireName as writtenName } from '../tool-names.ts'
 
+/** Names of functions as Gemini takes them: a letter or underscore first, then letters, digits, `_ . : -`. */
 const NAME = /^[A-Za-z_][A-Za-z0-9_.:-]*$/
-const ESCAPED = 'esc__'
-const CUSTOM = 'custom__'
 
-export const MAX_NAME = 64
+export { MAX_TOOL_NAME as MAX_NAME, nameOf } from '../tool-names.ts'
 
 /** A tool's name on the wire; free-form tools, which this format has not, are functions told by a prefix. */
 export function wireName(name: string, form: 'function' | 'custom'): string {
-  return form === 'custom' ? CUSTOM + escaped(name) : escaped(name)
-}
-
-/** What a name on the wire stands for. */
-export function nameOf(wire: string): { readonly name: string; readonly form: 'function' | 'custom' } {
-  return wire.startsWith(CUSTOM)
-    ? { name: unescaped(wire.slice(CUSTOM.length)), form: 'custom' }
-    : { name: unescaped(wire), form: 'function' }
-}
-
-function escaped(name: string): string {
-  if (NAME.test(name) && !name.startsWith(ESCAPED) && !name.startsWith(CUSTOM)) return name
-  return ESCAPED + name.replace(/[^A-Za-z0-9_]/gu, (character) => `-${character.codePointAt(0)!.toString(16)}-`)
-}
-
-function unescaped(wire: string): string {
-  if (!wire.startsWith(ESCAPED)) return wire
-  return wire.slice(ESCAPED.length).replace(/-([0-9a-f]{1,6})-/g, (whole, hex: string) => {
-    const point = Number.parseInt(hex, 16)
-    return point <= 0x10ffff ? String.fromCodePoint(point) : whole
-  })
+  return writtenName(name, form, NAME)
 }
