@@ -246,11 +246,13 @@ export async function measureMemory(rig: Rig, to: Running, round: number, wanted
   await sleep(1000)
   const warm = rss()
   await setMode(rig, 'stream=1&events=1000000&gap_ms=1000')
-  let open = 0, grown = 0
+  let open = 0, grown = 0, delay = ''
   const { lines, result } = await runLoad(rig, to, 'stream',
     ['--stream', '--hold', '--conns', String(rig.streams), '--rate', '1800', '--seconds', '4', '--grace', '13'],
     async () => {
+      if (to.name === 'signalbox') await loopDelay(to.port)
       await sleep(2500)
+      if (to.name === 'signalbox') delay = `; event loop late by ${await loopDelay(to.port)}`
       grown = rss() - warm
       open = (await mockCall(rig.mock.port, '/__stats')).in_progress
     })
@@ -260,7 +262,14 @@ export async function measureMemory(rig: Rig, to: Running, round: number, wanted
   found.push({
     ...blank, row: 'memory', value: opened > 0 ? grown / opened / 1024 : Number.NaN, at: new Date().toISOString(), load: result,
     note: `${opened} streams, ${Math.round(warm / 1e6)} MB warm, ${Math.round((warm + grown) / 1e6)} MB then` +
-      (enough ? '' : ` (not all ${rig.streams} had started after 13 s${result.error ? `: ${result.error}` : ''})`),
+      (enough ? '' : ` (not all ${rig.streams} had started after 13 s${result.error ? `: ${result.error}` : ''})`) + delay,
   })
   return found
+}
+
+/** How late the event loop was since this was asked last, from the gateway's own metrics. */
+async function loopDelay(port: number): Promise<string> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const ms = (name: string): string => `${(Number(new RegExp(`^nodejs_eventloop_lag_${name}_seconds (\\S+)`, 'm').exec(text)?.[1]) * 1000).toFixed(0)} ms`
+  return `${ms('p50')} (median), ${ms('p99')} (p99), ${ms('max')} (most)`
 }
