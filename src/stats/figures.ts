@@ -1,7 +1,7 @@
-import { sql } from 'kysely'
+import { sql, type Selectable } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Ambient } from '../core/index.ts'
-import type { Store } from '../store/index.ts'
+import type { RollupTable, Store } from '../store/index.ts'
 import { bucketOf, COUNTS, GRAINS, MINUTE_MS, MONEY, SKETCHES, type Count, type Grain, type Measure, type Money } from './cuts.ts'
 import { MINUTES_KEPT_MS } from './rollups.ts'
 import { merged, quantile, reachedBy, sketchOf, type Sketch } from './sketch.ts'
@@ -29,6 +29,11 @@ export interface Figures {
   totals(cut: string, span: Span, of?: readonly string[]): Promise<ReadonlyMap<string, Total>>
   /** What a plan may go by: the last half hour of every endpoint, and a week of its tool calls. */
   measurements(): Promise<ReadonlyMap<string, Measured>>
+  /**
+   * What each group did by the `grain` (minutes, 60 or 1440), for groups whose first name is among `of`: a total for
+   * each stretch in which something happened, by the ms at which it began. Both ends are widened to whole stretches.
+   */
+  series(cut: string, span: Span, grain: Grain, of: readonly string[]): Promise<ReadonlyMap<string, ReadonlyMap<number, Total>>>
   /** What endpoints did lately, as of a second or two ago: those of which nothing is known are not in it. */
   endpoints(ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>>
 }
@@ -93,25 +98,16 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
     let query = store.db.selectFrom('rollups').selectAll().where('cut', '=', cut)
       .where(sql<boolean>`(${sql.join(parts.map(({ grain, from, to }) => sql`(grain = ${grain} and at >= ${from} and at < ${to})`), sql` or `)})`)
     if (of) query = query.where('a', 'in', of)
-    const groups = new Map<string, { counts: Record<Count, number>; money: Record<Money, bigint>; texts: Record<Measure, Sketch[]> }>()
-    for (const row of await query.execute()) {
-      const name = [row.a, row.b, row.c].join('\n').replace(/\n+$/, '')
-      let group = groups.get(name)
-      if (group === undefined) {
-        groups.set(name, group = {
-          counts: Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>,
-          money: { cost_nano: 0n, absorbed_nano: 0n },
-          texts: { latency: [], throughput: [], duration: [] },
-        })
-      }
-      for (const count of COUNTS) group.counts[count] += row[count]
-      for (const money of MONEY) group.money[money] += row[money]
-      for (const measure of SKETCHES) if (row[measure] !== null) group.texts[measure].push(sketchOf(row[measure]))
-    }
-    return new Map([...groups].map(([name, { counts, money, texts }]) => [name, {
-      counts, money,
-      sketches: { latency: merged(texts.latency), throughput: merged(texts.throughput), duration: merged(texts.duration) },
-    }]))
+    const groups = Map.groupBy(await query.execute(), nameOf)
+    return new Map([...groups].map(([name, rows]) => [name, totalOf(rows)]))
+  }
+
+  const series: Figures['series'] = async (cut, { from, to }, grain, of) => {
+    if (of.length === 0 || from >= to) return new Map()
+    const rows = await store.db.selectFrom('rollups').selectAll().where('cut', '=', cut).where('grain', '=', grain)
+      .where('at', '>=', bucketOf(from, grain)).where('at', '<', to).where('a', 'in', of).execute()
+    return new Map([...Map.groupBy(rows, nameOf)].map(([name, own]) =>
+      [name, new Map(own.toSorted((a, b) => a.at - b.at).map((row) => [row.at, totalOf([row])]))]))
   }
 
   const endpointsNow = async (ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>> => {
@@ -123,7 +119,7 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
   }
 
   return {
-    totals,
+    totals, series,
     async measurements() {
       const now = ambient.now()
       const [lately, week] = await Promise.all([
@@ -165,6 +161,26 @@ function toolsOf({ counts }: Total): Measured['tools'] {
   return counts.tool_requests === 0 ? null : { requests: counts.tool_requests, bad: counts.bad_tool_requests }
 }
 
+/** The names of a row's group, joined. */
+function nameOf({ a, b, c }: Pick<RollupTable, 'a' | 'b' | 'c'>): string {
+  return [a, b, c].join('\n').replace(/\n+$/, '')
+}
+
+function totalOf(rows: readonly Selectable<RollupTable>[]): Total {
+  const counts = Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>
+  const money: Record<Money, bigint> = { cost_nano: 0n, absorbed_nano: 0n }
+  const texts: Record<Measure, Sketch[]> = { latency: [], throughput: [], duration: [] }
+  for (const row of rows) {
+    for (const count of COUNTS) counts[count] += row[count]
+    for (const kind of MONEY) money[kind] += row[kind]
+    for (const measure of SKETCHES) if (row[measure] !== null) texts[measure].push(sketchOf(row[measure]))
+  }
+  return {
+    counts, money,
+    sketches: { latency: merged(texts.latency), throughput: merged(texts.throughput), duration: merged(texts.duration) },
+  }
+}
+
 function figuresOf(five: Total | undefined, thirty: Total | undefined, day: Total | undefined): EndpointFigures {
   const uptime30m = uptimeOf(thirty)
   return {
@@ -172,8 +188,8 @@ function figuresOf(five: Total | undefined, thirty: Total | undefined, day: Tota
     uptime5m: uptimeOf(five),
     uptime30m,
     uptime1d: uptimeOf(day),
-    latency30m: percentilesOf(thirty?.sketches.latency, quantile),
-    throughput30m: percentilesOf(thirty?.sketches.throughput, reachedBy),
+    latency30m: percentilesIn(thirty, 'latency'),
+    throughput30m: percentilesIn(thirty, 'throughput'),
     samples30m: thirty?.sketches.latency.count ?? 0,
   }
 }
@@ -183,6 +199,11 @@ export function uptimeOf(total: Total | undefined): number | null {
   if (total === undefined || total.counts.attempts === 0) return null
   const { attempts, failures } = total.counts
   return Math.round((attempts - failures) / attempts * 10_000) / 100
+}
+
+/** Percentiles of a measure to a tenth; of throughput p90 is what nine in ten reached. Null of nothing. */
+export function percentilesIn(total: Total | undefined, measure: Measure): Percentiles | null {
+  return percentilesOf(total?.sketches[measure], measure === 'throughput' ? reachedBy : quantile)
 }
 
 /** Percentiles to a tenth, by `rank`; null of nothing. */

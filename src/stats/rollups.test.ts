@@ -75,6 +75,27 @@ async function everything(store: Store): Promise<readonly string[]> {
 }
 
 forEachStore((name, open) => {
+  test('what a group did by the hour adds up to what it did in all, and is told of the hours in which it did something', async () => {
+    const { store } = await open()
+    await recorded(store, calls(200))
+    await createRollups({ store, ambient }).catchUp()
+    const figures = createFigures({ store, ambient })
+    const span = { from: NOW - 4 * DAY, to: NOW + 1 }
+    const model = 'openai/gpt-5'
+    const total = (await figures.totals('model', span, [model])).get(model)!
+    for (const grain of [60, 1440] as const) {
+      const series = await figures.series('model', span, grain, [model])
+      assert.deepEqual([...series.keys()], [model])
+      const points = [...series.get(model)!]
+      assert.ok(points.length > 1)
+      assert.deepEqual(points.map(([at]) => at), points.map(([at]) => at - at % (grain * MINUTE_MS)).toSorted((a, b) => a - b))
+      for (const count of COUNTS) assert.equal(points.reduce((sum, [, point]) => sum + point.counts[count], 0), total.counts[count], count)
+      assert.equal(points.reduce((sum, [, point]) => sum + point.money.cost_nano, 0n), total.money.cost_nano)
+      assert.equal(points.reduce((sum, [, point]) => sum + point.sketches.latency.count, 0), total.sketches.latency.count)
+    }
+    assert.equal((await figures.series('model', span, 60, ['nobody/nothing'])).size, 0)
+  })
+
   test('what is told of the calls is what plain SQL counts in their records', async () => {
     const { store } = await open()
     await recorded(store, calls(400))
