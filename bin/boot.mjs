@@ -8,12 +8,14 @@ import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BootError, bringPackages, compileCacheFolder, entryFor, exitStatusOf, shouldForward } from './install.mjs'
+import { bringSite } from './site.mjs'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 
 try {
-  const { file, level, flags, args } = entryFor(process.argv.slice(2))
+  const { file, level, flags, site, args } = entryFor(process.argv.slice(2))
   const node = await bringPackages({ root, level })
+  if (site) await bringSite({ root, node })
   run(node, [...flags, path.join(root, file), ...args])
 } catch (error) {
   if (!(error instanceof BootError)) throw error

@@ -33,14 +33,14 @@ export function carriedNode(root, platform = process.platform, arch = process.ar
 }
 
 /**
- * Which file a command line starts, with which arguments, and how much must be installed for it.
+ * Which file a command line starts, with which arguments, how much must be installed for it, and whether it wants the site.
  * @param {readonly string[]} words
  */
 export function entryFor(words) {
   const [command, ...rest] = words
-  if (command === 'serve') return { file: 'src/main.ts', level: 'production', flags: SERVER_FLAGS, args: rest }
+  if (command === 'serve') return { file: 'src/main.ts', level: 'production', flags: SERVER_FLAGS, site: true, args: rest }
   if (command === 'rehearse') return { file: 'bench/rehearse/run.ts', level: 'production', flags: [], args: rest }
-  if (command === 'test') return { file: 'test/run.ts', level: 'everything', flags: [], args: rest }
+  if (command === 'test') return { file: 'test/run.ts', level: 'everything', flags: [], site: true, args: rest }
   return { file: 'src/cli.ts', level: 'production', flags: [], args: command === undefined ? [] : [command, ...rest] }
 }
 

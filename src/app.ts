@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, type Snapshot } from './catalog/index.ts'
 import type { Config, Secret } from './config/index.ts'
@@ -19,6 +20,7 @@ import {
 } from './routing/index.ts'
 import { contextCompression, reasoningExclude, variants } from './stages/index.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
+import { createPages, createSite } from './pages/index.ts'
 import { createFigures, createRollups, createStats, type Measured, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
@@ -63,6 +65,8 @@ export interface App extends Omit<CallPath, 'close'> {
   close(graceMs: number, settleMs?: number): Promise<void>
 }
 
+/** Where bin/site.mjs puts what it builds from `web/`. */
+const SITE_BUILD = fileURLToPath(new URL('../web/build', import.meta.url))
 /** How often keys that other processes changed are taken up: a CLI's key works, and a revoked one stops, within 2 s. */
 const REFRESH_MS = 1000
 /** How far the figures are behind the traffic, at most. */
@@ -82,6 +86,8 @@ export async function createApp(given: {
   readonly ambient: Ambient
   readonly log: Log
   readonly version: string
+  /** Called once, a moment after the first page was served. */
+  readonly siteLoaded?: () => void
 }): Promise<App> {
   const { ambient, log, config } = given
   const onError = (error: Error): void => log.error({ error: error.message }, 'background work failed')
@@ -105,13 +111,19 @@ export async function createApp(given: {
     alarm: ({ message, ...facts }) => log.warn(facts, `for the operator: ${message}`),
   })
   const large = createLargeBodies()
+  const hasCredential = (provider: string): boolean => path.providers().credentials(provider).length > 0
+  const site = createSite({ catalog: path.catalog, figures, ambient, version: given.version, hasCredential })
+  const pages = createPages({
+    site, folder: SITE_BUILD, ambient, report: (error) => log.error({ err: error }, 'a page failed by a fault of ours'),
+    ...(given.siteLoaded && { loaded: given.siteLoaded }),
+  })
   const http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
     dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway, large,
     workspace: (id) => path.workspace(id),
     admission: path.admission, upstreams: path.upstreams,
     responses, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,
-    hasCredential: (provider) => path.providers().credentials(provider).length > 0,
+    hasCredential, pages,
   })
 
   // A refused request has every face compile its schemas, the one that checks and the one that explains: together

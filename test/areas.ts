@@ -8,10 +8,11 @@ export const AREAS = {
   types: /^test\/types\.test\.ts$/,
   lint: /^test\/lint\.test\.ts$/,
   architecture: /^test\/architecture\.test\.ts$/,
-  commands: /^test\/(boot|run|rehearsal)\.test\.ts$/,
+  commands: /^test\/(boot|run|rehearsal|site-build)\.test\.ts$/,
   laws: /^src\/.*laws\.test\.ts$/,
   unit: /^src\/.*\.test\.ts$/,
   stories: /^test\/stories\/.*\.test\.ts$/,
+  web: /^test\/(e2e|web)\/.*\.test\.ts$/,
   clients: /^test\/clients\/.*\.test\.ts$/,
   docs: /^test\/docs(\/.*)?\.test\.ts$/,
 } as const satisfies Record<string, RegExp>

@@ -55,8 +55,8 @@ function project(t: TestContext) {
 }
 
 test('each command starts its program, with its own arguments and no more packages than it needs', () => {
-  assert.deepEqual(entryFor(['serve', '--x']), { file: 'src/main.ts', level: 'production', flags: SERVER_FLAGS, args: ['--x'] })
-  assert.deepEqual(entryFor(['test', 'lint']), { file: 'test/run.ts', level: 'everything', flags: [], args: ['lint'] })
+  assert.deepEqual(entryFor(['serve', '--x']), { file: 'src/main.ts', level: 'production', flags: SERVER_FLAGS, site: true, args: ['--x'] })
+  assert.deepEqual(entryFor(['test', 'lint']), { file: 'test/run.ts', level: 'everything', flags: [], site: true, args: ['lint'] })
   assert.deepEqual(entryFor(['rehearse', '--quick']), { file: 'bench/rehearse/run.ts', level: 'production', flags: [], args: ['--quick'] })
   assert.deepEqual(entryFor(['key', 'create']), { file: 'src/cli.ts', level: 'production', flags: [], args: ['key', 'create'] })
   assert.deepEqual(entryFor([]), { file: 'src/cli.ts', level: 'production', flags: [], args: [] })

@@ -14,7 +14,7 @@ function oxlint(...args: string[]) {
 }
 
 test('the linter has nothing to say about the project', () => {
-  const { status, stdout, stderr } = oxlint('bin', 'src', 'test')
+  const { status, stdout, stderr } = oxlint('bin', 'src', 'test', 'web')
   assert.equal(status, 0, `oxlint found:\n${stdout}${stderr}`)
 })
 

@@ -22,14 +22,16 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   history: ['core', 'store'],
   responses: ['core', 'schema', 'store'],
   jobs: ['core', 'store'],
+  pages: ['core', 'catalog', 'stats', 'site'],
   gateway: ['core', 'dialects', 'net', 'providers', 'routing'],
   http: ['core', 'http1', 'schema', 'dialects', 'catalog', 'accounts', 'stats', 'responses', 'gateway'],
   testing: ['core', 'schema', 'dialects', 'net', 'store', 'app', 'config', 'ambient'],
 
+  site: [],
   ambient: ['core'],
   app: [
     'core', 'schema', 'dialects', 'providers', 'catalog', 'routing', 'stages', 'gateway', 'net', 'accounts', 'stats', 'responses',
-    'store', 'history', 'jobs', 'http', 'ambient', 'config',
+    'store', 'history', 'jobs', 'http', 'pages', 'ambient', 'config',
   ],
   main: ['core', 'app', 'config', 'ambient', 'welcome', 'offline'],
   welcome: ['app'],
@@ -38,7 +40,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Files of src/ that are not rooms. */
-export const TOP_FILES = ['main', 'cli', 'app', 'ambient', 'welcome', 'offline']
+export const TOP_FILES = ['main', 'cli', 'app', 'ambient', 'welcome', 'offline', 'site']
 export const ROOMS = Object.keys(MAY_IMPORT).filter(name => !TOP_FILES.includes(name))
 
 const TESTS = String.raw`\.test\.ts$`

@@ -13,5 +13,6 @@ export {
   anthropicModelShape, endpointShape, endpointsShape, googleModelShape, isListed, modelShape, openAiModelShape, openAiModelsShape, providersShape, zdrShape,
   type EndpointFigures, type FiguresOf, type ModelShape, type PercentileShape,
 } from './shapes.ts'
+export { pricingShape, topEndpoint } from './pricing-shape.ts'
 export { queryModels, type ModelList, type QueryContext } from './query.ts'
 export { compare, diffTable, overlayYaml, syncCatalog, type Change, type SyncOverlay, type SyncResult } from './sync.ts'

@@ -8,6 +8,7 @@ import { JSON_TYPE, send, sendEmpty, type Exchange } from './exchange.ts'
 import { caught, plainError, sendFault } from './failure.ts'
 import { createIds } from './ids.ts'
 import type { HttpLimits } from './limits.ts'
+import { mayBePage } from './page.ts'
 import type { Keyed, Reply, Route } from './route.ts'
 import type { Found, Router } from './router.ts'
 import type { Services } from './services.ts'
@@ -34,7 +35,7 @@ export interface DispatchGiven {
  * The life of a request on one listener: find its route, see who calls, read its body, let the handler answer, and
  * catch whatever goes wrong in exactly one place.
  */
-export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
+export function createDispatch(given: DispatchGiven, router: Router, site: Route | null = null): Dispatch {
   const { services, limits, live, face } = given
   const newId = createIds(services.ambient)
   const guard = createRefusalGuard(limits.refusedKeysPerMinute)
@@ -48,7 +49,7 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
       x.params = found.params
       x.search = found.search
       if (found.route.inference) x.id = newId()
-      x.open = found.route.policy !== 'operator'
+      x.open = found.route.policy !== 'operator' && found.route.ownOrigin === undefined
     }
     live.add(x)
   }
@@ -114,6 +115,7 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
   }
 
   const fail = (x: Exchange, error: unknown, route: Route): void => {
+    if (route === site && error instanceof FaultError && error.fault.kind === 'not-found') return sendUnknown(x)
     if (error instanceof ClientGone) return x.destroy()
     if (error instanceof SlowBody) {
       x.closing = true
@@ -138,9 +140,11 @@ export function createDispatch(given: DispatchGiven, router: Router): Dispatch {
     sendFault(x, wordsFor(x, null), fault('method-not-allowed', `This address takes ${methods.join(', ')}, not ${x.method}`), ['Allow', methods.join(', ')])
   }
 
+  const page: Found | null = site && { route: site, params: {}, search: {} }
+
   return {
     request(x) {
-      const found = router.find(x.method, x.target)
+      const found = router.find(x.method, x.target) ?? (page !== null && mayBePage(x.method, x.target) ? page : null)
       open(x, found)
       if (found !== null) return void serve(x, found.route)
       const methods = router.methods(x.target)

@@ -7,6 +7,7 @@ import type { Exchange } from './exchange.ts'
 import { HTTP_LIMITS, type HttpLimits } from './limits.ts'
 import { createMetrics } from './metrics.ts'
 import { openApiOf, type OpenApi } from './openapi.ts'
+import { pageRoute } from './page.ts'
 import { createRouter } from './router.ts'
 import { createRoutes } from './routes.ts'
 import type { Services } from './services.ts'
@@ -73,8 +74,10 @@ export function createHttp(services: Services): Http {
   })
   const given = { services, limits, face, live, observe: metrics.observe, left: () => { aborted++ } }
 
-  const doorsFor = (chosen: typeof routes, at: { readonly port: number; readonly host: string }): Promise<Doors> => {
-    const dispatch = createDispatch(given, createRouter(chosen))
+  const site = services.pages ? pageRoute(services.pages) : null
+
+  const doorsFor = (chosen: typeof routes, pages: typeof site, at: { readonly port: number; readonly host: string }): Promise<Doors> => {
+    const dispatch = createDispatch(given, createRouter(chosen), pages)
     const serving: Serving = { limits, sweeper, now: ambient.monotonic, draining: () => draining, date, ...dispatch }
     return openDoors(() => serverFor(serving), at)
   }
@@ -122,9 +125,9 @@ export function createHttp(services: Services): Http {
   return {
     async listen({ port, host, adminPort }) {
       const moved = adminPort !== undefined && adminPort !== null
-      main = await doorsFor(moved ? routes.filter((route) => !route.moves) : routes, { port, host })
+      main = await doorsFor(moved ? routes.filter((route) => !route.moves) : routes, site, { port, host })
       if (!moved) return
-      admin = await doorsFor(routes.filter((route) => route.moves || route.name === 'healthz'), { port: adminPort, host })
+      admin = await doorsFor(routes.filter((route) => route.moves || route.name === 'healthz'), null, { port: adminPort, host })
     },
     address: () => main?.address ?? null,
     adminAddress: () => admin?.address ?? null,

@@ -7,6 +7,7 @@ import type { Responses } from '../responses/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
 import type { Figures, Stats } from '../stats/index.ts'
 import type { HttpLimits } from './limits.ts'
+import type { Pages } from './page.ts'
 
 /** The part of a logger that is used here; pino's has it. */
 export interface Log {
@@ -36,6 +37,8 @@ export interface Services {
   storeDefault?(workspace: string): boolean
   /** Reads bodies that would hold the event loop up; without it all are read on it. */
   readonly large?: Pick<LargeBodies, 'read'>
+  /** The site; without one every address that is not in the table is refused as an API refuses it. */
+  readonly pages?: Pages
   /** Whether there is a key to a provider, or none is needed: what `/v1/models` shows as usable. */
   hasCredential(provider: string): boolean
   /** The routing preferences of a workspace, in the shape of a request's `provider`. */

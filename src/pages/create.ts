@@ -1,0 +1,342 @@
+import { setImmediate } from 'node:timers/promises'
+import { isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
+import type { Ambient, Endpoint } from '../core/index.ts'
+import type { Site, Window } from '../site.ts'
+import { percentilesIn, uptimeOf, type Figures, type Total } from '../stats/index.ts'
+import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views.ts'
+
+/** What the site asks the other rooms. */
+export interface SiteGiven {
+  readonly catalog: { snapshot(): Snapshot }
+  readonly figures: Pick<Figures, 'totals' | 'series' | 'endpoints'>
+  readonly ambient: Ambient
+  readonly version: string
+  /** Whether there is a key to a provider, or none is needed. */
+  hasCredential(provider: string): boolean
+}
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+
+/** How long a chart's window is, and how long each of its steps. */
+const WINDOWS: Readonly<Record<Window, { readonly ms: number; readonly grain: 1 | 60 | 1440 }>> = {
+  '1h': { ms: HOUR_MS, grain: 1 },
+  '1d': { ms: DAY_MS, grain: 60 },
+  '7d': { ms: 7 * DAY_MS, grain: 60 },
+  '30d': { ms: 30 * DAY_MS, grain: 1440 },
+}
+
+const PAGE = 50
+const MOST_PAGE = 200
+const MORE_OF_AUTHOR = 12
+const ON_HOME = 8
+/** Models that are described in one go, before others may run. */
+const SLICE = 40
+
+/** Answers the pages' questions from the catalogue and from what was added up; no question reads a record. */
+export function createSite({ catalog, figures, ambient, version, hasCredential }: SiteGiven): Site {
+  const shelves = new WeakMap<Snapshot, Promise<void>>()
+  const choices = new WeakMap<Snapshot, ReturnType<typeof choicesOf>>()
+
+  const shelf = (): Shelf => ({ at: catalog.snapshot(), usable: (endpoint) => canBeCalled(endpoint, hasCredential) })
+
+  /** A snapshot makes endpoints when they are first asked for. A list asks for all: in slices, or streams would wait. */
+  const stocked = async (): Promise<Shelf> => {
+    const now = shelf()
+    let done = shelves.get(now.at)
+    if (done === undefined) {
+      shelves.set(now.at, done = (async () => {
+        for (const [i, entry] of now.at.models.entries()) {
+          now.at.endpointsOf(entry.row.id)
+          if (i % SLICE === SLICE - 1) await setImmediate()
+        }
+      })())
+    }
+    await done
+    return now
+  }
+
+  const choicesFor = (now: Shelf, listed: readonly ModelEntry[]): ReturnType<typeof choicesOf> => {
+    let known = choices.get(now.at)
+    if (known === undefined) choices.set(now.at, known = choicesOf(now, listed))
+    return known
+  }
+
+  const week = (): { from: number; to: number } => ({ from: ambient.now() - 7 * DAY_MS, to: ambient.now() + 1 })
+  /** The model under whose name traffic to an entry is counted: of a moving alias its target. */
+  const countedAs = ({ at }: Shelf, entry: ModelEntry): string => (at.targetOf(entry) ?? entry).row.id
+  const saleOf = ({ at }: Shelf, id: string): readonly Endpoint[] => at.endpointsOf(id).filter(({ disabled, simulated }) => !disabled && !simulated)
+
+  return {
+    version,
+    near: (id) => nearest(id, shelf().at.models.filter(isListed).map(({ row }) => row.id), 5),
+
+    async home() {
+      const now = await stocked()
+      const listed = now.at.models.filter(isListed)
+      const totals = await figures.totals('model', week())
+      const providers = new Set(listed.flatMap(({ row }) => saleOf(now, row.id).map(({ provider }) => provider)))
+      const busiest = [...totals].flatMap(([id, total]) => {
+        const entry = now.at.model(id)
+        return entry === null ? [] : [{ model: cardOf(now, entry), tokens: tokensOf(total), requests: total.counts.requests }]
+      }).filter(({ requests }) => requests > 0).toSorted((a, b) => b.tokens - a.tokens).slice(0, ON_HOME)
+      const newest = listed.filter(({ row }) => row.status === 'active' && row.alias_target === undefined && row.kind !== 'router')
+        .toSorted((a, b) => (b.row.created ?? 0) - (a.row.created ?? 0)).slice(0, ON_HOME).map((entry) => cardOf(now, entry))
+      return {
+        models: listed.length,
+        providers: providers.size,
+        usableProviders: [...providers].filter(hasCredential).map((slug) => now.at.providers.get(slug)?.name ?? slug).toSorted(),
+        authors: new Set(listed.map(({ row }) => row.author)).size,
+        week: sumOf([...totals.values()]),
+        newest, busiest,
+        sample: busiest[0]?.model.id ?? newest.find(({ usable, kind }) => usable && kind === 'chat')?.id ?? 'demo/echo',
+      }
+    },
+
+    async models(query) {
+      const now = await stocked()
+      const listed = now.at.models.filter(isListed)
+      const asked = new URLSearchParams()
+      for (const name of new Set(query.keys())) asked.set(name === 'order' ? 'sort' : name, query.getAll(name).filter(Boolean).join(','))
+      const limit = Math.min(MOST_PAGE, Number(asked.get('limit')) || PAGE)
+      const offset = Math.max(0, Number(asked.get('offset')) || 0)
+      asked.set('limit', String(limit))
+      asked.set('offset', String(offset))
+      const list = queryModels(asked, { snapshot: now.at, now: ambient.now(), defaultOutput: 'all' })
+      const found = 'fault' in list ? null : list
+      return {
+        models: found?.entries.map((entry) => cardOf(now, entry)) ?? [],
+        total: found?.total ?? 0,
+        all: listed.length,
+        offset, limit,
+        problem: 'fault' in list ? { field: list.fault.field ?? '', message: list.fault.message } : null,
+        choices: choicesFor(now, listed),
+      }
+    },
+
+    async model(id) {
+      const now = shelf()
+      const entry = now.at.model(id)
+      if (entry === null) return null
+      const own = now.at.models.filter((it) => it.row.author === entry.row.author && it !== entry && isListed(it) && it.row.alias_target === undefined)
+        .toSorted((a, b) => (b.row.created ?? 0) - (a.row.created ?? 0)).slice(0, MORE_OF_AUTHOR)
+      const endpoints = now.at.endpointsOf(entry.row.id).filter(({ disabled }) => !disabled)
+      const counted = countedAs(now, entry)
+      const [measured, totals] = await Promise.all([
+        figures.endpoints(endpoints.map((it) => it.id)), figures.totals('model', week(), [counted]),
+      ])
+      return modelOf(now, entry, {
+        endpoints: endpoints.map((endpoint) => endpointOf(now, endpoint, measured.get(endpoint.id) ?? null)),
+        week: sumOf([...totals.values()]),
+        more: own.map((it) => cardOf(now, it)),
+      })
+    },
+
+    async performance(id, window) {
+      const now = shelf()
+      const { ms, grain } = WINDOWS[window]
+      const to = ambient.now() + 1
+      const stepMs = grain * MINUTE_MS
+      const from = Math.floor(to / stepMs) * stepMs - ms + stepMs
+      const endpoints = saleOf(now, id)
+      const ids = endpoints.map((it) => it.id)
+      const [totals, series] = await Promise.all([
+        figures.totals('endpoint', { from, to }, ids), figures.series('endpoint', { from, to }, grain, ids),
+      ])
+      return {
+        window, from, to, stepMs,
+        endpoints: endpoints.filter((it) => (totals.get(it.id)?.counts.requests ?? 0) > 0).map((endpoint) => {
+          const total = totals.get(endpoint.id)!
+          return {
+            id: endpoint.id, tag: endpoint.tag, providerName: endpoint.providerName,
+            total: { ...measuredIn(total), cacheHitRate: hitRateOf(total), paidPerMillion: paidOf(total) },
+            points: [...series.get(endpoint.id) ?? []].map(([at, point]) => ({ at, ...measuredIn(point) })),
+          }
+        }).toSorted((a, b) => b.total.answers - a.total.answers),
+      }
+    },
+
+    async uptime(id, days) {
+      const now = shelf()
+      const to = ambient.now() + 1
+      const from = Math.floor(to / DAY_MS) * DAY_MS - (days - 1) * DAY_MS
+      const endpoints = saleOf(now, id)
+      const ids = endpoints.map((it) => it.id)
+      const [totals, series] = await Promise.all([
+        figures.totals('endpoint', { from, to }, ids), figures.series('endpoint', { from, to }, 1440, ids),
+      ])
+      return {
+        days, from,
+        endpoints: endpoints.filter((it) => (totals.get(it.id)?.counts.attempts ?? 0) > 0).map((endpoint) => {
+          const total = totals.get(endpoint.id)!
+          return {
+            id: endpoint.id, tag: endpoint.tag, providerName: endpoint.providerName,
+            uptime: uptimeOf(total), tries: total.counts.attempts, failures: total.counts.failures,
+            byDay: Array.from({ length: days }, (_, i) => {
+              const at = from + i * DAY_MS
+              const day = series.get(endpoint.id)?.get(at)
+              return { at, uptime: uptimeOf(day), tries: day?.counts.attempts ?? 0 }
+            }),
+          }
+        }).toSorted((a, b) => b.tries - a.tries),
+      }
+    },
+
+    async activity(id, days) {
+      const now = shelf()
+      const entry = now.at.model(id)
+      const counted = entry === null ? id : countedAs(now, entry)
+      const to = ambient.now() + 1
+      const from = Math.floor(to / DAY_MS) * DAY_MS - (days - 1) * DAY_MS
+      const series = (await figures.series('model', { from, to }, 1440, [counted])).get(counted)
+      return {
+        days: Array.from({ length: days }, (_, i) => {
+          const at = from + i * DAY_MS
+          const counts = series?.get(at)?.counts
+          return {
+            at, requests: counts?.requests ?? 0, prompt: counts?.prompt_tokens ?? 0, cached: counts?.cache_read_tokens ?? 0,
+            completion: counts?.completion_tokens ?? 0, reasoning: counts?.reasoning_tokens ?? 0,
+          }
+        }),
+      }
+    },
+
+    async apps(id, days) {
+      const now = shelf()
+      const entry = now.at.model(id)
+      // Pairs are counted by the hour.
+      const to = Math.ceil((ambient.now() + 1) / HOUR_MS) * HOUR_MS
+      const totals = await figures.totals('model-app', { from: to - days * DAY_MS, to }, [entry === null ? id : countedAs(now, entry)])
+      const apps = [...totals].map(([name, total]) => ({ app: name.split('\n')[1] ?? '', tokens: tokensOf(total), requests: total.counts.requests }))
+      return { days, apps: apps.filter(({ app, requests }) => app !== '' && requests > 0).toSorted((a, b) => b.tokens - a.tokens).slice(0, 20) }
+    },
+
+    async index() {
+      const now = await stocked()
+      const listed = now.at.models.filter(isListed)
+      return {
+        models: listed.map((entry) => ({ id: entry.row.id, name: entry.row.name.trim() })),
+        authors: [...new Set(listed.filter(({ row }) => row.kind !== 'router').map(({ row }) => row.author))].toSorted(),
+        providers: [...soldBy(now).keys()].filter((slug) => isShown(now.at.providers.get(slug)!)).toSorted(),
+      }
+    },
+
+    async author(slug) {
+      const now = shelf()
+      const own = now.at.models.filter(({ row }) => row.author === slug && row.kind !== 'router')
+        .toSorted((a, b) => (b.row.created ?? 0) - (a.row.created ?? 0))
+      if (own.length === 0) return null
+      return {
+        slug, name: own[0]!.row.author_name,
+        models: own.filter(isListed).map((entry) => cardOf(now, entry)),
+        retired: own.filter((entry) => !isListed(entry)).map((entry) => cardOf(now, entry)),
+      }
+    },
+
+    async providers() {
+      const now = await stocked()
+      const sold = soldBy(now)
+      return [...sold].flatMap(([slug, models]) => {
+        const row = now.at.providers.get(slug)
+        return row === undefined || !isShown(row) ? [] : [providerCardOf(row, models.size, hasCredential(slug))]
+      }).toSorted((a, b) => b.models - a.models || (a.slug < b.slug ? -1 : 1))
+    },
+
+    async provider(slug) {
+      const now = await stocked()
+      const row = now.at.providers.get(slug)
+      if (row === undefined || !isShown(row)) return null
+      const entries = now.at.models.filter((entry) => isListed(entry) && entry.row.alias_target === undefined)
+      const offers = entries.flatMap((entry) => saleOf(now, entry.row.id).filter(({ provider, tier }) => provider === slug && tier === 'default')
+        .map((endpoint) => ({ entry, endpoint })))
+      const measured = await figures.endpoints(offers.map(({ endpoint }) => endpoint.id))
+      return {
+        ...providerCardOf(row, new Set(offers.map(({ entry }) => entry)).size, hasCredential(slug)),
+        homepage: row.homepage, privacyPolicy: row.privacy_policy_url, termsOfService: row.terms_of_service_url, statusPage: row.status_page_url,
+        offers: offers.map(({ entry, endpoint }) =>
+          ({ model: cardOf(now, entry), endpoint: endpointOf(now, endpoint, measured.get(endpoint.id) ?? null) })),
+      }
+    },
+  }
+}
+
+function canBeCalled(endpoint: Endpoint, hasCredential: (provider: string) => boolean): boolean {
+  if (endpoint.disabled || endpoint.price === null) return false
+  return endpoint.simulated
+    || (endpoint.dialect !== null && endpoint.baseUrl !== null && endpoint.upstreamModel !== '' && hasCredential(endpoint.provider))
+}
+
+const isShown = ({ status, enabled }: ProviderRow): boolean => status === 'active' && enabled !== false
+
+function soldBy({ at }: Shelf): ReadonlyMap<string, ReadonlySet<string>> {
+  const sold = new Map<string, Set<string>>()
+  for (const entry of at.models) {
+    if (!isListed(entry) || entry.row.alias_target !== undefined) continue
+    for (const { provider, disabled, simulated } of at.endpointsOf(entry.row.id)) {
+      if (disabled || simulated) continue
+      const own = sold.get(provider)
+      if (own === undefined) sold.set(provider, new Set([entry.row.id]))
+      else own.add(entry.row.id)
+    }
+  }
+  return sold
+}
+
+const tokensOf = ({ counts }: Total): number => counts.prompt_tokens + counts.completion_tokens
+
+function sumOf(totals: readonly Total[]): { tokens: number; requests: number } {
+  return {
+    tokens: totals.reduce((sum, total) => sum + tokensOf(total), 0),
+    requests: totals.reduce((sum, { counts }) => sum + counts.requests, 0),
+  }
+}
+
+function measuredIn(total: Total) {
+  return {
+    answers: total.sketches.duration.count,
+    latency: percentilesIn(total, 'latency'), throughput: percentilesIn(total, 'throughput'), duration: percentilesIn(total, 'duration'),
+  }
+}
+
+/** Percent of prompt tokens that were read from the provider's cache, to a hundredth; null of none. */
+function hitRateOf({ counts }: Total): number | null {
+  return counts.prompt_tokens === 0 ? null : Math.round(counts.cache_read_tokens / counts.prompt_tokens * 10_000) / 100
+}
+
+/** Dollars per million tokens that were really paid, prompt and completion together, as a decimal; null of no tokens. */
+function paidOf(total: Total): string | null {
+  const tokens = tokensOf(total)
+  if (tokens === 0) return null
+  const nanoPerMillion = (total.money.cost_nano * 1_000_000n + BigInt(tokens) / 2n) / BigInt(tokens)
+  return `${nanoPerMillion / 1_000_000_000n}.${String(nanoPerMillion % 1_000_000_000n).padStart(9, '0')}`
+}
+
+/** The values of the filters that lists are narrowed by, most frequent first. */
+function choicesOf({ at }: Shelf, listed: readonly ModelEntry[]) {
+  const count = (valuesOf: (entry: ModelEntry) => Iterable<readonly [string, string]>) => {
+    const counts = new Map<string, { label: string; models: number }>()
+    for (const entry of listed) {
+      for (const [value, label] of new Map(valuesOf(entry))) {
+        const known = counts.get(value)
+        if (known) known.models++
+        else counts.set(value, { label, models: 1 })
+      }
+    }
+    return [...counts].map(([value, { label, models }]) => ({ value, label, models }))
+      .toSorted((a, b) => b.models - a.models || (a.label < b.label ? -1 : 1))
+  }
+  const plain = (values: Iterable<string>) => [...values].map((value) => [value, value] as const)
+  return {
+    authors: count(({ row }) => [[row.author.toLowerCase(), row.author_name]]),
+    providers: count(({ row }) => at.endpointsOf(row.id).filter(({ disabled, simulated }) => !disabled && !simulated)
+      .map(({ provider, providerName }) => [provider, providerName] as const)),
+    parameters: count(({ row }) => plain(at.endpointsOf(row.id).reduce((all, { parameters }) => {
+      for (const name of parameters ?? []) all.add(name)
+      return all
+    }, new Set(row.supported_parameters)))),
+    inputs: count(({ row }) => plain(row.input_modalities)),
+    outputs: count(({ row }) => plain(row.output_modalities)),
+    families: count(({ row }) => [[(row.tokenizer ?? 'other').toLowerCase(), row.tokenizer ?? 'Other']]),
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * What the pages of the site are told. Types alone: `web/` imports them and nothing else of the server, and `app.ts`
+ * hands the pages a `Site` to ask. Everything here is JSON, because what a loader returns is sent to the browser.
+ */
+
+/** Answers the questions of the pages. Model ids are those of the catalogue; every figure is this instance's own. */
+export interface Site {
+  /** The program's version. */
+  readonly version: string
+  home(): Promise<HomeView>
+  /** The list that a query of `GET /api/v1/models` asks for, `order` standing for its `sort`. */
+  models(query: URLSearchParams): Promise<ModelsView>
+  /** By id, canonical slug or alias; null when there is none. */
+  model(id: string): Promise<ModelView | null>
+  /** Ids that are spelled nearly like one that does not exist. */
+  near(id: string): readonly string[]
+  performance(id: string, window: Window): Promise<SeriesView>
+  /** By day, the last `days` of them, today included. */
+  activity(id: string, days: number): Promise<ActivityView>
+  uptime(id: string, days: number): Promise<UptimeView>
+  apps(id: string, days: number): Promise<AppsView>
+  /** What has a page, for maps of the site. */
+  index(): Promise<{ readonly models: readonly { readonly id: string; readonly name: string }[]; readonly authors: readonly string[]; readonly providers: readonly string[] }>
+  author(slug: string): Promise<AuthorView | null>
+  providers(): Promise<readonly ProviderCard[]>
+  provider(slug: string): Promise<ProviderView | null>
+}
+
+export type Window = '1h' | '1d' | '7d' | '30d'
+
+/** Decimal strings of dollars per unit by price key, as the API has them; null where no price is known. */
+export type Pricing = Readonly<Record<string, string>> | null
+
+/** A model in a list. */
+export interface ModelCard {
+  readonly id: string
+  readonly name: string
+  readonly author: string
+  readonly authorName: string
+  /** What somebody wrote about it, cut to a card; null where only its facts are known, which stand beside it anyway. */
+  readonly summary: string | null
+  readonly kind: string
+  readonly status: 'active' | 'deprecated' | 'delisted' | 'retired'
+  /** Unix seconds; null when nobody stated it. */
+  readonly created: number | null
+  readonly contextLength: number | null
+  readonly inputModalities: readonly string[]
+  readonly outputModalities: readonly string[]
+  readonly pricing: Pricing
+  readonly free: boolean
+  /** Endpoints on sale, whether or not there is a key to them. */
+  readonly providers: number
+  /** Whether one of them can be called from here now. */
+  readonly usable: boolean
+}
+
+export interface ModelsView {
+  readonly models: readonly ModelCard[]
+  readonly total: number
+  /** Models that lists show, whatever the query. */
+  readonly all: number
+  readonly offset: number
+  readonly limit: number
+  /** What is wrong with the query, in words for its sender; then there are no models. */
+  readonly problem: { readonly field: string; readonly message: string } | null
+  readonly choices: {
+    readonly authors: readonly Choice[]
+    readonly providers: readonly Choice[]
+    readonly parameters: readonly Choice[]
+    readonly inputs: readonly Choice[]
+    readonly outputs: readonly Choice[]
+    readonly families: readonly Choice[]
+  }
+}
+
+/** A value of a filter, and of how many models it is true. */
+export interface Choice {
+  readonly value: string
+  readonly label: string
+  readonly models: number
+}
+
+export interface Percentiles {
+  readonly p50: number
+  readonly p75: number
+  readonly p90: number
+  readonly p99: number
+}
+
+/** What was measured of an endpoint; null where nothing was. The same numbers as the API has. */
+export interface Measured {
+  readonly status: number
+  readonly uptime5m: number | null
+  readonly uptime30m: number | null
+  readonly uptime1d: number | null
+  /** Milliseconds. */
+  readonly latency30m: Percentiles | null
+  /** Tokens per second. */
+  readonly throughput30m: Percentiles | null
+  readonly samples30m: number
+}
+
+export interface EndpointView {
+  readonly id: string
+  readonly tag: string
+  readonly tier: string
+  readonly provider: string
+  readonly providerName: string
+  readonly contextLength: number | null
+  readonly maxOutput: number | null
+  readonly maxPrompt: number | null
+  readonly quantization: string | null
+  readonly pricing: Pricing
+  /** Why there is no price; null where there is one. */
+  readonly unpriced: string | null
+  readonly overrides: readonly { readonly minPromptTokens: number; readonly pricing: Readonly<Record<string, string>> }[]
+  /** A fraction that is already inside the prices. */
+  readonly discount: number | null
+  /** The price is what the provider's answer states; the sheet only bounds it. */
+  readonly priceIsBound: boolean
+  readonly training: boolean | null
+  readonly retainsPrompts: boolean | null
+  readonly retentionDays: number | null
+  /** null when nobody said, which is all of its dialect. */
+  readonly parameters: readonly string[] | null
+  readonly implicitCaching: boolean
+  readonly deprecated: boolean
+  readonly simulated: boolean
+  /** Whether it can be called from here now: it has a price, and there is a key to its provider or none is needed. */
+  readonly usable: boolean
+  readonly headquarters: string | null
+  readonly datacenters: readonly string[]
+  readonly measured: Measured | null
+}
+
+export interface Benchmark {
+  readonly metric: string
+  readonly value: number
+  readonly unit?: string
+  readonly source: string
+  readonly source_url?: string
+  readonly as_of?: string
+}
+
+export interface ModelView extends ModelCard {
+  readonly description: string
+  readonly canonicalSlug: string
+  readonly aliases: readonly string[]
+  readonly descriptionSource: 'operator' | 'written' | 'generated'
+  /** `2026-03-03`; null when not stated. */
+  readonly released: string | null
+  readonly maxOutput: number | null
+  readonly knowledgeCutoff: string | null
+  readonly tokenizer: string | null
+  readonly instructType: string | null
+  readonly huggingFaceId: string | null
+  readonly parameters: readonly string[]
+  readonly defaultParameters: Readonly<Record<string, number | null>>
+  readonly reasoning: {
+    readonly supported: boolean
+    readonly efforts: readonly string[]
+    readonly defaultEffort: string | null
+    /** null when not stated. */
+    readonly canDisable: boolean | null
+  }
+  readonly features: { readonly tools: boolean; readonly structuredOutputs: boolean; readonly openWeights: boolean; readonly moderated: boolean | null }
+  readonly fineTuning: boolean | null
+  readonly distillation: boolean | null
+  readonly servedOn: readonly string[] | null
+  readonly requiresOwnKey: boolean
+  readonly experimental: boolean
+  /** The day on which it ends or ended; null when not stated. */
+  readonly expires: string | null
+  readonly successor: { readonly id: string; readonly name: string } | null
+  readonly movingTarget: { readonly id: string; readonly name: string } | null
+  /** The moving aliases that stand for this model now. */
+  readonly movingAliases: readonly string[]
+  readonly variants: readonly { readonly id: string; readonly variant: string }[]
+  readonly notes: readonly string[]
+  readonly keyFeatures: readonly string[]
+  readonly useCases: readonly string[]
+  readonly limitations: readonly string[]
+  readonly benchmarks: readonly Benchmark[]
+  readonly endpoints: readonly EndpointView[]
+  /** Prompt and completion tokens of the last seven days, and the requests that they belong to. */
+  readonly week: { readonly tokens: number; readonly requests: number }
+  readonly more: readonly ModelCard[]
+}
+
+/** A stretch of time, and what one endpoint did in it. */
+export interface Point {
+  /** Ms since the epoch: its beginning. */
+  readonly at: number
+  readonly answers: number
+  readonly latency: Percentiles | null
+  readonly throughput: Percentiles | null
+  readonly duration: Percentiles | null
+}
+
+export interface SeriesView {
+  readonly window: Window
+  readonly from: number
+  readonly to: number
+  readonly stepMs: number
+  readonly endpoints: readonly {
+    readonly id: string
+    readonly tag: string
+    readonly providerName: string
+    /** Over the whole window. */
+    readonly total: Omit<Point, 'at'> & { readonly cacheHitRate: number | null; readonly paidPerMillion: string | null }
+    readonly points: readonly Point[]
+  }[]
+}
+
+export interface UptimeView {
+  readonly days: number
+  readonly from: number
+  readonly endpoints: readonly {
+    readonly id: string
+    readonly tag: string
+    readonly providerName: string
+    readonly uptime: number | null
+    readonly tries: number
+    readonly failures: number
+    /** One for each day, oldest first; `uptime` is null where nothing was tried. */
+    readonly byDay: readonly { readonly at: number; readonly uptime: number | null; readonly tries: number }[]
+  }[]
+}
+
+export interface ActivityView {
+  readonly days: readonly {
+    readonly at: number
+    readonly requests: number
+    readonly prompt: number
+    readonly cached: number
+    readonly completion: number
+    readonly reasoning: number
+  }[]
+}
+
+export interface AppsView {
+  readonly days: number
+  readonly apps: readonly { readonly app: string; readonly tokens: number; readonly requests: number }[]
+}
+
+export interface AuthorView {
+  readonly slug: string
+  readonly name: string
+  readonly models: readonly ModelCard[]
+  readonly retired: readonly ModelCard[]
+}
+
+export interface ProviderCard {
+  readonly slug: string
+  readonly name: string
+  readonly models: number
+  readonly headquarters: string | null
+  readonly datacenters: readonly string[]
+  readonly training: boolean | null
+  readonly retainsPrompts: boolean | null
+  readonly retentionDays: number | null
+  readonly usable: boolean
+}
+
+export interface ProviderView extends ProviderCard {
+  readonly homepage: string | null
+  readonly privacyPolicy: string | null
+  readonly termsOfService: string | null
+  readonly statusPage: string | null
+  readonly offers: readonly { readonly model: ModelCard; readonly endpoint: EndpointView }[]
+}
+
+export interface HomeView {
+  readonly models: number
+  readonly providers: number
+  readonly usableProviders: readonly string[]
+  readonly authors: number
+  readonly week: { readonly tokens: number; readonly requests: number }
+  readonly newest: readonly ModelCard[]
+  readonly busiest: readonly { readonly model: ModelCard; readonly tokens: number; readonly requests: number }[]
+  /** A model that can be asked now, for the sample. */
+  readonly sample: string
+}
+
+/** A request for a page, or for a file that one needs. Only GET and HEAD are asked. */
+export interface PageRequest {
+  readonly method: string
+  /** Path and query. */
+  readonly url: string
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+}
+
+/** What the build of `web/` exports: given the build itself and what its loaders ask, what answers a request. */
+export type Responding = (build: unknown, given: { readonly site: Site; readonly report: (error: unknown) => void })
+=> (request: PageRequest, nonce: string)
+=> Promise<{ readonly status: number; readonly headers: readonly (readonly [string, string])[]; readonly body: string }>

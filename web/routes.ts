@@ -1,0 +1,19 @@
+import { index, route, type RouteConfig } from '@react-router/dev/routes'
+
+/** The pages. A word that stands first in an address here can never be an author: test/e2e holds the catalogue against it. */
+export default [
+  index('routes/home.tsx'),
+  route('models', 'routes/models.tsx'),
+  route('providers', 'routes/providers.tsx'),
+  route('providers/:provider', 'routes/provider.tsx'),
+  route('provider/:provider', 'routes/provider-old.ts'),
+  route('sitemap.xml', 'routes/sitemap.ts'),
+  route('llms.txt', 'routes/llms.ts'),
+  route('robots.txt', 'routes/robots.ts'),
+  route(':author', 'routes/author.tsx'),
+  route(':author/:slug', 'routes/model/page.tsx', [
+    index('routes/model/overview.tsx'),
+    route(':section', 'routes/model/section.tsx'),
+  ]),
+  route('*', 'routes/nowhere.tsx'),
+] satisfies RouteConfig

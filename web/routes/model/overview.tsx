@@ -1,0 +1,55 @@
+import { useLoaderData, useOutletContext, type LoaderFunctionArgs } from 'react-router'
+import { shortName } from '../../data/format.ts'
+import { siteOf } from '../../site.ts'
+import { Section } from '../../ui/section.tsx'
+import { About, Benchmarks } from './about.tsx'
+import { Api } from './api.tsx'
+import { activityShown, performanceShown } from './figures.server.ts'
+import { More } from './more.tsx'
+import type { Outside } from './page.tsx'
+import { Parameters } from './parameters.tsx'
+import { Paid, Performance } from './performance.tsx'
+import { ListPrices } from './pricing.tsx'
+import { Providers } from './providers.tsx'
+import { sectionsOf, soldOf, type SectionName } from './sections.ts'
+import { Activity, Apps, Uptime } from './traffic.tsx'
+
+const DAYS = 30
+const APP_DAYS = 7
+
+export async function loader({ params, context }: LoaderFunctionArgs) {
+  const id = `${params['author']}/${params['slug']}`
+  const site = siteOf(context)
+  const [series, uptime, activity, apps] = await Promise.all([
+    site.performance(id, '30d'), site.uptime(id, DAYS), site.activity(id, DAYS), site.apps(id, APP_DAYS),
+  ])
+  return { performance: performanceShown(series, 'p50'), uptime, activity: activityShown(activity), apps }
+}
+
+/** A sample is made anew from the address alone. */
+export const shouldRevalidate = ({ currentUrl, nextUrl }: { currentUrl: URL; nextUrl: URL }) => currentUrl.pathname !== nextUrl.pathname
+
+/** The whole of a model on one page, each part with a way to the page of its own. */
+export default function Overview() {
+  const { model, origin } = useOutletContext<Outside>()
+  const { performance, uptime, activity, apps } = useLoaderData<typeof loader>()
+  const has = new Map(sectionsOf(model))
+  const part = (name: SectionName, title: string, children: React.ReactNode, intro?: string) => has.has(name) && (
+    <Section id={name} title={title} to={`/${model.id}/${name}`} intro={intro}>{children}</Section>
+  )
+  return (
+    <>
+      <About model={model} />
+      {part('providers', `Providers for ${shortName(model.name)}`, <Providers model={model} />, 'A request goes to the best endpoint that can take it, and on to the next when one fails before it answers.')}
+      {part('performance', 'Performance', <Performance shown={performance} />)}
+      {part('pricing', 'Pricing', <div className="grid gap-6"><ListPrices model={model} /><Paid shown={performance} /></div>)}
+      {part('benchmarks', 'Benchmarks', <Benchmarks model={model} />, 'As others report them; nothing was measured here.')}
+      {part('uptime', 'Uptime', <Uptime uptime={uptime} endpoints={soldOf(model).length} />)}
+      {part('activity', 'Activity', <Activity shown={activity} />)}
+      {part('apps', 'Apps this week', <Apps apps={apps} />)}
+      {part('parameters', 'Parameters', <Parameters model={model} />)}
+      {part('api', 'API', <Api model={model} origin={origin} />)}
+      <More model={model} />
+    </>
+  )
+}

@@ -1,0 +1,133 @@
+import { Link, NavLink, Outlet, redirect, useLoaderData, type LoaderFunctionArgs, type MetaFunction, type ShouldRevalidateFunctionArgs } from 'react-router'
+import type { ModelView } from '../../../src/site.ts'
+import { compact, date, stated } from '../../data/format.ts'
+import { nowhere } from '../../data/nowhere.ts'
+import { originOf } from '../../data/origin.ts'
+import { priceOf, pricesOf } from '../../data/prices.ts'
+import { siteOf } from '../../site.ts'
+import { CopyButton } from '../../ui/copy.tsx'
+import { Notice } from '../../ui/section.tsx'
+import { SECTIONS, sectionsOf } from './sections.ts'
+
+export async function loader({ params, request, context }: LoaderFunctionArgs) {
+  const asked = `${params['author']}/${params['slug']}`
+  const site = siteOf(context)
+  const model = await site.model(asked)
+  if (model === null) throw nowhere(site.near(asked))
+  // One model, one address: other spellings lead to it, with the section that was asked for.
+  if (model.id !== asked) {
+    const url = new URL(request.url)
+    throw redirect(`/${model.id}${params['section'] ? `/${params['section']}` : ''}${url.search}`, 308)
+  }
+  if (params['section'] && !sectionsOf(model).some(([name]) => name === params['section'])) throw nowhere([model.id])
+  return { model, origin: originOf(request) }
+}
+
+/** The model is the same on each of its pages; only another model, or a new look after a while, asks again. */
+export function shouldRevalidate({ currentParams, nextParams }: ShouldRevalidateFunctionArgs) {
+  return currentParams['author'] !== nextParams['author'] || currentParams['slug'] !== nextParams['slug'] || currentParams['section'] !== nextParams['section']
+}
+
+export const meta: MetaFunction<typeof loader> = ({ loaderData, params }) => {
+  if (!loaderData) return [{ title: 'Not here · Signalbox' }]
+  const { model, origin } = loaderData
+  const section = SECTIONS.find(([name]) => name === params['section'])
+  return [
+    { title: `${model.name}${section ? `: ${section[1]}` : ''} · Signalbox` },
+    { name: 'description', content: model.description.slice(0, 300) },
+    { tagName: 'link', rel: 'canonical', href: `${origin}/${model.id}${section ? `/${section[0]}` : ''}` },
+  ]
+}
+
+export interface Outside {
+  readonly model: ModelView
+  readonly origin: string
+}
+
+export default function ModelPage() {
+  const { model, origin } = useLoaderData<typeof loader>()
+  return (
+    <>
+      <header className="pt-8">
+        <nav aria-label="Breadcrumb" className="text-[0.8125rem] text-soft">
+          <Link to="/models" className="plain py-1">Models</Link> <span aria-hidden>/</span> <Link to={`/${model.author}`} className="plain py-1">{model.authorName}</Link>
+        </nav>
+        <h1 tabIndex={-1} className="text-[1.625rem] leading-tight font-semibold mt-1 outline-none break-words">{model.name}</h1>
+        <p className="flex flex-wrap items-center gap-x-3 gap-y-1 mt-1.5">
+          <span className="font-mono text-[0.8125rem] text-soft break-all">{model.id}<CopyButton text={model.id} what="the model's id" /></span>
+          {model.variants.length > 0 && (
+            <span className="text-[0.8125rem] text-soft">also {model.variants.map(({ id, variant }, i) => (
+              <span key={id}>{i > 0 && ', '}<Link to={`/${id}`} className="prose-link">{variant}</Link></span>
+            ))}</span>
+          )}
+          {model.movingAliases.map((id) => <span key={id} className="text-[0.8125rem] text-soft">followed by <Link to={`/${id}`} className="prose-link font-mono">{id}</Link></span>)}
+        </p>
+        <Notices model={model} />
+        <Strip model={model} />
+      </header>
+      <nav aria-label="Sections" className="mt-7 overflow-x-auto -mx-4 px-4 sm:mx-0 sm:px-0">
+        <div className="track flex w-max min-w-full text-[0.8125rem]">
+          <NavLink to={`/${model.id}`} end>Overview</NavLink>
+          {sectionsOf(model).map(([name, title]) => <NavLink key={name} to={`/${model.id}/${name}`}>{title}</NavLink>)}
+        </div>
+      </nav>
+      <Outlet context={{ model, origin } satisfies Outside} />
+    </>
+  )
+}
+
+function Strip({ model }: { readonly model: ModelView }) {
+  const [first, second] = model.pricing ? pricesOf(model.pricing) : []
+  const input = priceOf(model.pricing, 'prompt')
+  const byTokens = first === undefined || first.key === 'prompt'
+  const facts: readonly (readonly [string, string, string?])[] = [
+    ['Modalities', `${model.inputModalities.join(', ')} → ${model.outputModalities.join(', ')}`],
+    ...(model.free ? [['Price', 'free'] as const]
+      : byTokens
+        ? [['Input price', input ?? 'not known', input ? 'per 1M' : undefined] as const, ['Output price', priceOf(model.pricing, 'completion') ?? 'not known', input ? 'per 1M' : undefined] as const]
+        : [first, second].flatMap((price) => price ? [[price.name, price.amount, `per ${price.unit}`] as const] : [])),
+    ['Context', model.contextLength === null ? 'not stated' : compact(model.contextLength)],
+    ['Max output', model.maxOutput === null ? 'not stated' : compact(model.maxOutput)],
+    ['Weekly tokens', compact(model.week.tokens), 'here'],
+    ['Released', model.released ? stated(model.released) : model.created ? date(model.created * 1000) : 'not stated'],
+  ]
+  return (
+    <dl className="mt-5 flex flex-wrap gap-x-8 gap-y-3">
+      {facts.map(([name, value, unit]) => (
+        <div key={name}>
+          <dt className="label">{name}</dt>
+          <dd className="text-[0.9375rem] font-medium">{value}{unit && <span className="text-faint font-normal text-xs"> {unit}</span>}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+/** What a caller has to know before the first request. */
+function Notices({ model }: { readonly model: ModelView }) {
+  const usable = model.endpoints.filter((endpoint) => endpoint.usable && !endpoint.simulated)
+  const notes: { key: string; kind: 'caution' | 'note' | 'end'; text: React.ReactNode }[] = []
+  const use = model.successor && <> Use <Link className="prose-link" to={`/${model.successor.id}`}>{model.successor.name}</Link> instead.</>
+  if (model.status === 'retired') notes.push({ key: 'retired', kind: 'end', text: <><strong className="font-semibold">Retired{model.expires && ` on ${stated(model.expires)}`}.</strong> Its maker no longer serves it, and calls to it are refused.{use}</> })
+  else if (model.status === 'deprecated' || model.expires) notes.push({ key: 'deprecated', kind: 'caution', text: <><strong className="font-semibold">Being withdrawn.</strong> {model.expires ? `Its end is stated as ${stated(model.expires)}.` : 'No date is stated.'}{use}</> })
+  else if (model.status === 'delisted') notes.push({ key: 'delisted', kind: 'caution', text: <><strong className="font-semibold">No longer offered everywhere.</strong> Some of its providers have taken it from their lists.{use}</> })
+  if (model.movingTarget) notes.push({ key: 'moving', kind: 'note', text: <><strong className="font-semibold">A moving alias.</strong> Today it stands for <Link className="prose-link" to={`/${model.movingTarget.id}`}>{model.movingTarget.name}</Link>, and it follows when a newer one comes. Prices and endpoints below are those of that model.</> })
+  if (model.requiresOwnKey) notes.push({ key: 'own', kind: 'caution', text: <><strong className="font-semibold">Your own key is required.</strong> Its maker serves it only to accounts of its own: set that provider&rsquo;s key in this instance&rsquo;s configuration.</> })
+  if (model.free) notes.push({ key: 'free', kind: 'note', text: <><strong className="font-semibold">Free.</strong> Providers limit how often free models may be called, and some keep what is sent: see the data policy of each below.</> })
+  if (model.experimental) notes.push({ key: 'experimental', kind: 'note', text: <><strong className="font-semibold">A preview.</strong> Its maker may change it or take it back at short notice.</> })
+  if (model.status !== 'retired' && usable.length === 0 && model.kind !== 'router') {
+    notes.push({ key: 'nokey', kind: 'note', text: <><strong className="font-semibold">Not callable from here yet.</strong> {model.endpoints.some(({ simulated }) => simulated) ? 'This instance has no key to any provider, so answers are simulated and say so.' : 'This instance has no key to a provider that serves it.'}</> })
+  }
+  for (const note of model.notes) {
+    const text = NOTES[note]
+    if (text) notes.push({ key: note, kind: 'note', text })
+  }
+  if (notes.length === 0) return null
+  return <div className="mt-4 grid gap-1.5">{notes.map(({ key, kind, text }) => <Notice key={key} kind={kind}>{text}</Notice>)}</div>
+}
+
+const NOTES: Readonly<Record<string, string>> = {
+  may_be_redirected: 'Its maker may answer requests for it with a newer model.',
+  heavily_rate_limited: 'Its maker allows very few requests to it.',
+}
+

@@ -1,0 +1,28 @@
+import type { ModelView } from '../../../src/site.ts'
+
+/** The sections of a model's page, each also at an address of its own; one that a model has nothing for is not linked. */
+export const SECTIONS = [
+  ['providers', 'Providers', () => true],
+  ['performance', 'Performance', isSold],
+  ['pricing', 'Pricing', isSold],
+  ['benchmarks', 'Benchmarks', ({ benchmarks }: ModelView) => benchmarks.length > 0],
+  ['uptime', 'Uptime', isSold],
+  ['activity', 'Activity', isSold],
+  ['apps', 'Apps', isSold],
+  ['parameters', 'Parameters', ({ parameters }: ModelView) => parameters.length > 0],
+  // What cannot be asked through this instance has no sample that would work.
+  ['api', 'API', ({ kind, status }: ModelView) => ['chat', 'alias', 'router'].includes(kind) && status !== 'retired'],
+] as const satisfies readonly (readonly [string, string, (model: ModelView) => boolean])[]
+
+export type SectionName = (typeof SECTIONS)[number][0]
+
+export function sectionsOf(model: ModelView): readonly (readonly [SectionName, string])[] {
+  return SECTIONS.filter(([, , shows]) => shows(model)).map(([name, title]) => [name, title] as const)
+}
+
+/** Endpoints that a provider sells; the simulation is not for sale. */
+export const soldOf = ({ endpoints }: ModelView) => endpoints.filter(({ simulated }) => !simulated)
+
+function isSold(model: ModelView): boolean {
+  return soldOf(model).length > 0
+}

@@ -1,0 +1,63 @@
+import { ArrowRight } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { Link } from 'react-router'
+
+/** A part of a page with its heading, and a way to the page that it has of its own. */
+export function Section({ id, title, intro, to, children }: {
+  readonly id: string
+  readonly title: string
+  readonly intro?: ReactNode
+  readonly to?: string
+  readonly children: ReactNode
+}) {
+  return (
+    <section aria-labelledby={id} className="pt-10">
+      <div className="flex items-baseline gap-3 flex-wrap">
+        <h2 id={id} className="text-base font-semibold">{title}</h2>
+        {to && <Link to={to} className="plain inline-flex items-center gap-1 text-[0.8125rem] text-soft py-1" >Open<span className="sr-only"> the page of {title}</span> <ArrowRight size={13} aria-hidden /></Link>}
+      </div>
+      {intro && <p className="mt-1 text-soft max-w-[78ch]">{intro}</p>}
+      <div className="mt-4">{children}</div>
+    </section>
+  )
+}
+
+/** What stands where there is nothing to show: what is missing, and what brings it. */
+export function Empty({ title, children }: { readonly title: string; readonly children?: ReactNode }) {
+  return (
+    <div className="border-l-2 border-rail pl-4 py-1 max-w-prose">
+      <p className="font-medium">{title}</p>
+      {children && <div className="text-soft mt-0.5">{children}</div>}
+    </div>
+  )
+}
+
+/** A region that scrolls sideways by itself, also by keys, so that the page never does. */
+export function Scroll({ label, children }: { readonly label: string; readonly children: ReactNode }) {
+  return <div role="region" aria-label={`${label}, table`} tabIndex={0} className="overflow-x-auto">{children}</div>
+}
+
+/** Names and what is known of them; null reads "not stated". */
+export function Facts({ of }: { readonly of: readonly (readonly [name: string, value: ReactNode])[] }) {
+  return (
+    <dl className="grid grid-cols-[minmax(7rem,max-content)_1fr] text-[0.8125rem]">
+      {of.map(([name, value]) => (
+        <div key={name} className="contents">
+          <dt className="py-1.5 pr-6 border-b border-line text-faint">{name}</dt>
+          <dd className="py-1.5 border-b border-line">{value ?? <span className="text-faint">not stated</span>}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+export function Notice({ kind, children }: { readonly kind: 'caution' | 'note' | 'end'; readonly children: ReactNode }) {
+  const colour = kind === 'caution' ? 'border-caution' : kind === 'end' ? 'border-danger' : 'border-rail'
+  return <p className={`border-l-2 ${colour} bg-well px-3 py-2 max-w-[52rem]`}>{children}</p>
+}
+
+export function Chip({ children, strong }: { readonly children: ReactNode; readonly strong?: boolean }) {
+  return (
+    <span className={`inline-block px-1.5 rounded-[2px] text-[0.6875rem] leading-4.5 whitespace-nowrap ${strong ? 'bg-arm-wash text-arm' : 'bg-well text-soft'}`}>{children}</span>
+  )
+}

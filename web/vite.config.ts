@@ -1,0 +1,15 @@
+import { reactRouter } from '@react-router/dev/vite'
+import tailwindcss from '@tailwindcss/vite'
+import { defineConfig } from 'vite'
+
+export default defineConfig({
+  plugins: [tailwindcss(), reactRouter()],
+  // One file for the server: lucide alone would be two thousand modules to load.
+  ssr: { noExternal: true },
+  // The server is started without NODE_ENV, and React would take that for a developer's machine.
+  define: { 'process.env.NODE_ENV': JSON.stringify('production') },
+  build: { assetsInlineLimit: 0, sourcemap: false },
+  // What is not there is not held in memory either.
+  environments: { ssr: { build: { minify: true } } },
+  logLevel: 'warn',
+})
