@@ -9,6 +9,8 @@ export const keySettings = z.strictObject({
   heartbeats: z.boolean(),
   /** Whether `debug.echo_upstream_body` may show what went to a provider: what the operator's rows add is in it. */
   echo_upstream_body: z.boolean(),
+  /** Whether `provider.hedge` may have a second attempt opened: the call then costs what both cost. */
+  allow_hedge: z.boolean(),
   /** The best class that its calls may have when a server has too much to do: `api` unless this says otherwise. */
   traffic_class: z.enum(TRAFFIC_CLASSES),
   /** Whether a response is kept when its request does not say. */

@@ -72,6 +72,10 @@ export interface Routing {
   readonly balance: 'price' | 'measured'
   readonly toolRequests: number
   readonly toolMargin: number
+  readonly hedge: 'off' | 'on'
+  readonly hedgePercentile: number
+  readonly hedgeSamples: number
+  readonly hedgeLeastMs: number
   readonly stickyMs: number
   readonly rampMs: number
   readonly rampFrom: number
@@ -403,6 +407,10 @@ function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {
     balance: all.balance,
     toolRequests: all.tool_requests,
     toolMargin: all.tool_margin,
+    hedge: all.hedge,
+    hedgePercentile: all.hedge_percentile,
+    hedgeSamples: all.hedge_samples,
+    hedgeLeastMs: all.hedge_least_ms,
     stickyMs: all.sticky_ms,
     rampMs: all.ramp_ms,
     rampFrom: all.ramp_from,

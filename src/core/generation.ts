@@ -20,11 +20,21 @@ export interface Attempt {
   /** The upstream's HTTP status; null when there was no answer. */
   readonly status: number | null
   readonly upstreamId: string | null
-  readonly outcome: 'answered' | 'failed' | 'cancelled'
+  /** `superseded`: of two that were under way at once, the one that the other was faster than. */
+  readonly outcome: 'answered' | 'failed' | 'cancelled' | 'superseded'
   readonly fault: FaultKind | null
   /** Scrubbed; shown to operators and on the record. */
   readonly message: string | null
+  /** It was opened beside another that was slow; and for whom, who pays for the loser. */
+  readonly hedge?: HedgePayer
+  /** Of one that was superseded: what its provider bills for it. */
+  readonly cost?: Nano
+  /** Who counted that: its provider's usage, or an estimate of ours. */
+  readonly counted?: Usage['counted']
 }
+
+/** Who asked for a second attempt beside a slow one, and pays for the one that loses. */
+export type HedgePayer = 'caller' | 'operator'
 
 /** What a reply was worth beside its words: whether its tool calls and its structured output were what was asked for. */
 export interface Quality {

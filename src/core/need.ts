@@ -32,6 +32,8 @@ export interface Preferences {
   /** Where it is not said, the operator's policy holds. */
   readonly maxOutput?: MaxOutput
   readonly unsupportedParameters?: UnsupportedParameters
+  /** A second attempt beside a slow one, at the caller's cost; false: none, whoever pays. */
+  readonly hedge?: boolean
   readonly dataCollection?: 'allow' | 'deny'
   readonly zdr?: boolean
   readonly enforceDistillableText?: boolean

@@ -57,6 +57,8 @@ export interface Charge {
   readonly prompt: Atto
   readonly completion: Atto
   readonly services: Atto
+  /** What an attempt that lost against a faster one cost, where the caller had asked for both: inside `total`. */
+  readonly hedge?: Nano
 }
 
 export const NO_CHARGE: Charge = Object.freeze({ total: 0n, prompt: 0n, completion: 0n, services: 0n })

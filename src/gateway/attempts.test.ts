@@ -10,6 +10,7 @@ import { DEFAULT_POLICY } from '../routing/index.ts'
 import { createFakeAmbient } from '../testing/index.ts'
 import { tryCandidates, type AttemptHealth, type AttemptParts, type Timeouts } from './attempts.ts'
 import { createDeadlines } from './deadline.ts'
+import type { Hedging } from './hedge.ts'
 import { createUpstreams } from './upstreams.ts'
 
 /** What a provider does in these tests: events to say, batch by batch, or a way to hang. */
@@ -42,6 +43,7 @@ async function trying(candidates: readonly Candidate[], does: Readonly<Record<st
   readonly observe?: AttemptParts['observe']
   /** Providers whose one place another call has. */
   readonly full?: readonly string[]
+  readonly hedge?: Hedging
 } = {}) {
   const asked: { provider: string; request: ChatRequest }[] = []
   const observed: { provider: string; kind: FaultKind }[] = []
@@ -64,9 +66,9 @@ async function trying(candidates: readonly Candidate[], does: Readonly<Record<st
     net: {} as Net, download: () => Promise.reject(new Error('nothing is fetched here')), dialects: new Map(), locals, providers: () => ({}) as Providers, timeouts: () => ({ ...TIMEOUTS, ...given.timeouts }),
     deadlines, ambient, limits: () => given.limits ?? { attemptsPerModel: 3, attemptsInAll: 6 },
     observe: given.observe ?? (({ endpoint }, { kind }) => void observed.push({ provider: endpoint.provider, kind })),
-    health: given.health ?? { begin: () => 0, retry: () => 0, answers: () => {} },
+    health: given.health ?? { begin: () => 0, retry: () => 0, answers: () => {}, superseded: () => {} },
     upstreams,
-  }, plan, given.request ?? REQUEST, { stream: true, preferences: { models: ['acme/one'] }, need: needOf(given.request ?? REQUEST, true), fit: DEFAULT_POLICY, echo: null, departure, startedAt: ambient.monotonic(), workspace: 'default', key: 'k', rank: 2, downloads: null })
+  }, plan, given.request ?? REQUEST, { stream: true, preferences: { models: ['acme/one'] }, need: needOf(given.request ?? REQUEST, true), fit: DEFAULT_POLICY, echo: null, departure, startedAt: ambient.monotonic(), workspace: 'default', key: 'k', rank: 2, hedge: given.hedge ?? null, downloads: null })
   return { tried, observed, asked, providers: asked.map((it) => it.provider) }
 }
 
@@ -150,7 +152,7 @@ describe('Providers that have failed a lot', () => {
         asked.push(`${endpoint.provider} after ${after}`)
         return endpoint.provider === 'b' ? null : 1
       },
-      answers: () => {},
+      answers: () => {}, superseded: () => {},
     }
     const { providers, tried } = await trying(['a', 'b', 'c'].map((name) => candidate(name)), { a: fails('timeout'), b: answers, c: fails('overloaded') }, { health })
     assert.deepEqual(providers, ['a', 'c'])
@@ -165,7 +167,7 @@ describe('Providers that have failed a lot', () => {
     const health: AttemptHealth = {
       begin: ({ endpoint }) => endpoint.provider === 'a' ? 7 : 0,
       retry: () => 2,
-      answers: ({ endpoint }, trial, cost) => void heard.push([endpoint.provider, trial, cost]),
+      answers: ({ endpoint }, trial, cost) => void heard.push([endpoint.provider, trial, cost]), superseded: () => {},
     }
     const observe: AttemptParts['observe'] = ({ endpoint }, { kind }, trial, lostMs) => void heard.push([endpoint.provider, kind, trial, lostMs])
     const { tried } = await trying([candidate('a'), candidate('b')], { a: fails('upstream-error'), b: answers }, { health, observe })
@@ -239,7 +241,7 @@ describe('A provider that has as many calls as it may', () => {
     const { providers } = await trying(['a', 'b', 'c', 'd'].map((name) => candidate(name)), {
       a: answers, b: fails('upstream-error'), c: fails('upstream-error'), d: answers,
     }, {
-      ...full, health: { begin: () => 0, answers: () => {}, retry: ({ endpoint }) => { costs.push(endpoint.provider); return 1 } },
+      ...full, health: { begin: () => 0, answers: () => {}, superseded: () => {}, retry: ({ endpoint }) => { costs.push(endpoint.provider); return 1 } },
     })
     assert.deepEqual(providers, ['b', 'c', 'd'])
     assert.deepEqual(costs, ['c', 'd'])
@@ -274,4 +276,40 @@ describe('Nothing is begun', () => {
     assert.deepEqual(providers, [])
     assert.equal(tried.fault!.kind, 'timeout')
   })
+})
+
+describe('A second attempt beside a slow one', () => {
+  const hedge: Hedging = { payer: 'caller', slowAfter: () => 1, mayStandIn: (slow, other) => other.endpoint.id !== slow.endpoint.id }
+
+  test('goes past a provider that is full, to the next', async () => {
+    const { tried, providers } = await trying(['a', 'b', 'c'].map((name) => candidate(name)), { a: 'hang', b: answers, c: answers }, { hedge, full: ['b'] })
+    assert.deepEqual(providers, ['a', 'c'])
+    assert.deepEqual(tried.failed.map(({ provider, outcome }) => [provider, outcome]), [['a', 'superseded']])
+    assert.equal(tried.committed!.attempt.hedge, 'caller')
+  })
+
+  test('is one of the attempts that a request may make, of a model and in all', async () => {
+    for (const limits of [{ attemptsPerModel: 1, attemptsInAll: 6 }, { attemptsPerModel: 6, attemptsInAll: 1 }]) {
+      const { providers } = await trying([candidate('a'), candidate('b')], { a: 'hang', b: answers }, { hedge, limits, departure: leavingAfter(100) })
+      assert.deepEqual(providers, ['a'])
+    }
+  })
+
+  test('health hears how long the slow one was waited for, that it was no failure, and that the second had its token back', async () => {
+    const heard: unknown[] = []
+    const health: AttemptHealth = {
+      begin: ({ endpoint }) => endpoint.provider === 'a' ? 7 : 0,
+      retry: (_, after) => after === null ? 1 : 2,
+      answers: ({ endpoint }, trial, cost) => void heard.push([endpoint.provider, trial, cost]),
+      superseded: ({ endpoint }, trial, waitedMs, streamed) => void heard.push([endpoint.provider, trial, waitedMs, streamed]),
+    }
+    await trying([candidate('a'), candidate('b')], { a: 'hang', b: answers }, { hedge, health, observe: () => assert.fail('nothing has failed') })
+    assert.deepEqual(heard, [['a', 7, 0, true], ['b', 0, 1]])
+  })
+
+  function leavingAfter(ms: number): Departure {
+    const departure = new Departure()
+    setTimeout(() => departure.leave(), ms)
+    return departure
+  }
 })

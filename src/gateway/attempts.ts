@@ -3,7 +3,7 @@ import type { Changed, Dialect, Outgoing, Target } from '../dialects/index.ts'
 import {
   charge, commits, fault, FAULTS, faultOf,
   type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault, type Nano,
-  type FaultKind, type JsonObject, type Need, type Plan, type Preferences,
+  type FaultKind, type HedgePayer, type JsonObject, type Need, type Plan, type Preferences,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
@@ -11,6 +11,7 @@ import { outputOffered, type Fit, type RoutingPolicy } from '../routing/index.ts
 import { retryAfter } from './admission.ts'
 import type { Deadline, Deadlines } from './deadline.ts'
 import { secretsOf, shownBody } from './echo.ts'
+import { lostCost, type Hedging, type Loser } from './hedge.ts'
 import type { Downloads } from './inline.ts'
 import type { LargeBody } from './large.ts'
 import type { Share } from './places.ts'
@@ -50,10 +51,12 @@ export interface AttemptParts {
 export interface AttemptHealth {
   /** The number of the trial that an attempt is, or 0. */
   begin(candidate: Candidate): number
-  /** What an attempt after another costs of its provider's retry budget; null when that is spent. */
-  retry(candidate: Candidate, after: FaultKind): number | null
+  /** What an attempt after another costs of its provider's retry budget, or beside one (null); null when that is spent. */
+  retry(candidate: Candidate, after: FaultKind | null): number | null
   /** A trial, or a retry, has begun to answer. */
   answers(candidate: Candidate, trial: number, cost: number): void
+  /** Another was faster, after so many milliseconds that this one was waited for; null where it came second. */
+  superseded(candidate: Candidate, trial: number, waitedMs: number | null, streamed: boolean): void
 }
 
 /** An attempt that has begun to answer: nothing may be tried after it. */
@@ -74,6 +77,8 @@ export interface Tried {
   readonly untried: number
   /** What providers that failed reported usage for all the same: they bill it, and the caller does not pay it. */
   readonly absorbed: Nano
+  /** What the slower of two attempts cost that were under way at once; null where there was none. */
+  readonly loser: Loser | null
   /** Providers that were passed over without a question, and why. */
   readonly passedOver: PassedOver
 }
@@ -84,6 +89,7 @@ export type PassedOver = ReadonlyMap<string, 'retry_budget' | 'concurrency'>
 /** What failed so far, and what may still be tried after it. */
 class Failures {
   readonly attempts: Attempt[] = []
+  loser: Loser | null = null
   readonly faults: { fault: Fault; candidate: Candidate }[] = []
   readonly passedOver = new Map<string, 'retry_budget' | 'concurrency'>()
   absorbed = 0n
@@ -124,8 +130,8 @@ class Failures {
    * A caller's fault closes its model. A prompt that was too long goes on to a larger context; another model, which may
    * count it otherwise, only has to have as much.
    */
-  allows({ endpoint }: Candidate): boolean {
-    if (this.#closed.has(endpoint.model) || (this.#tries.get(endpoint.model) ?? 0) >= this.#limits.attemptsPerModel) return false
+  allows({ endpoint }: Candidate, underWay = 0): boolean {
+    if (this.#closed.has(endpoint.model) || (this.#tries.get(endpoint.model) ?? 0) + underWay >= this.#limits.attemptsPerModel) return false
     if (this.#tooSmall === null) return true
     const { model, contextLength } = this.#tooSmall
     const room = endpoint.contextLength ?? Infinity
@@ -140,6 +146,11 @@ class Failures {
     this.#tries.set(model, (this.#tries.get(model) ?? 0) + 1)
     if (FAULTS[fault.kind].next === 'model') this.#closed.add(model)
     if (fault.kind === 'context-length') this.#tooSmall = candidate.endpoint
+  }
+
+  /** Whether there may be a second attempt beside the one that is under way. */
+  allowsBeside(candidate: Candidate): boolean {
+    return this.attempts.length + 2 <= this.#limits.attemptsInAll && this.allows(candidate, 1)
   }
 }
 
@@ -162,12 +173,13 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, request: Ch
   const { departure } = trying
   let failures: Failures | null = null
   let full: Candidate[] | null = null
+  let second: Candidate | null = null
   for (let at = 0; at <= candidates.length && !failures?.full; at++) {
     let candidate: Candidate
     let place: Share | null = null
     if (at < candidates.length) {
       candidate = candidates[at]!
-      if (failures && !failures.allows(candidate)) continue
+      if (candidate === second || (failures && !failures.allows(candidate))) continue
       if (!candidate.endpoint.simulated && (place = parts.upstreams.take(candidate.endpoint.provider, trying)) === null) {
         (full ??= []).push(candidate)
         failures ??= new Failures(parts.limits())
@@ -183,7 +195,7 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, request: Ch
       candidate = open.find(({ endpoint }) => endpoint.provider === turn.provider)!
       place = turn.share
     }
-    const left = trying.startedAt + parts.timeouts(candidate.endpoint.provider).preTokenTotalMs - parts.ambient.monotonic()
+    const left = timeLeft(parts, candidate, trying)
     // Nothing is done for a caller who has left, or who was told that it would not take so long.
     if (departure.gone || left <= (failures?.last ? WORTH_TRYING_MS : 0)) {
       place?.release()
@@ -197,28 +209,140 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, request: Ch
       failures!.passedOver.set(candidate.endpoint.providerName, 'retry_budget')
       continue
     }
-    const trial = parts.health.begin(candidate)
+    const running = begin(parts, candidate, trying, place, cost)
     // Another endpoint of it may have been passed over, and this one was not.
     failures?.passedOver.delete(candidate.endpoint.providerName)
-    const running = new RunningAttempt(parts, candidate, departure, place)
-    let result: Committed | Failed
+    const slowAfterMs = trying.hedge === null || second !== null ? null : trying.hedge.slowAfter(candidate)
+    let result: Committed | Failed | null
     try {
-      result = await attempt(parts, running, request, trying, left)
+      if (slowAfterMs === null) result = await attempt(parts, running, request, trying, left)
+      else {
+        failures ??= new Failures(parts.limits())
+        const watched: Watched = { first: running, leftMs: left, slowAfterMs, others: candidates.slice(at + 1) };
+        ({ result, second } = await attemptWatched(parts, watched, failures, request, trying))
+      }
     } catch (error) {
       running.over()
       throw error
     }
-    if ('source' in result) {
-      result.attempt.trial = trial
-      if (trial > 0 || cost > 0) parts.health.answers(candidate, trial, cost)
-      return tried(parts, result, failures, Math.max(0, candidates.length - at - 1))
+    if (result !== null && 'source' in result) {
+      const { candidate: by, trial, cost: paid } = result.attempt
+      if (trial > 0 || paid > 0) parts.health.answers(by, trial, paid)
+      return tried(parts, result, failures, Math.max(0, candidates.length - at - (second === null ? 1 : 2)))
     }
     failures ??= new Failures(parts.limits())
-    failures.add(candidate, result)
-    parts.observe(candidate, result.fault, trial, result.attempt.durationMs)
-    if (FAULTS[result.fault.kind].next === 'nothing') break
+    if (result !== null) fail(parts, failures, result)
+    if (FAULTS[failures.last!.kind].next === 'nothing') break
   }
   return tried(parts, null, failures, candidates.length - (failures?.attempts.length ?? 0))
+}
+
+/** Milliseconds until the caller was told that it would not take so long. */
+function timeLeft({ timeouts, ambient }: AttemptParts, { endpoint }: Candidate, { startedAt }: Trying): number {
+  return startedAt + timeouts(endpoint.provider).preTokenTotalMs - ambient.monotonic()
+}
+
+function begin(parts: AttemptParts, candidate: Candidate, { departure }: Trying, place: Share | null, cost: number): RunningAttempt {
+  const running = new RunningAttempt(parts, candidate, departure, place)
+  running.trial = parts.health.begin(candidate)
+  running.cost = cost
+  return running
+}
+
+function fail(parts: AttemptParts, failures: Failures, of: Failed): void {
+  const { candidate, trial } = of.by
+  failures.add(candidate, of)
+  parts.observe(candidate, of.fault, trial, of.attempt.durationMs)
+}
+
+/** An attempt, and whoever may be asked beside it when it is slow. */
+interface Watched {
+  readonly first: RunningAttempt
+  /** The time that is left for it. */
+  readonly leftMs: number
+  /** Milliseconds after which it is slow. */
+  readonly slowAfterMs: number
+  /** In the order of the plan. */
+  readonly others: readonly Candidate[]
+}
+
+/** What came of it; without a result all has failed and is booked. */
+interface Outrun {
+  readonly result: Committed | Failed | null
+  readonly second: Candidate | null
+}
+
+/**
+ * Makes an attempt, and opens another beside it when it is slow. The first of the two to open a block has the call, and
+ * the other is ended on the spot. One that fails leaves the call to the other, unless it closes the model or the call:
+ * then the other would not have been asked after it either.
+ */
+async function attemptWatched(
+  parts: AttemptParts, { first, leftMs, slowAfterMs, others }: Watched, failures: Failures, request: ChatRequest, trying: Trying,
+): Promise<Outrun> {
+  const trial = attempt(parts, first, request, trying, leftMs)
+  const slow = Promise.withResolvers<null>()
+  const timer = parts.deadlines(() => slow.resolve(null))
+  timer.set(slowAfterMs)
+  const early = await Promise.race([trial, slow.promise]).finally(() => timer.clear())
+  if (early !== null) return { result: early, second: null }
+  const second = openBeside(parts, first, others, failures, trying)
+  if (second === null) return { result: await trial, second: null }
+  const hedge = attempt(parts, second, request, trying, timeLeft(parts, second.candidate, trying))
+  try {
+    const ahead = await Promise.race([trial, hedge])
+    const [other, pending] = ('source' in ahead ? ahead.attempt : ahead.by) === first ? [second, hedge] as const : [first, trial] as const
+    if (!('source' in ahead)) {
+      fail(parts, failures, ahead)
+      const closed = FAULTS[ahead.fault.kind].next === 'nothing' || !failures.allows(other.candidate)
+      // A caller who leaves has ended both.
+      if (trying.departure.gone || !closed) return { result: await pending, second: second.candidate }
+    }
+    pending.catch(() => {})
+    const lost = supersede(parts, failures, other, trying)
+    if ('source' in ahead) failures.loser = lost
+    else failures.absorbed += lost.cost
+    return { result: 'source' in ahead ? ahead : null, second: second.candidate }
+  } catch (error) {
+    for (const each of [first, second]) {
+      each.abort()
+      each.over()
+    }
+    throw error
+  }
+}
+
+/** The attempt that is opened beside a slow one, with its place and its token, or null where none may be, or none is to be had. */
+function openBeside(parts: AttemptParts, first: RunningAttempt, others: readonly Candidate[], failures: Failures, trying: Trying): RunningAttempt | null {
+  const { hedge, departure } = trying
+  if (hedge === null || departure.gone) return null
+  for (const candidate of others) {
+    if (!hedge.mayStandIn(first.candidate, candidate) || !failures.allowsBeside(candidate)) continue
+    if (timeLeft(parts, candidate, trying) <= WORTH_TRYING_MS) continue
+    const place = parts.upstreams.take(candidate.endpoint.provider, trying)
+    if (place === null) continue
+    const cost = parts.health.retry(candidate, null)
+    if (cost === null) {
+      place.release()
+      continue
+    }
+    const second = begin(parts, candidate, trying, place, cost)
+    second.hedge = hedge.payer
+    return second
+  }
+  return null
+}
+
+/** Ends an attempt that another was faster than, takes it down, and says what it cost. */
+function supersede(parts: AttemptParts, failures: Failures, loser: RunningAttempt, { hedge, need, stream }: Trying): Loser {
+  const waitedMs = loser.elapsedMs()
+  loser.superseded = true
+  // Once a head has come the request had gone out; before, the connection knows.
+  const sent = loser.abort() === true || loser.status !== null
+  const { cost, counted } = lostCost(loser.candidate, { said: [...loser.said, ...loser.source?.rest() ?? []], sent, promptTokens: need.inputTokens })
+  failures.attempts.push({ ...loser.record({ outcome: 'superseded', fault: null, message: null, upstreamId: null }), cost, counted })
+  parts.health.superseded(loser.candidate, loser.trial, loser.hedge === null ? waitedMs : null, stream)
+  return { cost, payer: hedge!.payer }
 }
 
 const LEFT = fault('cancelled', 'The caller left')
@@ -232,6 +356,7 @@ function tried(parts: AttemptParts, committed: Committed | null, failures: Failu
     faults: failures?.faults ?? [],
     untried,
     absorbed: failures?.absorbed ?? 0n,
+    loser: failures?.loser ?? null,
     passedOver: failures?.passedOver ?? NOBODY,
   }
 }
@@ -239,6 +364,7 @@ function tried(parts: AttemptParts, committed: Committed | null, failures: Failu
 const NOBODY: PassedOver = new Map()
 
 interface Failed {
+  readonly by: RunningAttempt
   readonly fault: Fault
   readonly attempt: Attempt
   readonly absorbed: Nano
@@ -259,6 +385,8 @@ interface Trying {
   /** Whose places at providers they take, and the place of their class, the lowest being 0. */
   readonly key: string
   readonly rank: number
+  /** When an attempt has another opened beside it; null where none ever has. */
+  readonly hedge: Hedging | null
   /** Made by the first attempt that has to fetch something. */
   downloads: Downloads | null
   readonly large?: LargeBody | null
@@ -277,13 +405,23 @@ export class RunningAttempt {
   limit: number | undefined = undefined
   /** Its number where it tries an endpoint that kept failing; else 0. */
   trial = 0
-  /** Ends what is under way; set by whoever is. */
-  abort: () => void = () => {}
+  /** What it took from its provider's retry budget. */
+  cost = 0
+  /** Who it was opened for beside a slow one; null for all others. */
+  hedge: HedgePayer | null = null
+  /** Another was faster. */
+  superseded = false
+  /** The events that were read before its call was decided. */
+  said: readonly ChatEvent[] = NOTHING
+  /** Where its answer comes from, once there is one. */
+  source: Source | null = null
+  /** Ends what is under way; set by whoever is. Before there is an answer it says whether the request had gone out. */
+  abort: () => unknown = () => {}
   readonly #ambient: Ambient
   readonly #departure: Departure
   readonly #startedAt: number
   readonly #start: number
-  readonly #end = (): void => this.abort()
+  readonly #end = (): void => void this.abort()
   #place: Share | null
 
   constructor(parts: AttemptParts, candidate: Candidate, departure: Departure, place: Share | null) {
@@ -321,11 +459,12 @@ export class RunningAttempt {
   record(end: Pick<Attempt, 'outcome' | 'fault' | 'message' | 'upstreamId'>): Attempt {
     this.over()
     const { endpoint, credential } = this.candidate
-    return {
+    const record: Attempt = {
       endpoint: endpoint.id, provider: endpoint.provider, providerName: endpoint.providerName, model: endpoint.model,
       credential: credential.id, startedAt: this.#startedAt, headersMs: this.headersMs, durationMs: tenths(this.elapsedMs()),
       status: this.status, outcome: end.outcome, fault: end.fault, message: end.message, upstreamId: end.upstreamId,
     }
+    return this.hedge === null ? record : { ...record, hedge: this.hedge }
   }
 }
 
@@ -343,12 +482,12 @@ async function attempt(
     return failed(running, opened.fault)
   }
   const { source } = opened
+  running.source = source
   running.abort = () => source.abort()
   running.status = source.status
   running.dropped = opened.dropped
   running.changed = opened.changed ?? NOTHING
 
-  let first: readonly ChatEvent[] = []
   for (;;) {
     let batch: readonly ChatEvent[] | null
     try {
@@ -361,13 +500,13 @@ async function attempt(
       source.abort()
       return failed(running, fault('invalid-response', 'The provider sent an empty answer'))
     }
-    if (commits(batch)) return { attempt: running, source, first: first.length > 0 ? [...first, ...batch] : batch }
+    if (batch.length > 0) running.said = running.said.length > 0 ? [...running.said, ...batch] : batch
+    if (commits(batch)) return { attempt: running, source, first: running.said }
     const bad = batch.find((event) => event.type === 'fault')
     if (bad) {
       source.abort()
       return failed(running, bad.fault, batch)
     }
-    if (batch.length > 0) first = first.length > 0 ? [...first, ...batch] : batch
   }
 }
 
@@ -389,6 +528,7 @@ function failed(running: RunningAttempt, of: Fault, said: readonly ChatEvent[] =
   const usage = said.findLast((event) => event.type === 'usage')
   const { price } = running.candidate.endpoint
   return {
+    by: running,
     fault: why,
     attempt: running.record({
       outcome: why.kind === 'cancelled' ? 'cancelled' : 'failed', fault: why.kind, message: why.message, upstreamId: null,
@@ -425,7 +565,7 @@ async function open(parts: AttemptParts, running: RunningAttempt, request: ChatR
     check: trying.echo !== null || trying.fit.unsupportedParameters === 'refuse' ? checkOf(parts, running, request, trying) : null,
     control: (abort) => {
       running.abort = abort
-      if (trying.departure.gone || running.deadline.expired) abort()
+      if (trying.departure.gone || running.deadline.expired || running.superseded) abort()
     },
   })
 }

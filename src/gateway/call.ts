@@ -2,6 +2,7 @@ import type { ReplyMeta } from '../dialects/index.ts'
 import type { Asked, Departure, EventStream, Fault, JsonObject, StageNote, TrafficClass } from '../core/index.ts'
 import type { PlanExplanation, RoutingPolicy } from '../routing/index.ts'
 import type { LargeBody } from './large.ts'
+import type { HedgeExplanation } from './hedge.ts'
 
 /** One call of a caller, admitted: who asks, through which surface, for what. */
 export interface Call {
@@ -43,6 +44,7 @@ export type Outcome =
 
 /** What would be done with a request, and why; made without spending anything. */
 export type Explanation = PlanExplanation & {
+  readonly hedge: HedgeExplanation
   readonly ignored: readonly string[]
   /** What the stages, and the choice of a router model, would make of the request. */
   readonly pipeline: readonly StageNote[]

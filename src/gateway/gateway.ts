@@ -17,6 +17,7 @@ import { ConversationOf } from './conversation.ts'
 import { createChooser, type Choose, type Models } from './choice.ts'
 import type { Call, Explaining, Explanation, Gateway, Outcome } from './call.ts'
 import { createDeadlines } from './deadline.ts'
+import { explainHedge, hedgingOf } from './hedge.ts'
 import { metadataOf, unplanned } from './metadata.ts'
 import { Meter, promptText } from './meter.ts'
 import { Share } from './places.ts'
@@ -108,7 +109,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     idlers = []
   }
   const observe = (
-    { endpoint, credential }: Candidate, failure: Fault | null, latencyMs: number | null, throughput: number | null,
+    { endpoint, credential }: Candidate, failure: Fault | null, latencyMs: number | null, throughput: number | null, streamed: boolean,
     trial: number, lostMs: number | null,
   ): void => {
     if (endpoint.simulated) return
@@ -122,7 +123,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     parts.health.observe({
       endpoint: endpoint.id, credential: credential.id, provider: endpoint.provider, trial,
       fault: failure?.kind ?? null, retryAfterMs: failure?.retryAfterMs ?? null, broken: failure?.upstream?.code === 'tls',
-      latencyMs, throughput, lostMs, at,
+      latencyMs, throughput, streamed, lostMs, at,
     })
   }
   const relayParts: RelayParts = {
@@ -142,19 +143,22 @@ export function createGateway(parts: GatewayParts): Gateway {
       place.release()
       ended()
     },
-    observe: ({ candidate, trial }, failure, latencyMs, throughput) => observe(candidate, failure, latencyMs, throughput, trial, null),
+    observe: ({ candidate, trial }, failure, latencyMs, throughput, streamed) =>
+      observe(candidate, failure, latencyMs, throughput, streamed, trial, null),
   }
   const attemptParts: AttemptParts = {
     net: parts.net, download: parts.download, dialects: parts.dialects, locals: parts.locals, providers: parts.providers, timeouts: parts.timeouts, ambient,
     deadlines: createDeadlines(ambient),
     upstreams: parts.upstreams,
     limits: parts.policy,
-    observe: (candidate, failure, trial, lostMs) => observe(candidate, failure, null, null, trial, lostMs),
+    observe: (candidate, failure, trial, lostMs) => observe(candidate, failure, null, null, false, trial, lostMs),
     health: {
       begin: ({ endpoint }) => endpoint.simulated ? 0 : parts.health.begin(endpoint.id, ambient.now()),
       retry: ({ endpoint }, after) => endpoint.simulated ? 0 : parts.health.retry(endpoint.provider, after, ambient.now()),
       answers: ({ endpoint }, trial, cost) =>
         parts.health.answers({ endpoint: endpoint.id, provider: endpoint.provider, trial, cost }, ambient.now()),
+      superseded: ({ endpoint, credential }, trial, waitedMs, streamed) =>
+        parts.health.observe({ endpoint: endpoint.id, credential: credential.id, fault: 'cancelled', trial, waitedMs, streamed, at: ambient.now() }),
     },
   }
 
@@ -209,6 +213,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       workspace: call.key.workspace,
       key: call.key.id,
       rank,
+      hedge: hedgingOf(given, call.asked.stream),
       downloads: null,
       large: call.large ?? null,
     })
@@ -281,8 +286,10 @@ export function createGateway(parts: GatewayParts): Gateway {
       if ('fault' in prepared) return prepared
       const need = needOf(prepared.asked.operation.request, prepared.asked.stream)
       const given = givenThen(prepared.asked)
+      const plan = makePlan(need, prepared.offers, given)
       return {
-        ...explain(makePlan(need, prepared.offers, given), need, given.policy, given),
+        ...explain(plan, need, given.policy, given),
+        hedge: explainHedge(plan, given, prepared.asked.stream),
         ignored: prepared.asked.ignored,
         pipeline: prepared.notes,
         ...(past && { past: { as_of: new Date(past.given.now).toISOString(), catalog: past.catalog, policy: past.policyVersion } }),

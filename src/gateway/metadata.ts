@@ -82,10 +82,12 @@ function attemptsOf({ failed, answering }: Told): readonly JsonObject[] {
     provider: attempt.providerName,
     model: attempt.model,
     // The SDK wants a number: where no answer came, the one that our own would have.
-    status: attempt.status ?? FAULTS[attempt.fault ?? 'internal'].status,
+    status: attempt.status ?? FAULTS[attempt.fault ?? 'cancelled'].status,
     endpoint: attempt.endpoint,
     duration_ms: attempt.durationMs,
     ...(attempt.fault && { fault: attempt.fault }),
+    ...(attempt.hedge && { hedge: attempt.hedge }),
+    ...(attempt.outcome === 'superseded' && { superseded: true }),
   }))
   if (!answering) return attempts
   const { attempt, failure } = answering
@@ -94,6 +96,7 @@ function attemptsOf({ failed, answering }: Told): readonly JsonObject[] {
     provider: answering.provider, model: endpoint.model, status: attempt.status ?? 200, endpoint: endpoint.id,
     duration_ms: Math.round(attempt.elapsedMs() * 10) / 10,
     ...(failure && { fault: failure.kind }),
+    ...(attempt.hedge && { hedge: attempt.hedge }),
   })
   return attempts
 }

@@ -2,6 +2,7 @@ import { fault, type Ambient, type ChatEvent, type Fault, type Generation, type 
 import { overdue, type Committed, type RunningAttempt, type Tried } from './attempts.ts'
 import type { Audit } from './audit.ts'
 import type { Call } from './call.ts'
+import { withLoser } from './hedge.ts'
 import type { Ending, Meter, Metered } from './meter.ts'
 import type { Share } from './places.ts'
 import { recordOf } from './record.ts'
@@ -12,7 +13,7 @@ export type Transform = (batch: Batch) => Batch
 export interface RelayParts {
   readonly ambient: Ambient
   readonly record: (generation: Generation) => void
-  readonly observe: (attempt: RunningAttempt, failure: Fault | null, latencyMs: number | null, throughput: number | null) => void
+  readonly observe: (attempt: RunningAttempt, failure: Fault | null, latencyMs: number | null, throughput: number | null, streamed: boolean) => void
   /** It was answered to its end, and this is what it used. */
   readonly answered: (of: RelayOf, used: Usage) => void
   /** The call is over; its place is free. */
@@ -46,6 +47,8 @@ export class Relay implements AsyncIterableIterator<Batch> {
   readonly #of: RelayOf
   readonly #meter: Meter
   readonly #firstBlockAt: number
+  /** From the beginning of the attempt, not of the call: what others took before says nothing of this endpoint. */
+  readonly #latencyMs: number
   #begun = false
   #finishing = false
   #closed = false
@@ -59,6 +62,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
     this.#of = of
     this.#meter = meter
     this.#firstBlockAt = this.#handedAt = parts.ambient.monotonic()
+    this.#latencyMs = of.committed.attempt.elapsedMs()
     const { deadline, timeouts } = of.committed.attempt
     deadline.set(timeouts.idleMs)
     deadline.hold()
@@ -185,7 +189,8 @@ export class Relay implements AsyncIterableIterator<Batch> {
     if (ending !== 'complete') committed.source.abort()
     try {
       const settling = this.#meter.settle(ending)
-      const metered = settling instanceof Promise ? await settling : settling
+      const settled = settling instanceof Promise ? await settling : settling
+      const metered = tried.loser === null ? settled : withLoser(settled, tried.loser)
       const failure = this.#failure
       const quality = audit !== null && ending === 'complete' ? audit.verdict(this.#meter.reason) : null
       const attempt = committed.attempt.record({
@@ -197,8 +202,8 @@ export class Relay implements AsyncIterableIterator<Batch> {
       const now = ambient.monotonic()
       const streamedMs = now - this.#firstBlockAt - this.#heldMs
       const tokens = metered.usage.output.total
-      observe(committed.attempt, failure, this.#firstBlockAt - call.startedAt,
-        streamedMs > LEAST_STREAM_MS && tokens > 0 ? tokens / streamedMs * 1000 : null)
+      observe(committed.attempt, failure, this.#latencyMs,
+        streamedMs > LEAST_STREAM_MS && tokens > 0 ? tokens / streamedMs * 1000 : null, call.asked.stream)
       if (ending === 'complete') answered(this.#of, metered.usage)
       record(recordOf(call, need, tried, { committed, attempt, meter: this.#meter, metered, failure, quality, firstBlockAt: this.#firstBlockAt }, now))
       return metered

@@ -15,6 +15,8 @@ export interface Source {
    * mark are missing. Null where it had not.
    */
   conclude(): readonly ChatEvent[] | null
+  /** What was heard and not yet said, when nothing more shall be read: what the provider counted so far, where it does early. */
+  rest(): readonly ChatEvent[]
   /** It has given its reason to end. */
   readonly finished: boolean
   /** Ends it at once. Safe at any time and more than once. */
@@ -43,7 +45,7 @@ export interface Exchange {
   readonly connectMs: number
   readonly download: GuardedFetch
   readonly downloads: () => Downloads
-  readonly control: (abort: () => void) => void
+  readonly control: (abort: () => boolean) => void
   /** Sees what is about to be sent; a fault keeps it here. */
   readonly check?: ((outgoing: Outgoing) => Fault | null) | null
 }
@@ -128,6 +130,7 @@ export function openLocal(local: LocalProvider, request: ChatRequest, target: Ta
     ended: false,
     finished: false,
     conclude: () => null,
+    rest: () => NOTHING_MORE,
     abort() {},
     async next() {
       const result = await iterator.next()
@@ -135,6 +138,8 @@ export function openLocal(local: LocalProvider, request: ChatRequest, target: Ta
     },
   }
 }
+
+const NOTHING_MORE: readonly ChatEvent[] = Object.freeze([])
 
 /** Some providers answer a streaming request with one JSON body, mostly an error with status 200. */
 function isWhole(response: OutboundResponse): boolean {
@@ -157,6 +162,12 @@ class StreamSource implements Source {
 
   conclude(): readonly ChatEvent[] | null {
     if (!this.finished) return null
+    this.ended = true
+    return this.#decoder.end()
+  }
+
+  rest(): readonly ChatEvent[] {
+    if (this.ended) return NOTHING_MORE
     this.ended = true
     return this.#decoder.end()
   }
@@ -206,6 +217,10 @@ class WholeSource implements Source {
 
   conclude(): null {
     return null
+  }
+
+  rest(): readonly ChatEvent[] {
+    return this.ended ? NOTHING_MORE : this.#events
   }
 
   next(): Promise<readonly ChatEvent[] | null> {

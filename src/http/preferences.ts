@@ -80,6 +80,7 @@ export function tighten(asked: Preferences, key: KeyPreferences | undefined, set
     ...(asked.sort && { sort: { ...asked.sort, ...(by && { by }) } }),
     ...(key.allowFallbacks === false && { allowFallbacks: false }),
     ...(key.requireParameters && { requireParameters: true }),
+    ...((asked.hedge === false || key.hedge === false) && { hedge: false }),
     ...(maxOutput && { maxOutput }),
     ...(unsupportedParameters && { unsupportedParameters }),
     ...(key.zdr && { zdr: true }),

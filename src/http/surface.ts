@@ -1,4 +1,4 @@
-import { collect, Departure, fault, FaultError, type Asked, type Fault } from '../core/index.ts'
+import { collect, Departure, fault, FaultError, type Asked, type Fault, type Preferences } from '../core/index.ts'
 import { parseBody, type Inbound } from '../dialects/index.ts'
 import { LARGE_BYTES, type Call, type LargeBodies, type LargeBody, type Outcome } from '../gateway/index.ts'
 import { attributionOf, wantsMetadata } from './attribution.ts'
@@ -33,8 +33,24 @@ function underKey(x: Keyed, keyPreferences: KeyReader, catalog: Services['catalo
   const { settings } = x.key
   const heard = inSession(read, x.headers['x-session-id'])
   const asked = heard.echo && settings.echo_upstream_body === false ? { ...heard, echo: false } : heard
-  const preferences = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
+  const tightened = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
+  const preferences = tightened.hedge === undefined || settings.allow_hedge === true ? tightened : withoutHedge(tightened, asked.preferences)
   return preferences === asked.preferences ? asked : { ...asked, preferences }
+}
+
+/**
+ * The preferences under a key that may not have second attempts at its cost. Who asks for one is refused; who asks for
+ * nothing, and has the wish from settings, is served without.
+ */
+function withoutHedge(tightened: Preferences, asked: Preferences): Preferences {
+  if (asked.hedge === true) {
+    throw new FaultError(fault('forbidden', 'provider.hedge: a second attempt costs as much again, and the settings of this key do not permit it (allow_hedge)', {
+      field: 'provider.hedge', metadata: { setting: 'allow_hedge' },
+    }))
+  }
+  if (tightened.hedge !== true) return tightened
+  const { hedge: _, ...rest } = tightened
+  return rest
 }
 
 const SESSION_LENGTH = 256

@@ -95,8 +95,10 @@ export class Connection {
     this.send(exchange)
   }
 
-  private send({ head, body, ascii }: Exchange): void {
+  private send(exchange: Exchange): void {
+    const { head, body, ascii } = exchange
     const { socket } = this
+    exchange.sent = true
     this.parser.begin()
     if (body === null) {
       socket.write(head, 'latin1')

@@ -17,7 +17,10 @@ export class Exchange implements OutboundResponse {
   status = 0
   headers!: ResponseHeaders
   /** A property, not a method: it is handed around alone. */
-  readonly abort = (): void => this.cancel()
+  readonly abort = (): boolean => {
+    this.cancel()
+    return this.sent
+  }
   /** What is sent, kept until an answer begins: up to then it may have to be sent once more. */
   head: string
   body: string | Uint8Array | null
@@ -27,6 +30,8 @@ export class Exchange implements OutboundResponse {
   carrier: Carrier | null = null
   failure: Fault | null = null
   answered = false
+  /** A connection has taken the request. */
+  sent = false
 
   private readonly resolve: (response: OutboundResponse) => void
   private readonly reject: (error: FaultError) => void

@@ -13,8 +13,11 @@ export interface OutboundRequest {
   readonly body: string | Uint8Array | null
   /** Bounds TCP and TLS together, in milliseconds. */
   readonly connectMs: number
-  /** Is handed the way to abort the exchange before anything is sent: works at any time, also while connecting. */
-  readonly control?: (abort: () => void) => void
+  /**
+   * Is handed the way to abort the exchange before anything is sent: works at any time, also while connecting. Aborting
+   * says whether the request had gone out.
+   */
+  readonly control?: (abort: () => boolean) => void
 }
 
 export interface OutboundResponse {

@@ -19,8 +19,8 @@ export interface BudgetRules {
   readonly retryCostAfterTimeout: number
 }
 
-/** What the next attempt of a call costs after one that failed like this. */
-export function retryCost(after: FaultKind, rules: BudgetRules): number {
+/** What the next attempt of a call costs after one that failed like this; null is one that is still under way. */
+export function retryCost(after: FaultKind | null, rules: BudgetRules): number {
   return after === 'timeout' ? rules.retryCostAfterTimeout : rules.retryCost
 }
 

@@ -13,7 +13,7 @@ export interface Figures {
   readonly samples: number
 }
 
-/** What a plan asks of health. The last two questions may be left out: then no key ever rests, and no endpoint is ever out. */
+/** What a plan asks of health. The last questions may be left out: then no key ever rests, no endpoint is ever out, and none is slow. */
 export interface HealthView {
   /** Whether the endpoint had a significant outage within the window. */
   unstable(endpoint: EndpointId, now: number): boolean
@@ -25,6 +25,11 @@ export interface HealthView {
   restsUntil?(endpoint: EndpointId, credential: string, now: number): number
   /** Where an endpoint stands that kept failing; null for all others. */
   standing?(endpoint: EndpointId, now: number): Standing | null
+  /**
+   * The milliseconds to the first token that so many percent of the latest answers did not exceed, among streams or
+   * among whole answers, and how many answers that rests on; null when there were none.
+   */
+  latencyAt?(endpoint: EndpointId, percentile: number, streamed: boolean, now: number): { readonly ms: number; readonly samples: number } | null
 }
 
 /** What this instance's own traffic says of an endpoint, over longer than health remembers. */
@@ -64,6 +69,14 @@ export interface RoutingPolicy extends Fit {
   readonly toolRequests: number
   /** By how much the share of wrong calls may be above that of the best, 0–1, before an endpoint goes behind. */
   readonly toolMargin: number
+  /** Whether an attempt that is slow has a second beside it though its caller did not ask for one. */
+  readonly hedge: 'off' | 'on'
+  /** An attempt is slow when so many percent of the latest answers there had begun by then. */
+  readonly hedgePercentile: number
+  /** So many answers that has to rest on. */
+  readonly hedgeSamples: number
+  /** No attempt is slow before. */
+  readonly hedgeLeastMs: number
 }
 
 export const DEFAULT_POLICY: RoutingPolicy = Object.freeze({
@@ -78,6 +91,10 @@ export const DEFAULT_POLICY: RoutingPolicy = Object.freeze({
   balance: 'price',
   toolRequests: 100,
   toolMargin: 0.02,
+  hedge: 'off',
+  hedgePercentile: 95,
+  hedgeSamples: 20,
+  hedgeLeastMs: 100,
 })
 
 /** Everything that a plan depends on beside the need and the offers; the same in gives the same plan. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { FAULTS, type FaultKind } from '../core/index.ts'
-import { afterAttempt, createHealth, figuresOf, hadOutage, HEALTH_RULES, scopeOf, UNKNOWN_HEALTH, type EndpointHealth, type Observation } from './health.ts'
+import { afterAttempt, createHealth, figuresOf, hadOutage, latencyAt, HEALTH_RULES, scopeOf, UNKNOWN_HEALTH, type EndpointHealth, type Observation } from './health.ts'
 import { NOW } from './sample.ts'
 
 const seen = (fault: FaultKind | null, change: Partial<Observation> = {}): Observation =>
@@ -44,6 +44,25 @@ describe('a significant outage', () => {
 
   it('is not there when nothing is known', () => {
     assert.equal(hadOutage(UNKNOWN_HEALTH, NOW), false)
+  })
+})
+
+describe('what is slow at an endpoint', () => {
+  const samples = Array.from({ length: 100 }, (_, i) => seen(null, { latencyMs: i + 1, streamed: i % 2 === 0, at: NOW + i }))
+
+  it('is the nearest rank among streams, or among whole answers, never of both', () => {
+    const health = after(...samples)
+    assert.deepEqual(latencyAt(health, 95, true, NOW + 100), { ms: 95, samples: 50 })
+    assert.deepEqual(latencyAt(health, 95, false, NOW + 100), { ms: 96, samples: 50 })
+    assert.equal(latencyAt(health, 95, true, NOW + 400_000), null)
+    assert.equal(latencyAt(UNKNOWN_HEALTH, 95, true, NOW), null)
+  })
+
+  it('counts one that another was faster than, as slow as it had been until then, and as no failure and no answer', () => {
+    const health = after(...samples, seen('cancelled', { waitedMs: 5_000, streamed: true, at: NOW + 100 }))
+    assert.deepEqual(latencyAt(health, 100, true, NOW + 101), { ms: 5_000, samples: 50 })
+    assert.equal(health.outcomes.length, 100)
+    assert.equal(health.failedInARow, 0)
   })
 })
 

@@ -19,6 +19,13 @@ export interface Observation {
   readonly latencyMs?: number | null
   /** Output tokens per second over the whole attempt. */
   readonly throughput?: number | null
+  /** Whether its answer was asked for as a stream. */
+  readonly streamed?: boolean
+  /**
+   * Milliseconds that it was waited for before another answered in its place: no failure, and its latency is at least
+   * that. Left out, the slow ones would be missing from what is usual, which would shrink with every one of them.
+   */
+  readonly waitedMs?: number | null
   /** Whose retry budget an answer adds to. */
   readonly provider?: string
   /** The number that `begin` gave it; 0 where it was no trial. */
@@ -100,6 +107,8 @@ export interface Sample {
   readonly at: number
   readonly latencyMs: number | null
   readonly throughput: number | null
+  /** The first token of a whole answer comes with its last. */
+  readonly streamed: boolean
 }
 
 /** What is remembered of one endpoint. A value: the reducer makes a new one. Lists are oldest first. */
@@ -136,7 +145,13 @@ export function afterAttempt(
       const others = health.cooling.filter((it) => it.credential !== seen.credential && it.until > seen.at)
       return { ...withoutVerdict(health, seen), cooling: [...others, { credential: seen.credential, until }] }
     }
-    default: return withoutVerdict(health, seen)
+    default: {
+      const left = withoutVerdict(health, seen)
+      const latencyMs = measure(seen.waitedMs)
+      if (latencyMs === null) return left
+      const sample = { at: seen.at, latencyMs, throughput: null, streamed: seen.streamed === true }
+      return { ...left, samples: left.samples.with(sample, rules.kept, seen.at - rules.figuresWindowMs) }
+    }
   }
 }
 
@@ -144,7 +159,7 @@ const half = (): number => 0.5
 
 function afterAnswer(before: EndpointHealth, seen: Observation, rules: HealthRules): EndpointHealth {
   const health = before.circuit === null ? before : afterTrialAnswered(before, seen.trial ?? 0, seen.at, rules)
-  const sample = { at: seen.at, latencyMs: measure(seen.latencyMs), throughput: measure(seen.throughput) }
+  const sample = { at: seen.at, latencyMs: measure(seen.latencyMs), throughput: measure(seen.throughput), streamed: seen.streamed === true }
   return {
     outcomes: health.outcomes.with({ at: seen.at, ok: true }, rules.kept, seen.at - rules.outageWindowMs),
     samples: sample.latencyMs === null && sample.throughput === null
@@ -262,15 +277,27 @@ export function figuresOf(health: EndpointHealth, now: number, rules: HealthRule
   return { latency: percentiles(latency), throughput: percentiles(throughput), samples: recent.length }
 }
 
+/**
+ * Milliseconds to the first token that `percentile` percent of the latest answers did not exceed (nearest rank), among
+ * streams or among whole answers, and how many answers that rests on; null when there were none.
+ */
+export function latencyAt(
+  health: EndpointHealth, percentile: number, streamed: boolean, now: number, rules: HealthRules = HEALTH_RULES,
+): { readonly ms: number; readonly samples: number } | null {
+  const latencies = health.samples.since(now - rules.figuresWindowMs).flatMap((sample) =>
+    sample.streamed === streamed && sample.latencyMs !== null ? [sample.latencyMs] : []).toSorted((a, b) => a - b)
+  return latencies.length === 0 ? null : { ms: rank(latencies, percentile / 100), samples: latencies.length }
+}
+
 export interface Health extends Required<HealthView> {
   observe(seen: Observation): void
   /** To be called when an attempt begins: the number of a trial where it is one, else 0. */
   begin(endpoint: EndpointId, now: number): number
   /**
-   * To be called before an attempt after another of the same call, which failed with `after`: what it takes from the
-   * provider's retry budget; null when there is not enough.
+   * To be called before an attempt after another of the same call, which failed with `after`, or beside one that is only
+   * slow (null): what it takes from the provider's retry budget; null when there is not enough.
    */
-  retry(provider: string, after: FaultKind, now: number): number | null
+  retry(provider: string, after: FaultKind | null, now: number): number | null
   /** To be called when an attempt begins to answer that was a trial, or a retry, which gets back what it cost. */
   answers(attempt: { readonly endpoint: EndpointId; readonly provider: string; readonly trial: number; readonly cost: number }, now: number): void
   /**
@@ -355,6 +382,10 @@ export function createHealth(given: Partial<HealthRules> = {}, random: () => num
       measured.set(endpoint, { of, figures, until })
       return figures
     },
+    latencyAt(endpoint, percentile, streamed, now) {
+      const of = endpoints.get(endpoint)
+      return of === undefined ? null : latencyAt(of, percentile, streamed, now, rules)
+    },
     restsUntil(endpoint, credential, now) {
       let until = benched.get(credential) ?? 0
       const cooling = endpoints.get(endpoint)?.cooling
@@ -410,6 +441,9 @@ function measure(value: number | null | undefined): number | null {
 /** Nearest-rank percentiles of values in the order from best to worst. */
 function percentiles(sorted: readonly number[]): Required<Percentiles> | null {
   if (sorted.length === 0) return null
-  const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!
-  return { p50: at(0.5), p75: at(0.75), p90: at(0.9), p99: at(0.99) }
+  return { p50: rank(sorted, 0.5), p75: rank(sorted, 0.75), p90: rank(sorted, 0.9), p99: rank(sorted, 0.99) }
+}
+
+function rank(sorted: readonly number[], share: number): number {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!
 }

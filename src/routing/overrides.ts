@@ -18,6 +18,7 @@ export const POLICY_WORDS = {
   balance: ['balance', { oneOf: ['price', 'measured'] }],
   tool_requests: ['toolRequests', { from: 1, to: 1_000_000, whole: true }],
   tool_margin: ['toolMargin', { from: 0, to: 1, whole: false }],
+  hedge: ['hedge', { oneOf: ['off', 'on'] }],
 } as const satisfies Readonly<Record<string, readonly [keyof RoutingPolicy, Allowed]>>
 
 /** Reads a policy in the file's names. Throws an `invalid-request` FaultError that names the word at fault, below `policy`. */

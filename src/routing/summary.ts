@@ -29,7 +29,7 @@ export interface SummaryEntry {
 
 /** An endpoint's entry, or null where there is nothing to say of it. */
 export function summaryEntry(
-  view: Required<HealthView>, endpoint: EndpointId, cooling: readonly { readonly credential: string; readonly until: number }[], now: number,
+  view: Required<Omit<HealthView, 'latencyAt'>>, endpoint: EndpointId, cooling: readonly { readonly credential: string; readonly until: number }[], now: number,
 ): SummaryEntry | null {
   const figures = view.figures(endpoint, now)
   const standing = view.standing(endpoint, now)

@@ -19,6 +19,7 @@ export const providerPreferences = z.strictObject({
   require_parameters: z.boolean(),
   max_output: z.enum(MAX_OUTPUT),
   unsupported_parameters: z.enum(UNSUPPORTED_PARAMETERS),
+  hedge: z.boolean(),
   data_collection: z.enum(['allow', 'deny']),
   zdr: z.boolean(),
   enforce_distillable_text: z.boolean(),

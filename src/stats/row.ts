@@ -197,18 +197,29 @@ function attemptsText(g: Generation): string {
   const [only] = g.attempts
   const repeats = g.attempts.length === 1 && only?.outcome === 'answered' && only.endpoint === g.endpoint
     && only.providerName === g.providerName && only.upstreamId === g.upstreamId
-  if (!repeats) return JSON.stringify(g.attempts)
+  if (!repeats) return JSON.stringify(g.attempts.some(({ cost }) => cost !== undefined) ? g.attempts.map(withCostText) : g.attempts)
   return JSON.stringify([only.credential, only.startedAt, only.headersMs, only.durationMs, only.status] satisfies Only)
 }
 
 function attemptsOf(row: AttemptsRow): readonly Attempt[] {
   const read = readColumn<readonly Attempt[] | Only>(row.attempts)
-  if (typeof read[0] !== 'string') return read as readonly Attempt[]
+  if (typeof read[0] !== 'string') return (read as readonly WrittenAttempt[]).map(withCost)
   const [credential, startedAt, headersMs, durationMs, status] = read as Only
   return [{
     endpoint: row.endpoint!, provider: row.provider!, providerName: row.provider_name!, model: row.model!, credential, startedAt,
     headersMs, durationMs, status, upstreamId: row.upstream_id, outcome: 'answered', fault: null, message: null,
   }]
+}
+
+/** JSON has no bigint: what a superseded attempt cost is text there. */
+type WrittenAttempt = Omit<Attempt, 'cost'> & { readonly cost?: string }
+
+function withCostText({ cost, ...rest }: Attempt): WrittenAttempt {
+  return cost === undefined ? rest : { ...rest, cost: String(cost) }
+}
+
+function withCost(attempt: WrittenAttempt): Attempt {
+  return attempt.cost === undefined ? attempt as Attempt : { ...attempt, cost: BigInt(attempt.cost) }
 }
 
 function flag(yes: boolean): Flag {

@@ -24,6 +24,7 @@ export function readPreferences(body: Loose): { preferences: Preferences } | { f
       ...(given(provider['require_parameters']) && { requireParameters: provider['require_parameters'] }),
       ...(given(provider['max_output']) && { maxOutput: provider['max_output'] }),
       ...(given(provider['unsupported_parameters']) && { unsupportedParameters: provider['unsupported_parameters'] }),
+      ...(given(provider['hedge']) && { hedge: provider['hedge'] }),
       ...(given(provider['data_collection']) && { dataCollection: provider['data_collection'] }),
       ...(given(provider['zdr']) && { zdr: provider['zdr'] }),
       ...(given(provider['enforce_distillable_text']) && { enforceDistillableText: provider['enforce_distillable_text'] }),

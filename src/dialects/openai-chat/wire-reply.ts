@@ -47,6 +47,7 @@ export const usageSchema = z.object({
     upstream_inference_cost: z.number().nullable(),
     upstream_inference_prompt_cost: z.number(),
     upstream_inference_completions_cost: z.number(),
+    hedge_cost: z.number().optional().describe('What of the cost is for an attempt that lost against a faster one (provider.hedge).'),
     server_tool_cost: z.number().optional(),
   }),
   server_tool_use_details: z.object({ web_search_requests: count.optional() }).optional(),
@@ -73,6 +74,8 @@ export const metadataSchema = z.looseObject({
   rejected: z.array(z.object({ endpoint: text, why: text, detail: text })).optional(),
   attempts: z.array(z.looseObject({
     provider: text, model: text, status: z.int(), endpoint: text.optional(), duration_ms: z.number().optional(), fault: text.optional(),
+    hedge: z.enum(['caller', 'operator']).optional().describe('It was opened beside a slow one; and who pays for the loser.'),
+    superseded: z.boolean().optional().describe('Another answered before it did.'),
   })).optional(),
   parameters: z.object({
     dropped: names.optional(), kept: names.optional(), ignored: names.optional(),

@@ -95,6 +95,10 @@ function attemptBody(attempt: Attempt): Record<string, unknown> {
     is_byok: false,
     latency: whole(attempt.headersMs ?? attempt.durationMs),
     ...(attempt.fault !== null && { error_type: FAULTS[attempt.fault].type }),
+    ...(attempt.hedge && { hedge: attempt.hedge }),
+    ...(attempt.outcome === 'superseded' && {
+      superseded: true, cost: usdFromNano(attempt.cost ?? 0n), ...(attempt.counted === 'by-us' && { cost_estimated: true }),
+    }),
   }
 }
 

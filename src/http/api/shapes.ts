@@ -214,7 +214,11 @@ export const GenerationShape = z.object({
     is_byok: z.boolean().optional(),
     latency: z.number().optional(),
     error_type: z.string().optional(),
-  })).nullable().describe('Each attempt, in order'),
+    hedge: z.enum(['caller', 'operator']).optional().describe('It was opened beside a slow one; and who pays for the loser'),
+    superseded: z.boolean().optional().describe('Another answered before it did'),
+    cost: z.number().optional().describe('Of one that was superseded: what its provider bills, in US dollars'),
+    cost_estimated: z.boolean().optional().describe('That is our estimate: its provider had not said what it counted'),
+  })).nullable().describe('Each attempt; the one that answered is the last'),
 }).meta({ id: 'Generation' })
 
 export const ErrorShape = z.looseObject({
@@ -242,6 +246,7 @@ export const ExplainRequestShape = z.intersection(ChatRequestShape, z.looseObjec
     balance: z.enum(['price', 'measured']).optional(),
     tool_requests: z.int().min(1).max(1_000_000).optional(),
     tool_margin: z.number().min(0).max(1).optional(),
+    hedge: z.enum(['off', 'on']).optional(),
   }).nullish().describe('What the settings under `routing` shall say otherwise'),
 })).meta({ id: 'ExplainRequest', description: 'A chat request, with what it shall be explained for' })
 
@@ -281,6 +286,13 @@ export const ExplanationShape = z.object({
     rejected: z.array(z.object({
       endpoint: z.string(), model: z.string(), provider: z.string(), why: z.string(), detail: z.string(),
     })),
+    hedge: z.object({
+      opens: z.boolean().describe('Whether a second attempt would be opened beside the first'),
+      after_ms: z.number().optional().describe('When the first has not begun to answer by then'),
+      endpoint: z.string().optional().describe('Where'),
+      paid_by: z.enum(['caller', 'operator']).optional().describe('Who pays for the one that loses'),
+      why: z.string().optional().describe('Why none would be'),
+    }).describe('What would be done about a first attempt that is slow'),
     ignored: z.array(z.string()).describe('Fields that were understood but have no effect'),
     pipeline: z.array(z.looseObject({ type: z.string(), name: z.string(), summary: z.string() }))
       .describe('What would be changed of the request, and what a router model would choose and why'),
