@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, type Snapshot } from './catalog/index.ts'
 import type { Config, Secret } from './config/index.ts'
-import { fault, FaultError, type Ambient, type Credential, type Generation } from './core/index.ts'
+import { fault, FaultError, type Ambient, type Credential, type Generation, type Measured } from './core/index.ts'
 import { DIALECTS, parseUpstream } from './dialects/index.ts'
 import {
   createAdmission, createGateway, createLargeBodies, createTokenCounter, createUpstreams,
@@ -21,7 +21,7 @@ import {
 import { contextCompression, reasoningExclude, variants } from './stages/index.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
-import { createFigures, createRollups, createStats, type Measured, type Stats } from './stats/index.ts'
+import { createFigures, createRollups, createStats, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
 /** The composition root: the only file that knows every room. */

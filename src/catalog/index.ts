@@ -11,7 +11,7 @@ export { nearest } from './nearest.ts'
 export { DEMO } from './builtin.ts'
 export {
   anthropicModelShape, endpointShape, endpointsShape, googleModelShape, isListed, modelShape, openAiModelShape, openAiModelsShape, providersShape, zdrShape,
-  type EndpointFigures, type FiguresOf, type ModelShape, type PercentileShape,
+  type FiguresOf, type ModelShape,
 } from './shapes.ts'
 export { pricingShape, topEndpoint } from './pricing-shape.ts'
 export { queryModels, type ModelList, type QueryContext } from './query.ts'

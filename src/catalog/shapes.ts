@@ -1,4 +1,4 @@
-import { keepsNothing, type Endpoint } from '../core/index.ts'
+import { keepsNothing, type Endpoint, type EndpointFigures } from '../core/index.ts'
 import { pricingShape, topEndpoint, type PricingShape } from './pricing-shape.ts'
 import { routerNamed } from './resolve.ts'
 import type { ModelRow, ProviderRow } from './rows.ts'
@@ -8,30 +8,6 @@ import type { ModelEntry, Snapshot } from './snapshot.ts'
  * The JSON of the catalogue's routes, field for field as OpenRouter's. Its SDK throws on a missing key that it calls
  * required, and on a null where it says optional: `null` here is for the first kind, leaving out for the second.
  */
-
-/** p50 to p99 of a measured figure. */
-export interface PercentileShape {
-  readonly p50: number
-  readonly p75: number
-  readonly p90: number
-  readonly p99: number
-}
-
-/** What was measured of an endpoint; null where there is too little to say. */
-export interface EndpointFigures {
-  /** 0 is well; below that degraded to disabled. */
-  readonly status: number
-  /** Percent. */
-  readonly uptime5m: number | null
-  readonly uptime30m: number | null
-  readonly uptime1d: number | null
-  /** Milliseconds to the first token. */
-  readonly latency30m: PercentileShape | null
-  /** Tokens per second. */
-  readonly throughput30m: PercentileShape | null
-  /** How many answers the percentiles rest on. */
-  readonly samples30m: number
-}
 
 export type FiguresOf = (endpoint: string) => EndpointFigures | null
 

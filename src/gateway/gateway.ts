@@ -1,13 +1,13 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
   BYTES_PER_TOKEN, fault, FaultError, FAULTS, needOf, rewrite,
-  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Generation, type JsonObject, type Offer, type RouterReference,
+  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Generation, type JsonObject, type Measured, type Offer, type RouterReference,
   type Stage, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
 import {
-  explain, fitOf, plan as makePlan, planFault, type Affinity, type Given, type Health, type Measured, type RouterRules, type RoutingPolicy,
+  explain, fitOf, plan as makePlan, planFault, type Affinity, type Given, type Health, type RouterRules, type RoutingPolicy,
   type Sticky,
 } from '../routing/index.ts'
 import { rankOf, type Admission } from './admission.ts'

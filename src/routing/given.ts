@@ -1,7 +1,7 @@
 import type { Standing } from './circuit.ts'
 import type { Sticky } from './affinity.ts'
 import type { Fit } from './fit.ts'
-import type { Credential, EndpointId, ModelId, Percentiles, Preferences } from '../core/index.ts'
+import type { Credential, EndpointId, Measured, ModelId, Percentiles, Preferences } from '../core/index.ts'
 
 /** What was measured at one endpoint in the last minutes; a group is null when nothing was measured in it. */
 export interface Figures {
@@ -30,25 +30,6 @@ export interface HealthView {
    * among whole answers, and how many answers that rests on; null when there were none.
    */
   latencyAt?(endpoint: EndpointId, percentile: number, streamed: boolean, now: number): { readonly ms: number; readonly samples: number } | null
-}
-
-/** What this instance's own traffic says of an endpoint, over longer than health remembers. */
-export interface Measured {
-  /** Of the last half hour; null when it was not tried. */
-  readonly lately: {
-    readonly promptTokens: number
-    readonly completionTokens: number
-    /** What it charged for them, in nano-dollars. */
-    readonly spentNano: number
-    /** Milliseconds to the first token; output tokens per second, the wait for the first included. Null of nothing. */
-    readonly latencyMs: number | null
-    readonly speed: number | null
-    /** Shares of tries that failed, and that were told to wait, 0–1. */
-    readonly failed: number
-    readonly limited: number
-  } | null
-  /** Of the last seven days: requests with tools that could be judged, and those with a call that was wrong. */
-  readonly tools: { readonly requests: number; readonly bad: number } | null
 }
 
 /** The operator's part of the rules. */

@@ -1,5 +1,4 @@
-import { ratesFor, type PriceSheet } from '../core/index.ts'
-import type { Measured } from './given.ts'
+import { ratesFor, type Measured, type PriceSheet } from '../core/index.ts'
 
 /**
  * The balance by what was measured, as an alternative to 1 / price² (`routing.balance: measured`): what an endpoint

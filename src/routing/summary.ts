@@ -1,6 +1,6 @@
-import type { EndpointId } from '../core/index.ts'
+import type { EndpointId, Measured } from '../core/index.ts'
 import type { Standing } from './circuit.ts'
-import type { Figures, Given, HealthView, Measured } from './given.ts'
+import type { Figures, Given, HealthView } from './given.ts'
 
 /** Percentiles 50, 75, 90 and 99. */
 type Four = readonly [number, number, number, number]

@@ -1,6 +1,6 @@
 import { sql, type Selectable } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import type { Ambient } from '../core/index.ts'
+import type { Ambient, EndpointFigures, Measured, Percentiles } from '../core/index.ts'
 import type { RollupTable, Store } from '../store/index.ts'
 import { bucketOf, COUNTS, GRAINS, MINUTE_MS, MONEY, SKETCHES, type Count, type Grain, type Measure, type Money } from './cuts.ts'
 import { MINUTES_KEPT_MS } from './rollups.ts'
@@ -36,48 +36,6 @@ export interface Figures {
   series(cut: string, span: Span, grain: Grain, of: readonly string[]): Promise<ReadonlyMap<string, ReadonlyMap<number, Total>>>
   /** What endpoints did lately, as of a second or two ago: those of which nothing is known are not in it. */
   endpoints(ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>>
-}
-
-/** What was measured of an endpoint, for whoever chooses among several. */
-export interface Measured {
-  /** Of the last 30 minutes; null when it was not tried. */
-  readonly lately: {
-    readonly promptTokens: number
-    readonly completionTokens: number
-    /** What it charged for them, in nano-dollars. */
-    readonly spentNano: number
-    /** Milliseconds to the first token, and output tokens per second over whole answers; medians, null of nothing. */
-    readonly latencyMs: number | null
-    readonly speed: number | null
-    /** Shares of tries that failed, and that were told to wait, 0–1. */
-    readonly failed: number
-    readonly limited: number
-  } | null
-  /** Of the last seven days: requests with tools that could be judged, and those with a call that was wrong. */
-  readonly tools: { readonly requests: number; readonly bad: number } | null
-}
-
-export interface Percentiles {
-  readonly p50: number
-  readonly p75: number
-  readonly p90: number
-  readonly p99: number
-}
-
-/** What was measured of an endpoint; null where nothing was. */
-export interface EndpointFigures {
-  /** 0: well; -1: below 95 % of the last half hour's tries; -2: below 80 %. Of fewer than a hundred tries nothing is said: 0. */
-  readonly status: number
-  /** Percent of the tries that reached a verdict (docs/figures.md says which do). */
-  readonly uptime5m: number | null
-  readonly uptime30m: number | null
-  readonly uptime1d: number | null
-  /** Milliseconds to the first token; p90 is what nine in ten did not exceed. */
-  readonly latency30m: Percentiles | null
-  /** Tokens per second; p90 is what nine in ten reached. */
-  readonly throughput30m: Percentiles | null
-  /** How many answers the percentiles rest on. */
-  readonly samples30m: number
 }
 
 const STATUS_FROM_TRIES = 100
@@ -202,12 +160,12 @@ export function uptimeOf(total: Total | undefined): number | null {
 }
 
 /** Percentiles of a measure to a tenth; of throughput p90 is what nine in ten reached. Null of nothing. */
-export function percentilesIn(total: Total | undefined, measure: Measure): Percentiles | null {
+export function percentilesIn(total: Total | undefined, measure: Measure): Required<Percentiles> | null {
   return percentilesOf(total?.sketches[measure], measure === 'throughput' ? reachedBy : quantile)
 }
 
 /** Percentiles to a tenth, by `rank`; null of nothing. */
-function percentilesOf(sketch: Sketch | undefined, rank: typeof quantile): Percentiles | null {
+function percentilesOf(sketch: Sketch | undefined, rank: typeof quantile): Required<Percentiles> | null {
   if (sketch === undefined || sketch.count === 0) return null
   const at = (share: number): number => Math.round(rank(sketch, share)! * 10) / 10
   return { p50: at(0.5), p75: at(0.75), p90: at(0.9), p99: at(0.99) }

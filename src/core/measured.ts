@@ -1,0 +1,36 @@
+import type { Percentiles } from './need.ts'
+
+/** What was measured of an endpoint, as lists and pages show it; null where nothing was. */
+export interface EndpointFigures {
+  /** 0: well; -1: below 95 % of the last half hour's tries; -2: below 80 %. Of fewer than a hundred tries nothing is said: 0. */
+  readonly status: number
+  /** Percent of the tries that reached a verdict (docs/figures.md says which do). */
+  readonly uptime5m: number | null
+  readonly uptime30m: number | null
+  readonly uptime1d: number | null
+  /** Milliseconds to the first token; p90 is what nine in ten did not exceed. */
+  readonly latency30m: Required<Percentiles> | null
+  /** Tokens per second; p90 is what nine in ten reached. */
+  readonly throughput30m: Required<Percentiles> | null
+  /** How many answers the percentiles rest on. */
+  readonly samples30m: number
+}
+
+/** What this instance's own traffic says of an endpoint, for whoever chooses among several. */
+export interface Measured {
+  /** Of the last half hour; null when it was not tried. */
+  readonly lately: {
+    readonly promptTokens: number
+    readonly completionTokens: number
+    /** What it charged for them, in nano-dollars. */
+    readonly spentNano: number
+    /** Milliseconds to the first token; output tokens per second, the wait for the first included. Medians, null of nothing. */
+    readonly latencyMs: number | null
+    readonly speed: number | null
+    /** Shares of tries that failed, and that were told to wait, 0–1. */
+    readonly failed: number
+    readonly limited: number
+  } | null
+  /** Of the last seven days: requests with tools that could be judged, and those with a call that was wrong. */
+  readonly tools: { readonly requests: number; readonly bad: number } | null
+}
