@@ -239,7 +239,11 @@ export async function createFakeUpstream(options: FakeUpstreamOptions = {}): Pro
   const stop = () => new Promise<void>((resolve) => {
     for (const wake of waits) wake(false)
     server.close(() => resolve())
-    for (const socket of sockets.keys()) socket.resetAndDestroy()
+    for (const socket of sockets.keys()) {
+      // A reset of a socket that is being shut down fails and leaves its handle open: the process then spins at its end.
+      if (socket.writableEnded) socket.destroy()
+      else socket.resetAndDestroy()
+    }
   })
   const checked = (order: OrderFor) => (typeof order === 'function' ? order : checkOrder(order))
   const api: FakeUpstream = {
