@@ -2,11 +2,18 @@ import type { ChatRequest, Endpoint, Fault, JsonObject } from '../../core/index.
 import type { Changed, Outgoing, Target } from '../dialect.ts'
 import { budgetOf, effortOf, nearestEffort, thinkingOf } from '../reasoning.ts'
 import { listTools, type ToolList } from '../tool-list.ts'
+import { dropUnspoken } from '../unspoken.ts'
 import { stringify } from '../verbatim.ts'
 import { cachePoint } from './content.ts'
 import { traitsFor, type Traits } from './families.ts'
 import { writeMessages, type Conversation } from './messages.ts'
 import { DIALECT, type Block, type WireBody } from './wire.ts'
+
+/** What has no word here at all. */
+const UNSPOKEN = [
+  'frequency_penalty', 'presence_penalty', 'repetition_penalty', 'min_p', 'top_a', 'seed', 'logit_bias', 'logprobs', 'top_logprobs', 'n',
+  'modalities', 'prediction', 'verbosity', 'prompt_cache_key', 'service_tier',
+] as const
 
 const MAX_STOPS = 4
 const MAX_CACHE_POINTS = 4
@@ -45,7 +52,7 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     ...(endpoint.tier !== 'default' && { serviceTier: { type: endpoint.tier } }),
     ...without(native), ...without(target.options), ...endpoint.forcedParams,
   }
-  unspoken(request, endpoint, dropped)
+  dropUnspoken(UNSPOKEN, request, endpoint, dropped)
   return {
     path: `/model/${encodeURIComponent(endpoint.upstreamModel)}/${stream ? 'converse-stream' : 'converse'}`,
     headers: { accept: stream ? 'application/vnd.amazon.eventstream' : 'application/json' },
@@ -193,22 +200,4 @@ function settleCachePoints(request: ChatRequest, { system, messages }: Conversat
   for (const list of lists.toReversed()) {
     for (let at = list.length - 1; at >= 0; at--) if ('cachePoint' in list[at]! && left-- <= 0) list.splice(at, 1)
   }
-}
-
-function unspoken(request: ChatRequest, endpoint: Endpoint, dropped: Set<string>): void {
-  const { sampling } = request
-  for (const name of ['frequency_penalty', 'presence_penalty', 'repetition_penalty', 'min_p', 'top_a'] as const) if (sampling[name] !== undefined) dropped.add(name)
-  const set = (name: string, value: unknown): void => {
-    if (value !== undefined) dropped.add(name)
-  }
-  set('seed', request.seed)
-  set('logit_bias', request.logitBias)
-  if (request.logprobs) dropped.add('logprobs')
-  if (request.topLogprobs) dropped.add('top_logprobs')
-  if ((request.choices ?? 1) > 1) dropped.add('n')
-  if (request.modalities?.some((modality) => modality !== 'text')) dropped.add('modalities')
-  set('prediction', request.prediction)
-  set('verbosity', request.verbosity)
-  set('prompt_cache_key', request.cacheKey)
-  if (request.serviceTier !== undefined && request.serviceTier !== 'auto' && request.serviceTier !== endpoint.tier) dropped.add('service_tier')
 }

@@ -2,8 +2,15 @@ import type { ChatRequest, Endpoint, Fault, JsonObject } from '../../core/index.
 import type { Changed, Outgoing, Target } from '../dialect.ts'
 import { budgetOf, thinkingOf } from '../reasoning.ts'
 import { listTools } from '../tool-list.ts'
+import { dropUnspoken } from '../unspoken.ts'
 import { writeMessages } from './messages.ts'
 import { DIALECT, type WireBody } from './wire.ts'
+
+/** What has no word here at all. */
+const UNSPOKEN = [
+  'repetition_penalty', 'min_p', 'top_a', 'logit_bias', 'top_logprobs', 'n', 'parallel_tool_calls',
+  'modalities', 'prediction', 'verbosity', 'prompt_cache_key', 'service_tier',
+] as const
 
 const MAX_STOPS = 5
 /** Where nobody says how much a model can write, for the share of it that an effort stands for. */
@@ -37,7 +44,7 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     ...writeNumbers(request, endpoint, dropped, changed),
     ...without(native), ...without(target.options), ...endpoint.forcedParams,
   }
-  unspoken(request, endpoint, dropped)
+  dropUnspoken(UNSPOKEN, request, endpoint, dropped)
   return { path: '/chat', headers: {}, body: JSON.stringify(body), dropped: [...dropped], ...(changed.length > 0 && { changed }) }
 }
 
@@ -96,23 +103,6 @@ function writeThinking(request: ChatRequest, endpoint: Endpoint, dropped: Set<st
   if ('off' in wish) return { thinking: { type: 'disabled' } }
   const limit = request.maxOutputTokens ?? endpoint.maxOutputTokens ?? LIMIT_IF_UNKNOWN
   return { thinking: { type: 'enabled', token_budget: budgetOf(wish, limit, reasoning.budgetTokens) } }
-}
-
-/** What is set and has no word here at all. */
-function unspoken(request: ChatRequest, endpoint: Endpoint, dropped: Set<string>): void {
-  for (const name of ['repetition_penalty', 'min_p', 'top_a'] as const) if (request.sampling[name] !== undefined) dropped.add(name)
-  const set = (name: string, value: unknown): void => {
-    if (value !== undefined) dropped.add(name)
-  }
-  set('logit_bias', request.logitBias)
-  if (request.topLogprobs) dropped.add('top_logprobs')
-  if ((request.choices ?? 1) > 1) dropped.add('n')
-  if (request.parallelToolCalls === false) dropped.add('parallel_tool_calls')
-  if (request.modalities?.some((modality) => modality !== 'text')) dropped.add('modalities')
-  set('prediction', request.prediction)
-  set('verbosity', request.verbosity)
-  set('prompt_cache_key', request.cacheKey)
-  if (request.serviceTier !== undefined && request.serviceTier !== 'auto' && request.serviceTier !== endpoint.tier) dropped.add('service_tier')
 }
 
 function refuses(endpoint: Endpoint, parameter: string): boolean {

@@ -2,8 +2,12 @@ import { needOf, type ChatRequest, type Endpoint, type Fault, type JsonObject } 
 import type { Outgoing, Target } from '../dialect.ts'
 import { effortOf, nearestEffort, thinkingOf } from '../reasoning.ts'
 import { listTools } from '../tool-list.ts'
+import { dropUnspoken } from '../unspoken.ts'
 import { stringify } from '../verbatim.ts'
 import { writeMessages } from './messages.ts'
+
+/** What has no word here at all. */
+const UNSPOKEN = ['top_a', 'logit_bias', 'n', 'parallel_tool_calls', 'modalities', 'prediction', 'verbosity', 'prompt_cache_key', 'service_tier'] as const
 
 export const DIALECT = 'ollama-native'
 
@@ -45,7 +49,7 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     ...passed,
     ...optionsIn(options, passed['options']),
   }
-  unspoken(request, endpoint, dropped)
+  dropUnspoken(UNSPOKEN, request, endpoint, dropped)
   return { path: '/chat', headers: { accept: stream ? 'application/x-ndjson' : 'application/json' }, body: stringify(body), dropped: [...dropped] }
 }
 
@@ -112,20 +116,4 @@ function thinkOf(request: ChatRequest, endpoint: Endpoint, dropped: Set<string>)
   if (!reasoning.efforts) return { think: true }
   const known = LEVELS.filter((level) => reasoning.efforts!.includes(level))
   return { think: known.length > 0 ? nearestEffort(effortOf(wish, request.maxOutputTokens ?? endpoint.maxOutputTokens ?? LIMIT_IF_UNKNOWN), known) : true }
-}
-
-/** What is set and has no word here at all. */
-function unspoken(request: ChatRequest, endpoint: Endpoint, dropped: Set<string>): void {
-  const set = (name: string, value: unknown): void => {
-    if (value !== undefined) dropped.add(name)
-  }
-  set('top_a', request.sampling.top_a)
-  set('logit_bias', request.logitBias)
-  if ((request.choices ?? 1) > 1) dropped.add('n')
-  if (request.parallelToolCalls === false) dropped.add('parallel_tool_calls')
-  if (request.modalities?.some((modality) => modality !== 'text')) dropped.add('modalities')
-  set('prediction', request.prediction)
-  set('verbosity', request.verbosity)
-  set('prompt_cache_key', request.cacheKey)
-  if (request.serviceTier !== undefined && request.serviceTier !== 'auto' && request.serviceTier !== endpoint.tier) dropped.add('service_tier')
 }

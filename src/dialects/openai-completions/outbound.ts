@@ -8,6 +8,7 @@ import { flagsOf } from '../openai-chat/quirks.ts'
 import { readUsage } from '../openai-chat/usage-in.ts'
 import { writeFormat } from '../openai-chat/write.ts'
 import { ReplyWriter } from '../reply-writer.ts'
+import { dropUnspoken } from '../unspoken.ts'
 import { saidBy, upstreamFault } from '../upstream-fault.ts'
 import { turnsOf, type Placed } from '../turns.ts'
 import { templateOf, type ChatTemplate, type TemplateMessage } from './template.ts'
@@ -135,17 +136,9 @@ function textOf(parts: readonly Placed[], { control }: ChatTemplate, dropped: Se
 const formats = ({ parameters, parametersSource }: Endpoint): boolean => parametersSource !== 'derived' && parameters !== null && parameters.has('response_format')
 
 function unspoken(request: ChatRequest, endpoint: Endpoint, dropped: Set<string>): void {
-  const set = (name: string, value: unknown): void => {
-    if (value !== undefined) dropped.add(name)
-  }
   if (request.tools && request.tools.length > 0) dropped.add('tools')
   if (request.format && request.format.type !== 'text' && !formats(endpoint)) dropped.add('response_format')
-  if ((request.choices ?? 1) > 1) dropped.add('n')
-  if (request.reasoning && request.reasoning.enabled !== false && request.reasoning.effort !== 'none') dropped.add('reasoning')
-  if (request.modalities?.some((modality) => modality !== 'text')) dropped.add('modalities')
-  set('prediction', request.prediction)
-  set('verbosity', request.verbosity)
-  set('prompt_cache_key', request.cacheKey)
+  dropUnspoken(['n', 'reasoning', 'modalities', 'prediction', 'verbosity', 'prompt_cache_key'], request, endpoint, dropped)
 }
 
 /** Chunks of text, a finish, a usage without choices; a whole answer is one of them. `[DONE]` is passed over: the close ends it. */
