@@ -106,6 +106,15 @@ describe('The loop', () => {
     assert.equal(pressure.shedding, false)
   })
 
+  test('that is late while nobody comes, as in a start or a reload, turns the next caller away as little', (t) => {
+    const { pressure, late } = loop()
+    t.after(() => pressure.close())
+    late(600, 1)
+    late(600, 5, { calls: 0 })
+    late(600, 1)
+    assert.equal(pressure.shedding, false)
+  })
+
   test('that is late because other programs have the processor turns nobody away', (t) => {
     const { pressure, late } = loop()
     t.after(() => pressure.close())

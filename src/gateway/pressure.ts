@@ -133,7 +133,8 @@ export function createPressure(given: {
       lateSteps = 0
     } else {
       lateSince ??= steppedAt
-      lateSteps++
+      // A start or a reload makes the loop late, too, and turning callers away would not shorten it.
+      if (calls > 0) lateSteps++
     }
     if (share > 0) share = steered(share, delay, limit * HELD_AT, took)
     else if (lateSince !== null && now - lateSince >= LASTING_MS && lateSteps >= LEAST_STEPS) share = FIRST_SHARE

@@ -97,7 +97,9 @@ async function start(given: Given): Promise<Signalbox> {
     ...(given.databaseUrl && { DATABASE_URL: given.databaseUrl }),
   }
   const read = (config: ConfigFile | undefined, more: Given['env'] = given.env) => {
-    writeFileSync(file, JSON.stringify({ discover_local: false, ...config }))
+    // The server shares its thread with the provider, its callers and other servers: how late that is says nothing of its own load.
+    const limits = { event_loop_delay_ms: 0, ...config?.limits }
+    writeFileSync(file, JSON.stringify({ discover_local: false, ...config, limits }))
     return readConfig({ ...env, ...more }, home)
   }
   const complaints: string[] = []
