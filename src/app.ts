@@ -21,7 +21,7 @@ import {
 import { contextCompression, reasoningExclude, variants } from './stages/index.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
-import { createFigures, createRollups, createStats, type Stats } from './stats/index.ts'
+import { createApps, createFigures, createRankings, createRollups, createStats, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
 /** The composition root: the only file that knows every room. */
@@ -99,6 +99,8 @@ export async function createApp(given: {
   const accounts = createAccounts({ store, ambient, peppers, onError })
   const stats = createStats({ store, ambient, onError })
   const figures = createFigures({ store, ambient })
+  const apps = createApps({ store, ambient })
+  const rankings = createRankings({ figures, apps, ambient })
   const rollups = createRollups({ store, ambient })
   const jobs = createJobs({ store, ambient, onError })
   let measured: ReadonlyMap<string, Measured> = new Map()
@@ -112,7 +114,7 @@ export async function createApp(given: {
   })
   const large = createLargeBodies()
   const hasCredential = (provider: string): boolean => path.providers().credentials(provider).length > 0
-  const site = createSite({ catalog: path.catalog, figures, ambient, version: given.version, hasCredential })
+  const site = createSite({ catalog: path.catalog, figures, rankings, apps, ambient, version: given.version, hasCredential })
   const pages = createPages({
     site, folder: SITE_BUILD, ambient, report: (error) => log.error({ err: error }, 'a page failed by a fault of ours'),
     ...(given.siteLoaded && { loaded: given.siteLoaded }),

@@ -21,12 +21,21 @@ export interface Site {
   apps(id: string, days: number): Promise<AppsView>
   /** What has a page, for maps of the site. */
   index(): Promise<{ readonly models: readonly { readonly id: string; readonly name: string }[]; readonly authors: readonly string[]; readonly providers: readonly string[] }>
+  /** Models, authors and apps by their tokens. */
+  rankings(period: RankingPeriod): Promise<RankingsView>
+  /** Apps by their tokens in a period, of one category or group of categories where it is named. */
+  topApps(asked: { readonly period: RankingPeriod; readonly category?: string }): Promise<TopAppsView>
+  /** By host, or `localhost/title`; null when no call came from it. */
+  app(id: string, days: number): Promise<AppView | null>
   author(slug: string): Promise<AuthorView | null>
   providers(): Promise<readonly ProviderCard[]>
   provider(slug: string): Promise<ProviderView | null>
 }
 
 export type Window = '1h' | '1d' | '7d' | '30d'
+
+/** `today` is the day so far; `week` and `month` are seven and thirty days, today's included; days are UTC's. */
+export type RankingPeriod = 'today' | 'week' | 'month' | 'trending'
 
 /** Decimal strings of dollars per unit by price key, as the API has them; null where no price is known. */
 export type Pricing = Readonly<Record<string, string>> | null
@@ -235,12 +244,94 @@ export interface ActivityView {
     readonly cached: number
     readonly completion: number
     readonly reasoning: number
+    readonly toolCalls: number
   }[]
 }
 
 export interface AppsView {
   readonly days: number
-  readonly apps: readonly { readonly app: string; readonly tokens: number; readonly requests: number }[]
+  readonly apps: readonly (AppCard & { readonly app: string; readonly tokens: number; readonly requests: number; readonly share: number })[]
+}
+
+/** An app that calls came from. */
+export interface AppCard {
+  /** Host, or `localhost/title`. */
+  readonly id: string
+  readonly name: string
+  /** null for an app on somebody's own machine. */
+  readonly url: string | null
+  readonly tagline: string | null
+  /** Of OpenRouter's marketplace, in the order in which calls named them. */
+  readonly categories: readonly string[]
+  /** A key speaks for it; of the others anybody may have sent the name. */
+  readonly verified: boolean
+  /** Ms since the epoch: its first call. */
+  readonly firstAt: number
+}
+
+/** What has a place in a ranking. */
+export interface RankedRow {
+  readonly rank: number
+  readonly tokens: number
+  readonly prompt: number
+  readonly completion: number
+  readonly reasoning: number
+  readonly cached: number
+  readonly requests: number
+  readonly toolCalls: number
+  /** Percent of all that is ranked. */
+  readonly share: number
+  /** Percent more than in the stretch before, up to the same hour; null where that had nothing. */
+  readonly change: number | null
+  /** Places climbed since then; null for what was not in it. */
+  readonly moved: number | null
+  /** Of `trending`: tokens of the week beyond the mean of the three weeks before. */
+  readonly excess: number
+}
+
+/** A stretch of time of a chart, and the tokens of each of its layers in it. */
+export interface Layers {
+  /** Ms since the epoch: its beginning. */
+  readonly at: number
+  readonly tokens: Readonly<Record<string, number>>
+  /** Of those that have no layer of their own. */
+  readonly other: number
+}
+
+export interface RankingsView {
+  readonly period: RankingPeriod
+  readonly from: number
+  readonly to: number
+  readonly tokens: number
+  readonly requests: number
+  /** `model` is null for one that is in the catalogue no more. */
+  readonly models: readonly (RankedRow & { readonly id: string; readonly name: string; readonly author: string; readonly model: ModelCard | null })[]
+  readonly authors: readonly { readonly slug: string; readonly name: string; readonly tokens: number; readonly requests: number; readonly share: number }[]
+  readonly apps: readonly (RankedRow & AppCard)[]
+  /** Of twelve weeks that begin on Mondays, this one included: the ten models with most tokens in them, by id. */
+  readonly weeks: readonly Layers[]
+  /** The same by author. */
+  readonly authorWeeks: readonly Layers[]
+}
+
+export interface TopAppsView {
+  readonly period: RankingPeriod
+  readonly from: number
+  readonly to: number
+  readonly apps: readonly (RankedRow & AppCard)[]
+  /** Categories, and how many apps with traffic are in each. */
+  readonly categories: readonly { readonly group: string; readonly category: string; readonly apps: number }[]
+}
+
+export interface AppView extends AppCard {
+  readonly tokens: number
+  readonly requests: number
+  /** Its place of this week; null when it has none. */
+  readonly rank: number | null
+  /** By tokens, over the days asked for. */
+  readonly models: readonly { readonly id: string; readonly name: string; readonly tokens: number; readonly requests: number; readonly share: number }[]
+  /** One for each day, oldest first: tokens by model, the ten with most. */
+  readonly days: readonly (Layers & { readonly prompt: number; readonly completion: number; readonly requests: number })[]
 }
 
 export interface AuthorView {

@@ -1,4 +1,5 @@
 import type { RequestHeaders } from '../http1/index.ts'
+import { APP_CATEGORIES } from '../stats/index.ts'
 
 /** Who calls, as OpenRouter's attribution headers say it. */
 export interface Attribution {
@@ -9,12 +10,7 @@ export interface Attribution {
 }
 
 /** OpenRouter's marketplace categories; others are dropped in silence, as there. */
-export const CATEGORIES: ReadonlySet<string> = new Set([
-  'cli-agent', 'ide-extension', 'cloud-agent', 'programming-app', 'native-app-builder',
-  'creative-writing', 'video-gen', 'image-gen', 'audio-gen',
-  'writing-assistant', 'general-chat', 'personal-agent', 'legal',
-  'roleplay', 'game',
-])
+export const CATEGORIES: ReadonlySet<string> = new Set(Object.values(APP_CATEGORIES).flat())
 
 const CATEGORIES_PER_REQUEST = 2
 const NONE: readonly string[] = Object.freeze([])

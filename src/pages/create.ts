@@ -2,13 +2,16 @@ import { setImmediate } from 'node:timers/promises'
 import { isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
 import type { Ambient, Endpoint } from '../core/index.ts'
 import type { Site, Window } from '../site.ts'
-import { percentilesIn, uptimeOf, type Figures, type Total } from '../stats/index.ts'
+import { percentilesIn, uptimeOf, type Apps, type Figures, type Rankings, type Total } from '../stats/index.ts'
+import { appCardOf, createBoards } from './boards.ts'
 import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views.ts'
 
 /** What the site asks the other rooms. */
 export interface SiteGiven {
   readonly catalog: { snapshot(): Snapshot }
-  readonly figures: Pick<Figures, 'totals' | 'series' | 'endpoints'>
+  readonly figures: Pick<Figures, 'totals' | 'series' | 'sums' | 'endpoints'>
+  readonly rankings: Rankings
+  readonly apps: Pick<Apps, 'of'>
   readonly ambient: Ambient
   readonly version: string
   /** Whether there is a key to a provider, or none is needed. */
@@ -31,11 +34,12 @@ const PAGE = 50
 const MOST_PAGE = 200
 const MORE_OF_AUTHOR = 12
 const ON_HOME = 8
+const TOP_APPS = 20
 /** Models that are described in one go, before others may run. */
 const SLICE = 40
 
 /** Answers the pages' questions from the catalogue and from what was added up; no question reads a record. */
-export function createSite({ catalog, figures, ambient, version, hasCredential }: SiteGiven): Site {
+export function createSite({ catalog, figures, rankings, apps, ambient, version, hasCredential }: SiteGiven): Site {
   const shelves = new WeakMap<Snapshot, Promise<void>>()
   const choices = new WeakMap<Snapshot, ReturnType<typeof choicesOf>>()
 
@@ -70,6 +74,7 @@ export function createSite({ catalog, figures, ambient, version, hasCredential }
 
   return {
     version,
+    ...createBoards({ shelf, stocked, figures, rankings, apps, ambient }),
     near: (id) => nearest(id, shelf().at.models.filter(isListed).map(({ row }) => row.id), 5),
 
     async home() {
@@ -196,7 +201,7 @@ export function createSite({ catalog, figures, ambient, version, hasCredential }
           const counts = series?.get(at)?.counts
           return {
             at, requests: counts?.requests ?? 0, prompt: counts?.prompt_tokens ?? 0, cached: counts?.cache_read_tokens ?? 0,
-            completion: counts?.completion_tokens ?? 0, reasoning: counts?.reasoning_tokens ?? 0,
+            completion: counts?.completion_tokens ?? 0, reasoning: counts?.reasoning_tokens ?? 0, toolCalls: counts?.tool_calls ?? 0,
           }
         }),
       }
@@ -205,11 +210,20 @@ export function createSite({ catalog, figures, ambient, version, hasCredential }
     async apps(id, days) {
       const now = shelf()
       const entry = now.at.model(id)
-      // Pairs are counted by the hour.
-      const to = Math.ceil((ambient.now() + 1) / HOUR_MS) * HOUR_MS
-      const totals = await figures.totals('model-app', { from: to - days * DAY_MS, to }, [entry === null ? id : countedAs(now, entry)])
-      const apps = [...totals].map(([name, total]) => ({ app: name.split('\n')[1] ?? '', tokens: tokensOf(total), requests: total.counts.requests }))
-      return { days, apps: apps.filter(({ app, requests }) => app !== '' && requests > 0).toSorted((a, b) => b.tokens - a.tokens).slice(0, 20) }
+      const to = ambient.now() + 1
+      const sums = await figures.sums({
+        cut: 'model-app', span: { from: to - days * DAY_MS, to }, counts: ['requests', 'prompt_tokens', 'completion_tokens'],
+        where: [{ name: 'a', is: 'in', values: [entry === null ? id : countedAs(now, entry)] }],
+      })
+      const all = sums.reduce((sum, total) => sum + tokensOf(total), 0)
+      const called = sums.filter(({ b, counts }) => b !== '' && counts.requests > 0)
+      const known = await apps.of(called.map(({ b }) => b))
+      const shown = called.filter(({ b }) => known.get(b)?.hidden !== true)
+        .toSorted((a, b) => tokensOf(b) - tokensOf(a) || (a.b < b.b ? -1 : 1)).slice(0, TOP_APPS)
+      return {
+        days, apps: shown.map((sum) =>
+          ({ ...appCardOf(known.get(sum.b), sum.b), app: sum.b, tokens: tokensOf(sum), requests: sum.counts.requests, share: percentOf(tokensOf(sum), all) })),
+      }
     },
 
     async index() {
@@ -283,13 +297,18 @@ function soldBy({ at }: Shelf): ReadonlyMap<string, ReadonlySet<string>> {
   return sold
 }
 
-const tokensOf = ({ counts }: Total): number => counts.prompt_tokens + counts.completion_tokens
+const tokensOf = ({ counts }: Pick<Total, 'counts'>): number => counts.prompt_tokens + counts.completion_tokens
 
 function sumOf(totals: readonly Total[]): { tokens: number; requests: number } {
   return {
     tokens: totals.reduce((sum, total) => sum + tokensOf(total), 0),
     requests: totals.reduce((sum, { counts }) => sum + counts.requests, 0),
   }
+}
+
+/** Percent, to a hundredth. */
+function percentOf(part: number, all: number): number {
+  return all === 0 ? 0 : Math.round(part / all * 10_000) / 100
 }
 
 function measuredIn(total: Total) {

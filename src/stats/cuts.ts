@@ -56,11 +56,14 @@ export interface Called {
   readonly workspace: string
   readonly key: string
   readonly user: string
+  /** How long the prompt was, as OpenRouter's datasets have it: `1K`, `10K`, `100K`, `1M` or `10M` tokens at most. */
+  readonly context: string
 }
 
 const FINE = GRAINS
 /** Pairs are many: by the minute they would be as many as the calls. */
 const COARSE: readonly Grain[] = [60, 1440]
+const DAILY: readonly Grain[] = [1440]
 
 const cut = (name: string, by: Cut['by'], rest: Partial<Cut> = {}): Cut =>
   ({ name, by, grains: COARSE, measured: false, attempts: false, ...rest })
@@ -72,6 +75,8 @@ export const CUTS: readonly Cut[] = [
   cut('model', (it) => [it.model], { grains: FINE, measured: true, attempts: true }),
   cut('app', (it) => [it.app]),
   cut('model-app', (it) => [it.model, it.app]),
+  cut('app-models', (it) => [it.app, it.model], { grains: DAILY }),
+  cut('context-model', (it) => [it.context, it.model], { grains: DAILY }),
   cut('workspace', (it) => [it.workspace], { grains: FINE }),
   cut('key', (it) => [it.workspace, it.key], { grains: FINE }),
   cut('user', (it) => [it.workspace, it.user]),
@@ -84,12 +89,21 @@ export const CUTS: readonly Cut[] = [
   cut('user-model', (it) => [it.workspace, it.user, it.model]),
   cut('user-app', (it) => [it.workspace, it.user, it.app]),
   cut('app-model', (it) => [it.workspace, it.app, it.model]),
+  cut('workspace-endpoint', (it) => [it.workspace, it.endpoint], { grains: DAILY }),
+  cut('key-endpoint', (it) => [it.workspace, it.key, it.endpoint], { grains: DAILY }),
 ]
+
+/** The lengths of time that a cut is kept for, the shortest first. Throws for a cut that does not exist. */
+export function grainsOf(name: string): readonly Grain[] {
+  const found = CUTS.find((it) => it.name === name)
+  if (found === undefined) throw new Error(`There is no cut ${name}`)
+  return found.grains
+}
 
 /** Of a generation what is added up. */
 export type Counted = Pick<Generation,
   | 'createdAt' | 'keyId' | 'workspace' | 'model' | 'endpoint' | 'provider' | 'streamed' | 'cancelled' | 'simulated' | 'fault'
-  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'user' | 'quality'>
+  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'categories' | 'user' | 'quality'>
 
 /** What one call, or one try of it, adds to the cuts that it belongs to. */
 export interface Contribution {
@@ -114,7 +128,7 @@ const LEAST_STREAM_MS = 50
  */
 export function contributionsOf(g: Counted): readonly Contribution[] {
   if (g.simulated) return []
-  const caller = { app: appOf(g.referer, g.title), workspace: g.workspace, key: g.keyId, user: (g.user ?? '').replaceAll('\n', ' ') }
+  const caller = { app: appOf(g.referer, g.title), workspace: g.workspace, key: g.keyId, user: (g.user ?? '').replaceAll('\n', ' '), context: contextOf(g.usage.input.total) }
   const out: Contribution[] = []
   for (const attempt of g.attempts) {
     const counts = attemptCounts(attempt)
@@ -185,6 +199,11 @@ export function appOf(referer: string | null, title: string | null): string {
     return title === null ? '' : `localhost/${title.toLowerCase()}`
   }
   return host.slice(0, 253)
+}
+
+/** The bucket of a prompt's length: the least of OpenRouter's five that holds it. */
+export function contextOf(tokens: number): string {
+  return tokens <= 1e3 ? '1K' : tokens <= 1e4 ? '10K' : tokens <= 1e5 ? '100K' : tokens <= 1e6 ? '1M' : '10M'
 }
 
 /** The beginning of the bucket that a moment belongs to. */

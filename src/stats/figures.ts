@@ -1,8 +1,8 @@
-import { sql, type Selectable } from 'kysely'
+import { sql, type RawBuilder, type Selectable } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Ambient, EndpointFigures, Measured, Percentiles } from '../core/index.ts'
 import type { RollupTable, Store } from '../store/index.ts'
-import { bucketOf, COUNTS, GRAINS, MINUTE_MS, MONEY, SKETCHES, type Count, type Grain, type Measure, type Money } from './cuts.ts'
+import { bucketOf, COUNTS, grainsOf, GRAINS, MINUTE_MS, MONEY, SKETCHES, type Count, type Grain, type Measure, type Money } from './cuts.ts'
 import { MINUTES_KEPT_MS } from './rollups.ts'
 import { merged, quantile, reachedBy, sketchOf, type Sketch } from './sketch.ts'
 
@@ -20,11 +20,44 @@ export interface Span {
   readonly to: number
 }
 
+/** A stretch of UTC days that sums are told by; weeks begin on Monday. */
+export type Stretch = 'minute' | 'hour' | 'day' | 'week' | 'month'
+
+/** A condition on one of the names of a group. */
+export interface Where {
+  readonly name: 'a' | 'b' | 'c'
+  readonly is: 'in' | 'not in'
+  readonly values: readonly string[]
+}
+
+export interface Asked {
+  readonly cut: string
+  readonly span: Span
+  /** By stretch of time; without it, over all of the span. */
+  readonly by?: Stretch
+  readonly where?: readonly Where[]
+  /** Which counts; all of them without it. What was not asked for is 0. */
+  readonly counts?: readonly Count[]
+  /** The names by which groups are told apart; all of them without it. The others come as the empty text. */
+  readonly names?: readonly ('a' | 'b' | 'c')[]
+}
+
+/** What a group came to, without percentiles. */
+export interface Sum extends Pick<Total, 'counts' | 'money'> {
+  /** Ms since the epoch at which the stretch began, or the span where it was not asked by stretch. */
+  readonly at: number
+  readonly a: string
+  readonly b: string
+  readonly c: string
+}
+
 /** Answers from what was added up; no question here reads a record. */
 export interface Figures {
+  /** Counts and money by group, and by stretch of time, added up by the database: for all groups at once, or many days. */
+  sums(asked: Asked): Promise<readonly Sum[]>
   /**
    * Totals by group over a span, for groups whose first name is among `of`, or all. The key of a group is its names
-   * joined by a line feed. Spans older than minutes are kept are widened to whole hours.
+   * joined by a line feed. Spans older than minutes are kept are widened to whole hours, and all to what the cut keeps.
    */
   totals(cut: string, span: Span, of?: readonly string[]): Promise<ReadonlyMap<string, Total>>
   /** What a plan may go by: the last half hour of every endpoint, and a week of its tool calls. */
@@ -51,13 +84,32 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
   })
 
   const totals: Figures['totals'] = async (cut, span, of) => {
-    const parts = partsOf(span)
+    const parts = partsOf(span, grainsOf(cut))
     if (parts.length === 0 || of?.length === 0) return new Map()
-    let query = store.db.selectFrom('rollups').selectAll().where('cut', '=', cut)
-      .where(sql<boolean>`(${sql.join(parts.map(({ grain, from, to }) => sql`(grain = ${grain} and at >= ${from} and at < ${to})`), sql` or `)})`)
+    let query = store.db.selectFrom('rollups').selectAll().where('cut', '=', cut).where(within(parts))
     if (of) query = query.where('a', 'in', of)
     const groups = Map.groupBy(await query.execute(), nameOf)
     return new Map([...groups].map(([name, rows]) => [name, totalOf(rows)]))
+  }
+
+  const sums: Figures['sums'] = async ({ cut, span, by, where = [], counts = COUNTS, names = ['a', 'b', 'c'] }) => {
+    const grains = grainsOf(cut).filter((grain) => by === undefined || grain <= LENGTHS[by])
+    const parts = grains.length === 0 ? [] : partsOf(span, grains as [Grain, ...Grain[]])
+    if (parts.length === 0 || where.some(({ is, values }) => is === 'in' && values.length === 0)) return []
+    const groups = [...(by === undefined ? [] : [stretchOf(by, span)]), ...names.map((name) => sql.ref(name))]
+    const conditions = [sql`cut = ${cut}`, within(parts), ...where.filter(({ values }) => values.length > 0)
+      .map(({ name, is, values }) => sql`${sql.ref(name)} ${sql.raw(is)} (${sql.join(values)})`)]
+    const { rows } = await sql<Partial<Omit<RollupTable, 'at'>> & { stretch?: number }>`
+      select ${sql.join([
+        ...(by === undefined ? [] : [sql`${stretchOf(by, span)} as stretch`]), ...names.map((name) => sql.ref(name)),
+        ...[...counts, ...MONEY].map((column) => sql`sum(${sql.ref(column)}) as ${sql.ref(column)}`),
+      ])} from rollups where ${sql.join(conditions, sql` and `)}
+      ${groups.length === 0 ? sql`` : sql`group by ${sql.join(groups.map((_, i) => sql.lit(i + 1)))}`}`.execute(store.db)
+    return rows.map((row) => ({
+      at: row.stretch ?? span.from, a: row.a ?? '', b: row.b ?? '', c: row.c ?? '',
+      counts: Object.fromEntries(COUNTS.map((count) => [count, row[count] ?? 0])) as Record<Count, number>,
+      money: Object.fromEntries(MONEY.map((kind) => [kind, row[kind] ?? 0n])) as Record<Money, bigint>,
+    }))
   }
 
   const series: Figures['series'] = async (cut, { from, to }, grain, of) => {
@@ -77,7 +129,7 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
   }
 
   return {
-    totals, series,
+    totals, sums, series,
     async measurements() {
       const now = ambient.now()
       const [lately, week] = await Promise.all([
@@ -96,6 +148,37 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
       return answer
     },
   }
+}
+
+const LENGTHS: Readonly<Record<Stretch, number>> = { minute: 1, hour: 60, day: 1440, week: 7 * 1440, month: 28 * 1440 }
+const DAY_MS = 1440 * MINUTE_MS
+/** The epoch was a Thursday: its first Monday came four days later. */
+const MONDAY_MS = 4 * DAY_MS
+
+/** The beginning of the stretch that a moment belongs to. */
+export function beginOf(by: Stretch, at: number): number {
+  if (by === 'month') {
+    const date = new Date(at)
+    return Date.UTC(date.getUTCFullYear(), date.getUTCMonth())
+  }
+  const length = LENGTHS[by] * MINUTE_MS
+  const first = by === 'week' ? MONDAY_MS : 0
+  return first + Math.floor((at - first) / length) * length
+}
+
+/** The same of the column `at`, in SQL. Months have no length: those of the span are written down one by one. */
+function stretchOf(by: Stretch, { from, to }: Span): RawBuilder<number> {
+  if (by === 'month') {
+    const ends: number[] = []
+    for (let at = beginOf(by, from); at < to; at = beginOf(by, at + 32 * DAY_MS)) ends.push(at)
+    return sql`case ${sql.join(ends.toReversed().map((begin) => sql`when at >= ${sql.lit(begin)} then ${sql.lit(begin)}`), sql` `)} else 0 end`
+  }
+  const first = by === 'week' ? MONDAY_MS : 0
+  return sql`at - (at - ${sql.lit(first)}) % ${sql.lit(LENGTHS[by] * MINUTE_MS)}`
+}
+
+function within(parts: readonly PartOfSpan[]): RawBuilder<boolean> {
+  return sql<boolean>`(${sql.join(parts.map(({ grain, from, to }) => sql`(grain = ${grain} and at >= ${from} and at < ${to})`), sql` or `)})`
 }
 
 function latelyOf(total: Total | undefined): Measured['lately'] {
@@ -187,7 +270,7 @@ export function partsOf({ from, to }: Span, grains: readonly Grain[] = GRAINS): 
   const end = bucketOf(to - 1, grain) + grain * MINUTE_MS
   if (start >= end) return []
   // What lies further back than minutes are kept begins with a whole hour.
-  if (grain === 1 && end - start > MINUTES_KEPT_MS) return partsOf({ from: start, to: end }, longer)
+  if (grain === 1 && longer.length > 0 && end - start > MINUTES_KEPT_MS) return partsOf({ from: start, to: end }, longer)
   const next = longer[0]
   if (next === undefined) return [{ grain, from: start, to: end }]
   const length = next * MINUTE_MS

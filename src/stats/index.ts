@@ -1,6 +1,8 @@
 /** The record of generations, what they add up to by minute, hour and day, and the figures that are told from that. */
 export { createStats, type Stats } from './stats.ts'
 export {
-  createFigures, percentilesIn, uptimeOf, type Figures, type Span, type Total,
+  beginOf, createFigures, percentilesIn, uptimeOf, type Asked, type Figures, type Span, type Stretch, type Sum, type Total, type Where,
 } from './figures.ts'
+export { APP_CATEGORIES, createApps, isLocalApp, isOfCategory, type App, type AppClaim, type Apps } from './apps.ts'
+export { createRankings, type Board, type Period, type Ranked, type Rankings } from './rankings.ts'
 export { createRollups, type Rollups } from './rollups.ts'

@@ -2,6 +2,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { sql, type Insertable, type Selectable, type Transaction } from 'kysely'
 import type { Ambient } from '../core/index.ts'
 import type { RollupTable, Schema, Store } from '../store/index.ts'
+import { createSightings, forgetSightings } from './apps.ts'
 import { bucketOf, contributionsOf, COUNTS, CUTS, MONEY, SKETCHES, type Contribution, type Count, type Grain, type Measure, type Money } from './cuts.ts'
 import { COUNTED_COLUMNS, countedOf } from './row.ts'
 import { Sketching, sketchOf, sketchText } from './sketch.ts'
@@ -40,6 +41,7 @@ export function createRollups({ store, ambient }: { readonly store: Store; reado
     const cursors = await trx.selectFrom('rollup_cursors').select(['node', 'seq'])
       .where('seen_at', '>', ambient.now() - SILENT_MS).execute()
     const sums = new Sums()
+    const apps = createSightings()
     let added = 0
     for (const { node, seq } of cursors) {
       if (added >= STEP) break
@@ -47,11 +49,16 @@ export function createRollups({ store, ambient }: { readonly store: Store; reado
         .select([sql<string>`cast(cost_nano as text)`.as('cost'), sql<string>`cast(absorbed_nano as text)`.as('absorbed')])
         .where('node', '=', node).where('seq', '>', seq).orderBy('seq').limit(STEP - added).execute()
       if (rows.length === 0) continue
-      for (const row of rows) for (const contribution of contributionsOf(countedOf(row))) sums.add(contribution)
+      for (const row of rows) {
+        const call = countedOf(row)
+        apps.see(call)
+        for (const contribution of contributionsOf(call)) sums.add(contribution)
+      }
       added += rows.length
       await trx.updateTable('rollup_cursors').set({ seq: rows.at(-1)!.seq }).where('node', '=', node).execute()
     }
     if (added > 0) await write(trx, sums)
+    await apps.write(trx)
     return added
   })
 
@@ -68,6 +75,7 @@ export function createRollups({ store, ambient }: { readonly store: Store; reado
     async rebuild(progress) {
       await store.exclusively(TURN, async (trx) => {
         await trx.deleteFrom('rollups').execute()
+        await forgetSightings(trx)
         await trx.updateTable('rollup_cursors').set({ seq: 0, seen_at: ambient.now() }).execute()
       })
       for (let all = 0; ;) {
@@ -114,7 +122,7 @@ class Sums {
 
   add(contribution: Contribution): void {
     const { of, at, attempt } = contribution
-    const name = [bucketOf(at, 1), attempt ? 1 : 0, of.endpoint, of.app, of.workspace, of.key, of.user].join(NAMES_END)
+    const name = [bucketOf(at, 1), attempt ? 1 : 0, of.endpoint, of.app, of.workspace, of.key, of.user, of.context].join(NAMES_END)
     let alike = this.#alike.get(name)
     if (alike === undefined) this.#alike.set(name, alike = { of: contribution, sum: emptySum(true) })
     const { counts, money, sketches } = alike.sum

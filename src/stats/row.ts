@@ -123,7 +123,7 @@ export function generationOf(row: GenerationRow): Generation {
     untried: row.untried,
     referer: row.referer,
     title: row.title,
-    categories: row.categories === null ? [] : readColumn<string[]>(row.categories),
+    categories: categoriesOf(row),
     userAgent: row.user_agent,
     user: row.external_user,
     session: row.session,
@@ -139,6 +139,10 @@ function qualityOf(row: Pick<GenerationRow, 'tools' | 'tool_calls' | 'bad_tool_c
     tools: row.tools === 1, toolCalls: row.tool_calls ?? 0, badToolCalls: row.bad_tool_calls ?? 0,
     structured: row.structured === 1, badStructured: row.bad_structured === 1,
   }
+}
+
+function categoriesOf({ categories }: Pick<GenerationRow, 'categories'>): readonly string[] {
+  return categories === null ? [] : readColumn<string[]>(categories)
 }
 
 function usageOf(row: GenerationRow): Usage {
@@ -165,7 +169,7 @@ function usageOf(row: GenerationRow): Usage {
 export const COUNTED_COLUMNS = [
   'created_at', 'key_id', 'workspace', 'model', 'endpoint', 'provider', 'provider_name', 'upstream_id', 'streamed', 'cancelled', 'simulated', 'fault',
   'latency_ms', 'duration_ms', 'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
-  'output_tokens', 'reasoning_tokens', 'attempts', 'referer', 'title', 'external_user', 'tools', 'tool_calls', 'bad_tool_calls', 'structured', 'bad_structured', 'node', 'seq',
+  'output_tokens', 'reasoning_tokens', 'attempts', 'referer', 'title', 'categories', 'external_user', 'tools', 'tool_calls', 'bad_tool_calls', 'structured', 'bad_structured', 'node', 'seq',
 ] as const satisfies readonly (keyof GenerationTable)[]
 /** Money as decimal text: SQLite reads every number of a row as a bigint when one of them is, at twice the price. */
 export type CountedRow = Pick<GenerationRow, typeof COUNTED_COLUMNS[number]> & { readonly cost: string; readonly absorbed: string }
@@ -184,7 +188,8 @@ export function countedOf(row: CountedRow): Counted {
       },
       { total: row.output_tokens, reasoning: row.reasoning_tokens },
     ),
-    cost: BigInt(row.cost), absorbed: BigInt(row.absorbed), attempts: attemptsOf(row), referer: row.referer, title: row.title, user: row.external_user,
+    cost: BigInt(row.cost), absorbed: BigInt(row.absorbed), attempts: attemptsOf(row), referer: row.referer, title: row.title,
+    categories: categoriesOf(row), user: row.external_user,
     quality: qualityOf(row),
   }
 }

@@ -11,6 +11,7 @@ export interface Schema {
   readonly generations: GenerationTable
   readonly rollups: RollupTable
   readonly rollup_cursors: RollupCursorTable
+  readonly apps: AppTable
   readonly leases: LeaseTable
   readonly versions: VersionTable
   readonly health_summaries: HealthSummaryTable
@@ -186,6 +187,26 @@ export interface RollupTable {
   latency: string | null
   throughput: string | null
   duration: string | null
+}
+
+/** An app that calls came from: what they said of it, and what the key says that claimed it. */
+export interface AppTable {
+  /** Host, or `localhost/title`. */
+  id: string
+  /** The time of the first call that came from it. */
+  first_at: number
+  /** Of the first call that named it. */
+  title: string | null
+  titled_at: number | null
+  /** JSON: category → the time of the first call that said it. */
+  categories: string
+  /** Hash and workspace of the key that speaks for it; null for one that nobody claimed. */
+  claimed_by: string | null
+  claimed_in: string | null
+  claimed_at: number | null
+  claimed_title: string | null
+  tagline: string | null
+  hidden: Flag
 }
 
 /** How far the rows of each run of a program have been added up. */

@@ -5,6 +5,7 @@ import { foundation } from './0001-foundation.ts'
 import { rollups } from './0002-rollups.ts'
 import { history } from './0003-history.ts'
 import { responses } from './0004-responses.ts'
+import { apps } from './0005-apps.ts'
 
 /** One step of the schema. Once released it never changes: the next step corrects it. */
 export interface Migration {
@@ -13,4 +14,4 @@ export interface Migration {
 }
 
 /** All steps, in order; the place in the list is the number of the file. */
-export const MIGRATIONS: readonly Migration[] = [foundation, rollups, history, responses]
+export const MIGRATIONS: readonly Migration[] = [foundation, rollups, history, responses, apps]

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createCatalog, NO_OVERLAY } from '../catalog/index.ts'
+import { usage, type Generation } from '../core/index.ts'
+import type { Site } from '../site.ts'
+import { createApps, createFigures, createRankings, createRollups, createStats } from '../stats/index.ts'
+import type { Store } from '../store/index.ts'
+import { createFakeAmbient } from '../testing/index.ts'
+import { forEachStore } from '../../test/stores.ts'
+import { createSite } from './index.ts'
+
+const DAY = 86_400_000
+/** A Thursday. */
+const NOW = Date.UTC(2026, 0, 15, 12, 30)
+const ambient = createFakeAmbient({ now: NOW })
+const catalog = createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat']), settings: () => ({}) })
+
+let made = 0
+function call(model: string, tokens: number, daysAgo: number, app: string | null = null, rest: Partial<Generation> = {}): Generation {
+  const createdAt = NOW - daysAgo * DAY - 60_000
+  return {
+    id: `gen-${Math.floor(createdAt / 1000)}-${++made}`, createdAt, keyId: 'k1', workspace: 'default', surface: 'openai-chat', requested: model, model,
+    endpoint: `${model}@x`, provider: 'x', providerName: 'X', upstreamId: null, streamed: false, cancelled: false, simulated: false, finish: 'stop',
+    nativeFinish: null, fault: null, latencyMs: 10, durationMs: 20, usage: usage({ total: tokens - 10, cacheRead: 3 }, { total: 10, reasoning: 4 }), cost: 5n,
+    absorbed: 0n, price: null, tier: null, attempts: [], untried: 0, referer: app && `https://${app}`, title: null, categories: ['cli-agent'],
+    userAgent: null, user: null, session: null, inputMedia: 0, inputAudio: 0,
+    quality: { tools: true, toolCalls: 2, badToolCalls: 0, structured: false, badStructured: false }, ...rest,
+  }
+}
+
+async function open(store: Store, calls: readonly Generation[]): Promise<Site> {
+  const stats = createStats({ store, ambient, flushEveryMs: 60_000 })
+  for (const it of calls) stats.record(it)
+  await stats.flush()
+  await createRollups({ store, ambient }).catchUp()
+  const figures = createFigures({ store, ambient })
+  const apps = createApps({ store, ambient })
+  return createSite({ catalog, figures, apps, rankings: createRankings({ figures, apps, ambient }), ambient, version: 'test', hasCredential: () => false })
+}
+
+forEachStore((_, openStore) => {
+  test('rankings show models by name, authors by what their models did, apps, and the weeks behind it', async () => {
+    const { store } = await openStore()
+    const site = await open(store, [
+      call('openai/gpt-4o', 600, 0, 'one.example'), call('openai/gpt-4o-mini', 100, 2, 'one.example'), call('anthropic/claude-3-haiku', 300, 1, 'two.example'),
+      call('gone/for-good', 50, 1), call('openai/gpt-4o', 1000, 9),
+    ])
+    const week = await site.rankings('week')
+    assert.deepEqual(week.models.map(({ rank, id, name, tokens, change }) => [rank, id, name === id, tokens, change]), [
+      [1, 'openai/gpt-4o', false, 600, -40], [2, 'anthropic/claude-3-haiku', false, 300, null], [3, 'openai/gpt-4o-mini', false, 100, null], [4, 'gone/for-good', true, 50, null],
+    ])
+    assert.deepEqual([week.tokens, week.requests, week.models[3]!.model], [1050, 4, null])
+    assert.deepEqual(week.authors.map(({ slug, name, tokens, share }) => [slug, name, tokens, share]),
+      [['openai', 'OpenAI', 700, 66.67], ['anthropic', 'Anthropic', 300, 28.57], ['gone', 'gone', 50, 4.76]])
+    assert.deepEqual(week.apps.map(({ id, tokens, categories, verified }) => [id, tokens, categories, verified]), [['one.example', 700, ['cli-agent'], false], ['two.example', 300, ['cli-agent'], false]])
+    assert.equal(week.weeks.length, 12)
+    const monday = Date.UTC(2026, 0, 12)
+    assert.deepEqual(week.weeks.slice(-2), [
+      { at: monday - 7 * DAY, tokens: { 'openai/gpt-4o': 1000 }, other: 0 },
+      { at: monday, tokens: { 'openai/gpt-4o': 600, 'openai/gpt-4o-mini': 100, 'anthropic/claude-3-haiku': 300, 'gone/for-good': 50 }, other: 0 },
+    ])
+    assert.deepEqual(week.authorWeeks.at(-1), { at: monday, tokens: { openai: 700, anthropic: 300, gone: 50 }, other: 0 })
+  })
+
+  test('models beyond the tenth are one layer of the chart together', async () => {
+    const { store } = await openStore()
+    const site = await open(store, Array.from({ length: 13 }, (_, i) => call(`maker/model-${String(i).padStart(2, '0')}`, 100 - i, 0)))
+    const { weeks, models } = await site.rankings('today')
+    assert.equal(Object.keys(weeks.at(-1)!.tokens).length, 10)
+    assert.equal(weeks.at(-1)!.other, 90 + 89 + 88)
+    assert.equal(models.length, 13)
+  })
+
+  test('an app has its place, its models and its days; one that nobody called from has no page', async () => {
+    const { store } = await openStore()
+    const site = await open(store, [call('openai/gpt-4o', 600, 0, 'one.example'), call('openai/gpt-4o-mini', 200, 2, 'one.example'), call('openai/gpt-4o', 900, 1, 'two.example')])
+    const app = (await site.app('one.example', 7))!
+    assert.deepEqual([app.name, app.rank, app.tokens, app.requests], ['one.example', 2, 800, 2])
+    assert.deepEqual(app.models.map(({ id, tokens, share }) => [id, tokens, share]), [['openai/gpt-4o', 600, 75], ['openai/gpt-4o-mini', 200, 25]])
+    assert.deepEqual(app.days.map(({ prompt, completion, requests }) => [prompt, completion, requests]), [[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [190, 10, 1], [0, 0, 0], [590, 10, 1]])
+    assert.equal(await site.app('three.example', 7), null)
+    const board = await site.topApps({ period: 'week', category: 'coding' })
+    assert.deepEqual(board.apps.map(({ id, rank }) => [id, rank]), [['two.example', 1], ['one.example', 2]])
+    assert.equal(board.categories.find(({ category }) => category === 'cli-agent')!.apps, 2)
+    assert.deepEqual((await site.topApps({ period: 'week', category: 'legal' })).apps, [])
+  })
+
+  test('a model shows its tool calls by day and the apps that used it, without those that hide', async () => {
+    const { store } = await openStore()
+    const site = await open(store, [call('openai/gpt-4o', 300, 0, 'one.example'), call('openai/gpt-4o', 90, 1, 'two.example'), call('openai/gpt-4o', 10, 1)])
+    await store.db.updateTable('apps').set({ hidden: 1 }).where('id', '=', 'two.example').execute()
+    assert.deepEqual((await site.activity('openai/gpt-4o', 2)).days.map(({ requests, prompt, completion, reasoning, cached, toolCalls }) =>
+      [requests, prompt, completion, reasoning, cached, toolCalls]), [[2, 80, 20, 8, 6, 4], [1, 290, 10, 4, 3, 2]])
+    assert.deepEqual((await site.apps('openai/gpt-4o', 7)).apps.map(({ app, name, tokens, requests, share }) => [app, name, tokens, requests, share]),
+      [['one.example', 'one.example', 300, 1, 75]])
+  })
+})
