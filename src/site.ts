@@ -14,6 +14,8 @@ export interface Site {
   model(id: string): Promise<ModelView | null>
   /** Ids that are spelled nearly like one that does not exist. */
   near(id: string): readonly string[]
+  /** What a few typed words find among models, providers and authors, best first. */
+  search(text: string, most: number): Promise<readonly Hit[]>
   performance(id: string, window: Window): Promise<SeriesView>
   /** By day, the last `days` of them, today included. */
   activity(id: string, days: number): Promise<ActivityView>
@@ -30,6 +32,17 @@ export interface Site {
   author(slug: string): Promise<AuthorView | null>
   providers(): Promise<readonly ProviderCard[]>
   provider(slug: string): Promise<ProviderView | null>
+}
+
+/** A thing that was found by typing: what it is, and where its page stands. */
+export interface Hit {
+  readonly kind: 'model' | 'provider' | 'author' | 'page'
+  readonly to: string
+  /** `openai/gpt-5.3-chat`, `groq`, `openai`. */
+  readonly id: string
+  readonly name: string
+  /** A few words that tell it from others of its name. */
+  readonly detail: string
 }
 
 export type Window = '1h' | '1d' | '7d' | '30d'

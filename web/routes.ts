@@ -7,6 +7,10 @@ export default [
   route('providers', 'routes/providers.tsx'),
   route('providers/:provider', 'routes/provider.tsx'),
   route('provider/:provider', 'routes/provider-old.ts'),
+  route('compare', 'routes/compare/page.tsx'),
+  // Named as far as a model's page goes: a bare star would lose against it.
+  route('compare/:author/:slug/*', 'routes/compare/page.tsx', { id: 'compare-models' }),
+  route('search.json', 'routes/search.ts'),
   route('sitemap.xml', 'routes/sitemap.ts'),
   route('llms.txt', 'routes/llms.ts'),
   route('robots.txt', 'routes/robots.ts'),

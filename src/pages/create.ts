@@ -4,6 +4,7 @@ import type { Ambient, Endpoint } from '../core/index.ts'
 import type { Site, Window } from '../site.ts'
 import { percentilesIn, uptimeOf, type Apps, type Figures, type Rankings, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
+import { findIn, type Findable } from './search.ts'
 import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views.ts'
 
 /** What the site asks the other rooms. */
@@ -42,6 +43,7 @@ const SLICE = 40
 export function createSite({ catalog, figures, rankings, apps, ambient, version, hasCredential }: SiteGiven): Site {
   const shelves = new WeakMap<Snapshot, Promise<void>>()
   const choices = new WeakMap<Snapshot, ReturnType<typeof choicesOf>>()
+  const findables = new WeakMap<Snapshot, readonly Findable[]>()
 
   const shelf = (): Shelf => ({ at: catalog.snapshot(), usable: (endpoint) => canBeCalled(endpoint, hasCredential) })
 
@@ -76,6 +78,13 @@ export function createSite({ catalog, figures, rankings, apps, ambient, version,
     version,
     ...createBoards({ shelf, stocked, figures, rankings, apps, ambient }),
     near: (id) => nearest(id, shelf().at.models.filter(isListed).map(({ row }) => row.id), 5),
+
+    async search(text, most) {
+      const now = await stocked()
+      let all = findables.get(now.at)
+      if (all === undefined) findables.set(now.at, all = findablesOf(now))
+      return findIn(all, text, most)
+    },
 
     async home() {
       const now = await stocked()
@@ -274,6 +283,28 @@ export function createSite({ catalog, figures, rankings, apps, ambient, version,
     },
   }
 }
+
+/** Everything with a page, the newest models first: between models that fit alike the newer one is meant. */
+function findablesOf(now: Shelf): readonly Findable[] {
+  const listed = now.at.models.filter(isListed).toSorted((a, b) => (b.row.created ?? 0) - (a.row.created ?? 0))
+  const authors = new Map(listed.filter(({ row }) => row.kind !== 'router').map(({ row }) => [row.author, row.author_name]))
+  const counts = soldBy(now)
+  return [
+    ...listed.map(({ row }): Findable => ({
+      hit: { kind: 'model', to: `/${row.id}`, id: row.id, name: row.name.trim(), detail: row.id },
+      names: [row.name, row.id, row.canonical_slug, ...row.aliases],
+    })),
+    ...[...counts].flatMap(([slug, models]): readonly Findable[] => {
+      const row = now.at.providers.get(slug)
+      if (row === undefined || !isShown(row)) return []
+      return [{ hit: { kind: 'provider', to: `/providers/${slug}`, id: slug, name: row.name, detail: counted(models.size, 'model') }, names: [row.name, slug] }]
+    }),
+    ...[...authors].map(([slug, name]): Findable =>
+      ({ hit: { kind: 'author', to: `/${slug}`, id: slug, name, detail: 'author' }, names: [name, slug] })),
+  ]
+}
+
+const counted = (count: number, of: string): string => `${count} ${of}${count === 1 ? '' : 's'}`
 
 function canBeCalled(endpoint: Endpoint, hasCredential: (provider: string) => boolean): boolean {
   if (endpoint.disabled || endpoint.price === null) return false

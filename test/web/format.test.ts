@@ -7,8 +7,8 @@ import { originOf } from '../../web/data/origin.ts'
 import { pricesOf } from '../../web/data/prices.ts'
 
 test('a price by the million is the price by the unit with its point moved, whatever its size', () => {
-  assert.deepEqual(['0.00000175', '0.000014', '0', '0.000000000000000001', '12', '1.5'].map(perMillion),
-    ['$1.75', '$14', '$0', '$0.000000000001', '$12000000', '$1500000'])
+  assert.deepEqual(['0.00000175', '0.000014', '0', '0.000000000000000001', '12', '1.5', '0.0000011', '0.0000000004'].map(perMillion),
+    ['$1.75', '$14', '$0', '$0.000000000001', '$12000000', '$1500000', '$1.10', '$0.0004'])
   fc.assert(fc.property(fc.bigInt({ min: 0n, max: 10n ** 24n }), (atto) => {
     const text = atto.toString().padStart(19, '0')
     const moved = shifted(`${text.slice(0, -18)}.${text.slice(-18)}`, 6)

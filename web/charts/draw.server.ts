@@ -109,3 +109,10 @@ export function drawBars(days: readonly Readonly<Record<string, number>>[], part
       ? [{ day, x: round(x(day)!), y: round(y(top)), height: Math.max(0.5, round(y(bottom) - y(top))), value: top - bottom }] : [])),
   }
 }
+
+/** A path of 100 by 24 through values at even steps, for a glance; the figures stand beside it. */
+export function drawSpark(values: readonly number[]): string {
+  const most = Math.max(1, ...values)
+  const step = values.length > 1 ? 98 / (values.length - 1) : 0
+  return values.map((value, i) => `${i === 0 ? 'M' : 'L'}${round(1 + i * step)},${round(23 - value / most * 22)}`).join('')
+}

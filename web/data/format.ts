@@ -12,8 +12,11 @@ export function shifted(decimal: string, digits: number): string {
   return `${sign}${left}${right && `.${right}`}`
 }
 
+/** Dollars by so many units (`digits` is the power of ten), to the last digit, with cents where there is a fraction: "$14", "$1.10", "$0.175". */
+export const dollars = (decimal: string, digits: number): string => `$${shifted(decimal, digits).replace(/\.\d$/, '$&0')}`
+
 /** Prices by the million tokens, as they are compared. */
-export const perMillion = (decimal: string): string => `$${shifted(decimal, 6)}`
+export const perMillion = (decimal: string): string => dollars(decimal, 6)
 
 /** 128000 is "128K", 1048576 is "1.05M". */
 export function compact(count: number): string {

@@ -1,4 +1,4 @@
-import { shifted } from './format.ts'
+import { dollars, perMillion } from './format.ts'
 
 /** The keys of a price sheet: their names, and the unit that each is compared by. */
 const UNITS: Readonly<Record<string, readonly [name: string, unit: string, digits: number]>> = {
@@ -39,14 +39,14 @@ export function pricesOf(pricing: Readonly<Record<string, string>>): readonly Pr
     const value = pricing[key]
     if (value === undefined) return []
     if (isZero(value) && (others || (key !== 'prompt' && key !== 'completion'))) return []
-    return [{ key, name, unit, amount: `$${shifted(value, digits)}` }]
+    return [{ key, name, unit, amount: dollars(value, digits) }]
   })
 }
 
 /** `$1.75 /M`, or `$0.04 /image` where a model is not sold by tokens; null where the price is not there. */
 export function priceOf(pricing: Readonly<Record<string, string>> | null, key: string): string | null {
   const value = pricing?.[key]
-  return value === undefined ? null : `$${shifted(value, 6)}`
+  return value === undefined ? null : perMillion(value)
 }
 
 const isZero = (value: string): boolean => /^0*(?:\.0*)?$/.test(value)

@@ -4,7 +4,7 @@ import type { Choice, ModelCard, ModelsView } from '../../src/site.ts'
 import { compact, date, plural, whole } from '../data/format.ts'
 import { siteOf } from '../site.ts'
 import { CopyButton } from '../ui/copy.tsx'
-import { Chips, modalities, ModelRows, pricePair } from '../ui/model-rows.tsx'
+import { Chips, CompareTick, modalities, ModelRows, pricePair } from '../ui/model-rows.tsx'
 import { Empty } from '../ui/section.tsx'
 
 export async function loader({ request, context }: LoaderFunctionArgs) {
@@ -96,7 +96,11 @@ function Results({ view, cards, with_ }: { readonly view: ModelsView; readonly c
   }
   return (
     <>
-      {cards ? <ul>{view.models.map((model) => <Card key={model.id} model={model} />)}</ul> : <ModelRows models={view.models} label="Models" />}
+      <form id="compare" action="/compare" />
+      {cards ? <ul>{view.models.map((model) => <Card key={model.id} model={model} />)}</ul> : <ModelRows models={view.models} label="Models" ticks />}
+      <p className="compare-bar bg-sheet border border-rail rounded-[3px] mt-3 px-3 py-2 items-center gap-4 z-10">
+        <span className="text-soft">The ticked models, side by side</span><button type="submit" form="compare" className="key ml-auto">Compare</button>
+      </p>
       {view.total > view.limit && (
         <nav aria-label="Pages" className="mt-5 flex items-center gap-3 text-soft">
           {view.offset > 0 && <Link to={with_({ offset: view.offset > view.limit ? String(view.offset - view.limit) : null })} className="key" rel="prev">Previous</Link>}
@@ -116,6 +120,7 @@ function Card({ model }: { readonly model: ModelCard }) {
         <h2 className="font-semibold"><Link to={`/${model.id}`} className="plain">{model.name}</Link></h2>
         <Chips model={model} />
         <span className="font-mono text-xs text-faint break-all">{model.id}<CopyButton text={model.id} what={`the id of ${model.name}`} /></span>
+        <CompareTick model={model} />
       </div>
       {model.summary && <p className="text-soft mt-0.5 max-w-[75ch]">{model.summary}</p>}
       <p className="mt-1 flex flex-wrap gap-x-5 text-[0.8125rem]">

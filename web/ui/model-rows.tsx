@@ -5,7 +5,13 @@ import { pricesOf } from '../data/prices.ts'
 import { Chip, Scroll } from './section.tsx'
 
 /** Models as a table, one line each. */
-export function ModelRows({ models, label, author = true }: { readonly models: readonly ModelCard[]; readonly label: string; readonly author?: boolean }) {
+export function ModelRows({ models, label, author = true, ticks = false }: {
+  readonly models: readonly ModelCard[]
+  readonly label: string
+  readonly author?: boolean
+  /** Whether rows can be ticked for a comparison; the page has the form `compare` then. */
+  readonly ticks?: boolean
+}) {
   return (
     <Scroll label={label}>
       <table className="grid-lines stacks">
@@ -20,6 +26,7 @@ export function ModelRows({ models, label, author = true }: { readonly models: r
             <tr key={model.id}>
               <th scope="row">
                 <Link to={`/${model.id}`} className="plain font-semibold">{model.name}</Link> <Chips model={model} />
+                {ticks && <CompareTick model={model} />}
                 <span className="block font-mono text-xs text-faint font-normal break-all">{model.id}</span>
               </th>
               {author && <td data-label="Author"><Link to={`/${model.author}`} className="plain">{model.authorName}</Link></td>}
@@ -44,6 +51,15 @@ export function Chips({ model }: { readonly model: ModelCard }) {
       {model.free && <Chip strong>free</Chip>}
       {model.status !== 'active' && <> <Chip>{model.status === 'retired' ? 'retired' : 'being withdrawn'}</Chip></>}
     </>
+  )
+}
+
+/** Belongs to the form `compare` wherever it stands, so that ticks work without scripts. */
+export function CompareTick({ model }: { readonly model: ModelCard }) {
+  return (
+    <label className="inline-flex items-center gap-1.5 min-h-6 pl-2 text-xs font-normal text-faint hover:text-ink">
+      <input type="checkbox" name="models" value={model.id} form="compare" className="accent-arm w-3.5 h-3.5" />compare<span className="sr-only"> {model.name}</span>
+    </label>
   )
 }
 

@@ -62,7 +62,8 @@ function Spec({ model }: { readonly model: ModelView }) {
   )
 }
 
-function reasoningOf({ supported, efforts, defaultEffort, canDisable }: ModelView['reasoning']): string {
+/** How far a model can be told to think, in a few words. */
+export function reasoningOf({ supported, efforts, defaultEffort, canDisable }: ModelView['reasoning']): string {
   if (!supported) return 'no'
   const parts = [efforts.length > 0 ? efforts.join(', ') : 'yes']
   if (defaultEffort) parts.push(`${defaultEffort} unless asked otherwise`)

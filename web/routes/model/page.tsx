@@ -1,4 +1,5 @@
-import { Link, NavLink, Outlet, redirect, useLoaderData, type LoaderFunctionArgs, type MetaFunction, type ShouldRevalidateFunctionArgs } from 'react-router'
+import { useEffect, useRef } from 'react'
+import { Link, NavLink, Outlet, redirect, useLoaderData, useLocation, type LoaderFunctionArgs, type MetaFunction, type ShouldRevalidateFunctionArgs } from 'react-router'
 import type { ModelView } from '../../../src/site.ts'
 import { compact, date, stated } from '../../data/format.ts'
 import { nowhere } from '../../data/nowhere.ts'
@@ -46,13 +47,23 @@ export interface Outside {
 
 export default function ModelPage() {
   const { model, origin } = useLoaderData<typeof loader>()
+  const line = useRef<HTMLElement>(null)
+  const { pathname } = useLocation()
+  // On a narrow screen the line is longer than the screen: it is moved, and not the page, to where the reader is.
+  useEffect(() => {
+    const here = line.current?.querySelector<HTMLElement>('[aria-current="page"]')
+    if (here) line.current!.scrollLeft = here.offsetLeft - (line.current!.clientWidth - here.offsetWidth) / 2
+  }, [pathname])
   return (
     <>
       <header className="pt-8">
         <nav aria-label="Breadcrumb" className="text-[0.8125rem] text-soft">
           <Link to="/models" className="plain py-1">Models</Link> <span aria-hidden>/</span> <Link to={`/${model.author}`} className="plain py-1">{model.authorName}</Link>
         </nav>
-        <h1 tabIndex={-1} className="text-[1.625rem] leading-tight font-semibold mt-1 outline-none break-words">{model.name}</h1>
+        <div className="mt-1 flex flex-wrap items-start justify-between gap-x-6 gap-y-2">
+          <h1 tabIndex={-1} className="text-[1.625rem] leading-tight font-semibold outline-none break-words min-w-0">{model.name}</h1>
+          <Link to={`/compare/${model.id}`} className="key">Compare</Link>
+        </div>
         <p className="flex flex-wrap items-center gap-x-3 gap-y-1 mt-1.5">
           <span className="font-mono text-[0.8125rem] text-soft break-all">{model.id}<CopyButton text={model.id} what="the model's id" /></span>
           {model.variants.length > 0 && (
@@ -65,7 +76,7 @@ export default function ModelPage() {
         <Notices model={model} />
         <Strip model={model} />
       </header>
-      <nav aria-label="Sections" className="mt-7 overflow-x-auto -mx-4 px-4 sm:mx-0 sm:px-0">
+      <nav ref={line} aria-label="Sections" className="mt-7 overflow-x-auto -mx-4 px-4 sm:mx-0 sm:px-0">
         <div className="track flex w-max min-w-full text-[0.8125rem]">
           <NavLink to={`/${model.id}`} end>Overview</NavLink>
           {sectionsOf(model).map(([name, title]) => <NavLink key={name} to={`/${model.id}/${name}`}>{title}</NavLink>)}
