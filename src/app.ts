@@ -121,7 +121,7 @@ export async function createApp(given: {
   })
   const http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
-    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, gateway: path.gateway, large,
+    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, rankings, apps, gateway: path.gateway, large,
     workspace: (id) => path.workspace(id),
     admission: path.admission, upstreams: path.upstreams,
     responses, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,

@@ -1,6 +1,8 @@
 import type { Inbound } from '../dialects/index.ts'
 import { CHAT_EXAMPLE, ChatReplyShape, ChatRequestShape } from './api/chat-shapes.ts'
+import { analyticsRoutes } from './api/analytics.ts'
 import { completionRoutes } from './api/completions.ts'
+import { datasetRoutes } from './api/datasets.ts'
 import { explainRoutes } from './api/explain.ts'
 import { generateContentRoutes } from './api/generate-content.ts'
 import { generationRoutes } from './api/generation.ts'
@@ -51,6 +53,8 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...explainRoutes(services, face, keyPreferences),
     ...generationRoutes(services),
     ...catalogRoutes(services, keyPreferences),
+    ...datasetRoutes(services),
+    ...analyticsRoutes(services),
     ...healthRoutes(services, metrics, draining),
     {
       name: 'getOpenApi', methods: ['GET'], paths: ['/openapi.json', ...api('/openapi.json')], tag: 'Operation', policy: 'none',

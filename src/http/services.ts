@@ -5,7 +5,7 @@ import type { Dialect } from '../dialects/index.ts'
 import type { Admission, Gateway, LargeBodies, Upstreams } from '../gateway/index.ts'
 import type { Responses } from '../responses/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
-import type { Figures, Stats } from '../stats/index.ts'
+import type { Apps, Figures, Rankings, Stats } from '../stats/index.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Pages } from './page.ts'
 
@@ -24,9 +24,11 @@ export interface Services {
   readonly limits?: Partial<HttpLimits>
   readonly dialects: ReadonlyMap<string, Dialect>
   readonly catalog: Pick<Catalog, 'snapshot'>
-  readonly accounts: Pick<Accounts, 'authenticate'>
+  readonly accounts: Pick<Accounts, 'authenticate' | 'listKeys'>
   readonly stats: Pick<Stats, 'find'>
-  readonly figures: Pick<Figures, 'endpoints'>
+  readonly figures: Pick<Figures, 'endpoints' | 'sums'>
+  readonly rankings: Pick<Rankings, 'between'>
+  readonly apps: Apps
   readonly gateway: Pick<Gateway, 'generate' | 'explain' | 'countTokens'>
   /** Who is let in; without it everybody is. */
   readonly admission?: Pick<Admission, 'knock' | 'figures'>

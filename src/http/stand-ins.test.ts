@@ -5,7 +5,7 @@ import { ambient } from '../ambient.ts'
 import type { KeyRecord } from '../accounts/index.ts'
 import { createCatalog, NO_OVERLAY } from '../catalog/index.ts'
 import {
-  fault, FAULTS, malformed, usage,
+  fault, FaultError, FAULTS, malformed, usage,
   type ChatEvent, type Charge, type Fault, type Generation, type JsonObject,
 } from '../core/index.ts'
 import type { Dialect, Encoder, Inbound, ReplyMeta } from '../dialects/index.ts'
@@ -120,6 +120,10 @@ export interface Faked extends Services {
   readonly logged: { facts: Readonly<Record<string, unknown>>; message: string }[]
 }
 
+const nothing = async (what: string): Promise<never> => {
+  throw new FaultError(fault('not-found', `there is nothing to ${what}`))
+}
+
 export type Generate = (call: Call) => Promise<Outcome>
 
 /** A whole set of services around one `generate`. The key `good` is known, `slow` is known after a look-up, others are not. */
@@ -145,8 +149,11 @@ export function servicesWith(
         if (presented === 'slow') return new Promise((resolve) => { setTimeout(resolve, 5, key) })
         return fault('unauthenticated', presented === null ? 'No auth credentials found' : 'User not found')
       },
+      listKeys: async () => [key],
     },
-    figures: { endpoints: async () => new Map() },
+    figures: { endpoints: async () => new Map(), sums: async () => [], ...rest.figures },
+    rankings: { between: async () => [] },
+    apps: rest.apps ?? { of: async () => new Map(), claim: () => nothing('claim'), release: () => nothing('release') },
     stats: { find: async (id) => rest.generations?.find((one) => one.id === id) ?? null },
     gateway: {
       generate(call) {

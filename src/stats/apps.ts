@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { Insertable, Selectable, Transaction } from 'kysely'
 import { fault, FaultError, type Ambient } from '../core/index.ts'
 import { readColumn, type AppTable, type Schema, type Store } from '../store/index.ts'
@@ -20,6 +21,11 @@ export interface App {
   readonly hidden: boolean
   /** Ms since the epoch: its first call. */
   readonly firstAt: number
+}
+
+/** The number of an app, where OpenRouter's API has one: 48 bits of its id's SHA-256, so that it is the same everywhere and always. */
+export function appNumber(id: string): number {
+  return Number.parseInt(hash('sha256', id, 'hex').slice(0, 12), 16)
 }
 
 /** What a key may say of its app. What is absent stays, null is no longer said. */
