@@ -1,8 +1,8 @@
 import { parseUpstream } from '../dialects/index.ts'
 import type { ChatEvent, ChatRequest, FinishReason, JsonObject, Quality, Tool } from '../core/index.ts'
 
-/** Whether a value is what a schema says; null where the schema cannot be judged by. */
-export type Judge = (schema: JsonObject) => ((value: unknown) => boolean) | null
+/** What of a value is not as a schema says, or null; null of a schema that cannot be judged by. */
+export type Judge = (schema: JsonObject) => ((value: unknown) => object | null) | null
 
 /** Longer arguments and answers are not judged. */
 const MOST_CHARACTERS = 1_000_000
@@ -65,7 +65,12 @@ export class Audit {
     if (tool === undefined || tool.type !== 'function') return false
     const value = parsed(text === '' ? '{}' : text)
     if (value === undefined || typeof value !== 'object' || value === null) return false
-    return tool.parameters === undefined || (this.#judge(tool.parameters)?.(value) ?? true)
+    return tool.parameters === undefined || this.#fits(tool.parameters, value)
+  }
+
+  #fits(schema: JsonObject, value: unknown): boolean {
+    const check = this.#judge(schema)
+    return check === null || check(value) === null
   }
 
   #structured(calls: boolean): Pick<Quality, 'structured' | 'badStructured'> {
@@ -76,7 +81,7 @@ export class Audit {
     const good = texts.size > 0 && [...texts.values()].every((text) => {
       const value = parsed(text)
       if (value === undefined) return false
-      return format.type === 'json' || (this.#judge(format.schema)?.(value) ?? true)
+      return format.type === 'json' || this.#fits(format.schema, value)
     })
     return { structured: true, badStructured: !good }
   }

@@ -153,7 +153,7 @@ function wantedBy(error: ErrorObject): string {
   }
 }
 
-function rangeOf(schema: Record<string, unknown>): string {
+export function rangeOf(schema: Record<string, unknown>): string {
   const noun = schema['type'] === 'integer' ? 'a whole number' : 'a number'
   const low = schema['minimum'] ?? schema['exclusiveMinimum']
   const rawHigh = schema['maximum'] ?? schema['exclusiveMaximum']
@@ -169,12 +169,12 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
   array: 'a list', object: 'an object', null: 'null',
 }
 
-function typeName(type: unknown): string {
+export function typeName(type: unknown): string {
   return (Array.isArray(type) ? type : [type]).map((t) => TYPE_NAMES[String(t)] ?? String(t)).join(' or ')
 }
 
 /** The value at fault, short enough for a message and never a whole prompt. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (value !== null && typeof value === 'object') return 'an object'
   const text = JSON.stringify(value) ?? 'missing'
