@@ -18,7 +18,7 @@ import { createResponses, openVault } from './responses/index.ts'
 import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
-import { contextCompression, reasoningExclude, variants } from './stages/index.ts'
+import { contextCompression, reasoningExclude, responseHealing, variants } from './stages/index.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
 import { createApps, createFigures, createRankings, createRollups, createStats, type Stats } from './stats/index.ts'
@@ -226,13 +226,16 @@ export async function createCallPath(given: {
   const admission = createAdmission({ ambient, limits: () => config.limits })
   let upstreamRules = upstreamRulesOf(config)
   const upstreams = createUpstreams({ ambient, limits: (provider) => upstreamRules.own.get(provider) ?? upstreamRules.others })
+  const judge = createJudge()
   const gateway = createGateway({
-    judge: createJudge(),
+    judge,
     admission, upstreams,
     offer: (reference) => catalog.snapshot().offer(reference),
     models: () => catalog.snapshot(),
     routerRules: () => rules,
-    stages: [variants(), contextCompression(), reasoningExclude()],
+    stages: [
+      variants(), contextCompression(), reasoningExclude(), responseHealing({ judge, enforce: () => config.structuredOutput.enforce }),
+    ],
     dialects: DIALECTS,
     locals: new Map([[DEMO, createDemo({ pace: config.demoPace })]]),
     providers: () => providers,

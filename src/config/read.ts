@@ -146,6 +146,7 @@ export interface Config {
   readonly routing: Routing
   readonly autoRouter: AutoRouter
   readonly responses: { readonly storeDefault: boolean; readonly retentionDays: number }
+  readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
   readonly log: { readonly level: string }
   /** The value of an environment variable; null when it is not set or empty. */
   secret(name: string): Secret | null
@@ -195,6 +196,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     routing: routingOf(file.routing ?? {}),
     autoRouter: autoRouterOf(file.auto_router ?? {}),
     responses: responsesOf(file.responses ?? {}),
+    structuredOutput: { ...DEFAULTS.structured_output, ...file.structured_output },
     log: { level: file.log?.level ?? DEFAULTS.log.level },
     secret(name) {
       const set = value(name)

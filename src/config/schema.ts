@@ -82,6 +82,7 @@ export const DEFAULTS = {
   },
   auto_router: { default_task: 'general', models: 3, slow_seconds: 60 },
   responses: { store_default: false, retention_days: 30 },
+  structured_output: { enforce: 'strict' },
   log: { level: 'info' },
   discover_local: true,
 } as const
@@ -200,6 +201,7 @@ export const fileSchema = z.strictObject({
     models: z.int().min(1).max(10).optional(),
     slow_seconds: z.number().min(0).max(86_400).optional(),
   }).optional(),
+  structured_output: z.strictObject({ enforce: z.enum(['strict', 'always', 'never']).optional() }).optional(),
   responses: z.strictObject({
     store_default: z.boolean().optional(),
     retention_days: z.int().min(1).max(3650).optional(),

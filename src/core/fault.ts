@@ -32,6 +32,7 @@ export const FAULTS = {
   'gone': row(410, 'not_found', 'nothing', 'caller', 'the address is no longer served; the message names its successor'),
   'payload-too-large': row(413, 'payload_too_large', 'model', 'caller', 'the body is larger than the limit'),
   'unsupported-media-type': row(415, 'invalid_request', 'nothing', 'caller', 'the body is not of a type that the route reads'),
+  'schema-mismatch': row(422, 'unprocessable', 'model', 'caller', "the model's answer does not fit the schema that was asked for"),
   'unprocessable': row(422, 'unprocessable', 'model', 'caller', 'the request is well-formed, but cannot be carried out'),
   'rate-limited': row(429, 'rate_limit_exceeded', 'nothing', 'caller', 'this key sends too many requests'),
   'upstream-rate-limited': row(429, 'rate_limit_exceeded', 'endpoint', 'provider', 'the provider limits our requests'),

@@ -27,7 +27,7 @@ export interface Attempt {
   readonly message: string | null
   /** It was opened beside another that was slow; and for whom, who pays for the loser. */
   readonly hedge?: HedgePayer
-  /** Of one that was superseded: what its provider bills for it. */
+  /** Of one that was superseded, or whose answer was not what was asked for: what its provider bills for it. */
   readonly cost?: Nano
   /** Who counted that: its provider's usage, or an estimate of ours. */
   readonly counted?: Usage['counted']

@@ -59,6 +59,8 @@ export interface Charge {
   readonly services: Atto
   /** What an attempt that lost against a faster one cost, where the caller had asked for both: inside `total`. */
   readonly hedge?: Nano
+  /** What answers cost that were no answers to what was asked, before the one that is charged: inside `total`. */
+  readonly retries?: Nano
 }
 
 export const NO_CHARGE: Charge = Object.freeze({ total: 0n, prompt: 0n, completion: 0n, services: 0n })

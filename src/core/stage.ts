@@ -1,3 +1,4 @@
+import type { ChatRequest } from './chat.ts'
 import type { ChatEvent } from './event.ts'
 import type { Fault } from './fault.ts'
 import type { Asked } from './operation.ts'
@@ -23,6 +24,14 @@ export type StageResult =
   | { readonly fault: Fault }
 
 /**
+ * What a stage makes of a whole reply: it passes, as it is or mended; or it is no answer to what was asked, and maybe
+ * the same endpoint shall be asked once more, with another request.
+ */
+export type Review =
+  | { readonly pass: readonly ChatEvent[]; readonly note?: StageNote }
+  | { readonly fault: Fault; readonly again?: ChatRequest; readonly note?: StageNote }
+
+/**
  * An optional layer over canonical values: it may rewrite, answer or refuse a request, and rewrite the events of
  * the reply. It sees neither HTTP nor dialects nor SQL, so it works on every surface. What it needs (a store, a
  * search driver, a model) is handed in when it is made.
@@ -34,4 +43,9 @@ export interface Stage {
   request?(call: StageCall): Promise<StageResult>
   /** Made once for each call that it wants; called with each batch, in order. */
   events?(call: StageCall): (batch: readonly ChatEvent[]) => readonly ChatEvent[]
+  /**
+   * Made once for each call that it wants. A whole answer is reviewed before it counts as one, and each that comes of
+   * asking again; a stream when it has ended, where all that is left is to say so.
+   */
+  review?(call: StageCall): (reply: readonly ChatEvent[]) => Review
 }

@@ -3,7 +3,7 @@ import type { Changed, Dialect, Outgoing, Target } from '../dialects/index.ts'
 import {
   charge, commits, fault, FAULTS, faultOf,
   type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault, type Nano,
-  type FaultKind, type HedgePayer, type JsonObject, type Need, type Plan, type Preferences,
+  type FaultKind, type HedgePayer, type JsonObject, type Need, type Plan, type Preferences, type Review,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
@@ -65,6 +65,8 @@ export interface Committed {
   readonly source: Source
   /** Everything up to and including the read that opened the first block. */
   readonly first: readonly ChatEvent[]
+  /** What a review made of a whole answer, all of which is in `first`. */
+  readonly reviewed?: Review
 }
 
 export interface Tried {
@@ -77,6 +79,8 @@ export interface Tried {
   readonly untried: number
   /** What providers that failed reported usage for all the same: they bill it, and the caller does not pay it. */
   readonly absorbed: Nano
+  /** What answers cost that were none to what was asked: the caller pays them with the one that is. */
+  readonly retries: Nano
   /** What the slower of two attempts cost that were under way at once; null where there was none. */
   readonly loser: Loser | null
   /** Providers that were passed over without a question, and why. */
@@ -93,6 +97,7 @@ class Failures {
   readonly faults: { fault: Fault; candidate: Candidate }[] = []
   readonly passedOver = new Map<string, 'retry_budget' | 'concurrency'>()
   absorbed = 0n
+  retries = 0n
   readonly #limits: ReturnType<AttemptParts['limits']>
   readonly #tries = new Map<string, number>()
   readonly #closed = new Set<string>()
@@ -138,14 +143,21 @@ class Failures {
     return endpoint.model === model ? room > (contextLength ?? Infinity) : room >= (contextLength ?? 0)
   }
 
-  add(candidate: Candidate, { fault, attempt, absorbed }: Failed): void {
+  add(candidate: Candidate, { fault, attempt, absorbed, retries, again }: Failed): void {
     const { model } = candidate.endpoint
     this.attempts.push(attempt)
     this.faults.push({ fault, candidate })
     this.absorbed += absorbed
+    this.retries += retries ?? 0n
     this.#tries.set(model, (this.#tries.get(model) ?? 0) + 1)
-    if (FAULTS[fault.kind].next === 'model') this.#closed.add(model)
+    if (again === undefined && FAULTS[fault.kind].next === 'model') this.#closed.add(model)
     if (fault.kind === 'context-length') this.#tooSmall = candidate.endpoint
+  }
+
+  /** Whether a model may be asked once more after the attempt that is under way, and whether anybody may. */
+  left({ endpoint }: Candidate): { readonly model: boolean; readonly any: boolean } {
+    const any = this.attempts.length + 1 < this.#limits.attemptsInAll
+    return { any, model: any && (this.#tries.get(endpoint.model) ?? 0) + 1 < this.#limits.attemptsPerModel }
   }
 
   /** Whether there may be a second attempt beside the one that is under way. */
@@ -168,8 +180,9 @@ const WORTH_TRYING_MS = 2000
  * goes on). After a failure a provider is asked only while its retry budget lasts: when everything fails, every caller
  * would otherwise ask everybody, and the load of that is what keeps the last ones from coming back.
  */
-export async function tryCandidates(parts: AttemptParts, plan: Plan, request: ChatRequest, trying: Trying): Promise<Tried> {
+export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: ChatRequest, trying: Trying): Promise<Tried> {
   const { candidates } = plan
+  let request = asked
   const { departure } = trying
   let failures: Failures | null = null
   let full: Candidate[] | null = null
@@ -212,6 +225,11 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, request: Ch
     const running = begin(parts, candidate, trying, place, cost)
     // Another endpoint of it may have been passed over, and this one was not.
     failures?.passedOver.delete(candidate.endpoint.providerName)
+    if (trying.review !== null) {
+      const more = (failures ??= new Failures(parts.limits())).left(candidate)
+      running.mayAgain = more.model
+      running.mayPass = more.any && candidates.some((it, i) => i > at && it.endpoint.model !== candidate.endpoint.model)
+    }
     const slowAfterMs = trying.hedge === null || second !== null ? null : trying.hedge.slowAfter(candidate)
     let result: Committed | Failed | null
     try {
@@ -232,6 +250,11 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, request: Ch
     }
     failures ??= new Failures(parts.limits())
     if (result !== null) fail(parts, failures, result)
+    if (result?.again !== undefined && result.by.candidate === candidate) {
+      request = result.again
+      at--
+      continue
+    }
     if (FAULTS[failures.last!.kind].next === 'nothing') break
   }
   return tried(parts, null, failures, candidates.length - (failures?.attempts.length ?? 0))
@@ -293,6 +316,12 @@ async function attemptWatched(
     const ahead = await Promise.race([trial, hedge])
     const [other, pending] = ('source' in ahead ? ahead.attempt : ahead.by) === first ? [second, hedge] as const : [first, trial] as const
     if (!('source' in ahead)) {
+      // It is asked again, in a request of its own: the other was asked for the same as before.
+      if (ahead.again !== undefined && ahead.by === first) {
+        pending.catch(() => {})
+        failures.absorbed += supersede(parts, failures, other, trying).cost
+        return { result: ahead, second: second.candidate }
+      }
       fail(parts, failures, ahead)
       const closed = FAULTS[ahead.fault.kind].next === 'nothing' || !failures.allows(other.candidate)
       // A caller who leaves has ended both.
@@ -356,6 +385,7 @@ function tried(parts: AttemptParts, committed: Committed | null, failures: Failu
     faults: failures?.faults ?? [],
     untried,
     absorbed: failures?.absorbed ?? 0n,
+    retries: failures?.retries ?? 0n,
     loser: failures?.loser ?? null,
     passedOver: failures?.passedOver ?? NOBODY,
   }
@@ -368,6 +398,10 @@ interface Failed {
   readonly fault: Fault
   readonly attempt: Attempt
   readonly absorbed: Nano
+  /** What the caller pays of it, with the answer that follows. */
+  readonly retries?: Nano
+  /** The request that its endpoint shall be asked once more. */
+  readonly again?: ChatRequest
 }
 
 /** What all attempts of a call have in common. */
@@ -387,6 +421,8 @@ interface Trying {
   readonly rank: number
   /** When an attempt has another opened beside it; null where none ever has. */
   readonly hedge: Hedging | null
+  /** Judges whole answers; null where nobody does, and for streams. */
+  readonly review: ((reply: readonly ChatEvent[]) => Review) | null
   /** Made by the first attempt that has to fetch something. */
   downloads: Downloads | null
   readonly large?: LargeBody | null
@@ -411,6 +447,9 @@ export class RunningAttempt {
   hedge: HedgePayer | null = null
   /** Another was faster. */
   superseded = false
+  /** If its answer does not do: whether it may be asked again, and whether there is another model to ask. */
+  mayAgain = false
+  mayPass = false
   /** The events that were read before its call was decided. */
   said: readonly ChatEvent[] = NOTHING
   /** Where its answer comes from, once there is one. */
@@ -501,7 +540,7 @@ async function attempt(
       return failed(running, fault('invalid-response', 'The provider sent an empty answer'))
     }
     if (batch.length > 0) running.said = running.said.length > 0 ? [...running.said, ...batch] : batch
-    if (commits(batch)) return { attempt: running, source, first: running.said }
+    if (commits(batch)) return trying.review === null ? { attempt: running, source, first: running.said } : reviewed(running, source, trying)
     const bad = batch.find((event) => event.type === 'fault')
     if (bad) {
       source.abort()
@@ -511,6 +550,37 @@ async function attempt(
 }
 
 const NOTHING: readonly never[] = Object.freeze([])
+
+/**
+ * A whole answer, once somebody has judged it: nothing of it has been sent, so another may still take its place. One that
+ * breaks off is told as it is.
+ */
+async function reviewed(running: RunningAttempt, source: Source, { review, need }: Trying): Promise<Committed | Failed> {
+  const said = [...running.said]
+  const whole = (): Committed => ({ attempt: running, source, first: said })
+  running.deadline.set(running.timeouts.totalMs)
+  try {
+    while (!source.ended) {
+      const batch = await source.next()
+      if (batch === null) break
+      said.push(...batch)
+    }
+  } catch {
+    return whole()
+  }
+  if (said.some((event) => event.type === 'fault')) return whole()
+  const found = review!(said)
+  const again = 'fault' in found && running.mayAgain ? found.again : undefined
+  if (!('fault' in found) || (again === undefined && !running.mayPass)) return { ...whole(), reviewed: found }
+  const { cost, counted } = lostCost(running.candidate, { said, sent: true, promptTokens: need.inputTokens })
+  const start = said.find((event) => event.type === 'start')
+  return {
+    by: running, fault: withProvider(found.fault, running.candidate), absorbed: 0n, retries: cost, ...(again && { again }),
+    attempt: {
+      ...running.record({ outcome: 'failed', fault: found.fault.kind, message: found.fault.message, upstreamId: start?.upstreamId ?? null }), cost, counted,
+    },
+  }
+}
 
 /** A timeout of ours. `error.metadata` says which, in the words of the settings, and after how many milliseconds. */
 export function overdue(message: string, timeout: 'first_token' | 'idle' | 'total', afterMs: number): Fault {

@@ -2,7 +2,7 @@ import type { Dialect } from '../dialects/index.ts'
 import {
   BYTES_PER_TOKEN, fault, FaultError, FAULTS, needOf, rewrite,
   type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Generation, type JsonObject, type Measured, type Offer, type RouterReference,
-  type Stage, type StageCall, type StageNote, type TrafficClass,
+  type Review, type Stage, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
@@ -95,6 +95,7 @@ interface Resolved {
 /** And once the stages have had their say. */
 interface Prepared extends Resolved {
   readonly transforms: readonly Transform[]
+  readonly review: ((reply: readonly ChatEvent[]) => Review) | null
 }
 
 /** The story of one call. It holds no state but the number of calls under way; everything else is in the parts. */
@@ -214,6 +215,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       key: call.key.id,
       rank,
       hedge: hedgingOf(given, call.asked.stream),
+      review: call.asked.stream ? null : prepared.review,
       downloads: null,
       large: call.large ?? null,
     })
@@ -234,7 +236,18 @@ export function createGateway(parts: GatewayParts): Gateway {
     const events = new Relay(relayParts, {
       call, need, tried, committed, transforms: prepared.transforms, place,
       audit: auditable(request) ? new Audit(request, parts.judge) : null,
+      review: call.asked.stream ? prepared.review : null,
     }, new Meter(request, endpoint, parts.tokens))
+    const metadata = (): JsonObject => withPassedOver(metadataOf({
+      call, prepared: events.notes.length === 0 ? prepared : { ...prepared, notes: [...prepared.notes, ...events.notes] },
+      plan, need, given, failed: tried.failed, answering: { attempt, provider, failure: events.failure },
+    }, ambient.monotonic()), passedOver)
+    if (committed.reviewed !== undefined && 'fault' in committed.reviewed) {
+      // None of it was sent: what is not the answer that was asked for is an error. It is paid and on record all the same.
+      const { fault } = committed.reviewed
+      for (let read = await events.next(); !read.done;) read = await events.next()
+      return { fault: summed({ ...tried, fault, faults: [...tried.faults, { fault, candidate: attempt.candidate }] }, call.asked.preferences.models), metadata }
+    }
     return {
       events, echo,
       meta: {
@@ -242,9 +255,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         ...(endpoint.tier !== 'default' && { tier: servedPlain(committed) ? 'default' : endpoint.tier }),
         asked: call.asked, now: ambient.now,
       },
-      metadata: () => withPassedOver(metadataOf({
-        call, prepared, plan, need, given, failed: tried.failed, answering: { attempt, provider, failure: events.failure },
-      }, ambient.monotonic()), passedOver),
+      metadata,
     }
   }
 
@@ -405,13 +416,14 @@ function resolvedOf(asked: Asked, offers: readonly Offer[], notes: readonly Stag
 /** Runs the stages' request side, where one wants to. */
 function staged(stages: readonly Stage[], { asked, offers, notes }: Resolved): Preparing | Promise<Preparing> {
   const call: StageCall = { asked, offers }
-  return stages.some((stage) => stage.wants(call)) ? runStages(stages, call, notes) : { asked, offers, notes, transforms: NONE }
+  return stages.some((stage) => stage.wants(call)) ? runStages(stages, call, notes) : { asked, offers, notes, transforms: NONE, review: null }
 }
 
 async function runStages(stages: readonly Stage[], { asked, offers }: StageCall, before: readonly StageNote[]): Promise<Preparing> {
   let current = asked
   const notes: StageNote[] = [...before]
   const transforms: ((batch: readonly ChatEvent[]) => readonly ChatEvent[])[] = []
+  let review: Prepared['review'] = null
   for (const stage of stages) {
     const call: StageCall = { asked: current, offers }
     if (!stage.wants(call)) continue
@@ -424,6 +436,18 @@ async function runStages(stages: readonly Stage[], { asked, offers }: StageCall,
     }
     const transform = stage.events?.(call)
     if (transform) transforms.push(transform)
+    const reviewing = stage.review?.({ asked: current, offers })
+    if (reviewing) review = review === null ? reviewing : both(review, reviewing)
   }
-  return { asked: current, offers, notes, transforms }
+  return { asked: current, offers, notes, transforms, review }
+}
+
+/** The second sees what the first made of a reply, unless that was the end of it. */
+function both(first: NonNullable<Prepared['review']>, second: NonNullable<Prepared['review']>): NonNullable<Prepared['review']> {
+  return (reply) => {
+    const found = first(reply)
+    if ('fault' in found) return found
+    const then = second(found.pass)
+    return found.note === undefined || then.note !== undefined ? then : { ...then, note: found.note }
+  }
 }

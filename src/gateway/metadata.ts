@@ -1,6 +1,6 @@
 import type { Changed } from '../dialects/index.ts'
 import {
-  FAULTS, needOf, type Attempt, type Fault, type JsonObject, type Need, type Offer, type StageNote,
+  FAULTS, needOf, usdFromNano, type Attempt, type Fault, type JsonObject, type Need, type Offer, type StageNote,
 } from '../core/index.ts'
 import { explain, fitOf, lacks, type Given, type RoutePlan } from '../routing/index.ts'
 import type { RunningAttempt } from './attempts.ts'
@@ -88,6 +88,7 @@ function attemptsOf({ failed, answering }: Told): readonly JsonObject[] {
     ...(attempt.fault && { fault: attempt.fault }),
     ...(attempt.hedge && { hedge: attempt.hedge }),
     ...(attempt.outcome === 'superseded' && { superseded: true }),
+    ...(attempt.outcome === 'failed' && attempt.cost !== undefined && { cost: usdFromNano(attempt.cost) }),
   }))
   if (!answering) return attempts
   const { attempt, failure } = answering

@@ -144,6 +144,13 @@ export class Meter {
   }
 }
 
+/** What a call came to with what was paid for answers that were none; a call that nothing is charged for pays none of it. */
+export function withRetries(metered: Metered, retries: Nano): Metered {
+  if (retries === 0n) return metered
+  if (metered.charge === NO_CHARGE) return { ...metered, absorbed: metered.absorbed + retries }
+  return { ...metered, charge: { ...metered.charge, total: metered.charge.total + retries, retries } }
+}
+
 /** Everything of a request that becomes tokens of text, up to a million characters. */
 export function promptText(request: ChatRequest): string {
   const pieces: string[] = []

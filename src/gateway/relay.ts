@@ -1,9 +1,9 @@
-import { fault, type Ambient, type ChatEvent, type Fault, type Generation, type Need, type Usage } from '../core/index.ts'
+import { fault, type Ambient, type ChatEvent, type Fault, type Generation, type Need, type Review, type StageNote, type Usage } from '../core/index.ts'
 import { overdue, type Committed, type RunningAttempt, type Tried } from './attempts.ts'
 import type { Audit } from './audit.ts'
 import type { Call } from './call.ts'
 import { withLoser } from './hedge.ts'
-import type { Ending, Meter, Metered } from './meter.ts'
+import { withRetries, type Ending, type Meter, type Metered } from './meter.ts'
 import type { Share } from './places.ts'
 import { recordOf } from './record.ts'
 
@@ -28,13 +28,18 @@ export interface RelayOf {
   readonly transforms: readonly Transform[]
   /** For requests in whose reply there is something to judge. */
   readonly audit: Audit | null
+  /** Judges a stream when it has ended; null where nobody does, and for whole answers, which were judged before. */
+  readonly review: ((reply: Batch) => Review) | null
   readonly place: Share
 }
 
 /** After the last choice has finished, usage may follow for this long before the answer ends without it. */
 const USAGE_GRACE_MS = 3000
+/** Longer streams are not kept to be judged. */
+const MOST_REVIEWED = 1_000_000
 /** A reply that came within this was not streamed: it has no speed. */
 const LEAST_STREAM_MS = 50
+const NOTHING: readonly never[] = Object.freeze([])
 const DONE = { done: true, value: undefined } as const
 
 /**
@@ -56,11 +61,18 @@ export class Relay implements AsyncIterableIterator<Batch> {
   #handedAt: number
   #heldMs = 0
   #failure: Fault | null = null
+  /** All that was said, where it shall be judged. */
+  readonly #kept: ChatEvent[] | null
+  /** Reasons to end that wait for the judgement. */
+  #finishes: readonly ChatEvent[] = NOTHING
+  #length = 0
+  #notes: readonly StageNote[] = NOTHING
 
   constructor(parts: RelayParts, of: RelayOf, meter: Meter) {
     this.#parts = parts
     this.#of = of
     this.#meter = meter
+    this.#kept = of.review === null ? null : []
     this.#firstBlockAt = this.#handedAt = parts.ambient.monotonic()
     this.#latencyMs = of.committed.attempt.elapsedMs()
     const { deadline, timeouts } = of.committed.attempt
@@ -71,6 +83,11 @@ export class Relay implements AsyncIterableIterator<Batch> {
   /** Why the answer ended badly, once it has; null for one that is whole or still under way. */
   get failure(): Fault | null {
     return this.#failure
+  }
+
+  /** What was made of the answer when it had ended. */
+  get notes(): readonly StageNote[] {
+    return this.#notes
   }
 
   [Symbol.asyncIterator](): this {
@@ -130,8 +147,29 @@ export class Relay implements AsyncIterableIterator<Batch> {
   #pass(batch: Batch): Batch {
     this.#of.audit?.take(batch)
     let out = this.#meter.take(batch)
+    const { reviewed, first } = this.#of.committed
+    if (reviewed !== undefined && 'pass' in reviewed && batch === first) out = reviewed.pass.filter((event) => event.type !== 'usage')
     for (const transform of this.#of.transforms) out = transform(out)
-    return out
+    return this.#kept === null ? out : this.#keep(batch, out)
+  }
+
+  /** Keeps what came; of what goes on, the reasons to end wait for the judgement, since an answer ends for one reason. */
+  #keep(batch: Batch, out: Batch): Batch {
+    for (const event of batch) if (event.type === 'block-delta') this.#length += event.text.length
+    if (this.#length <= MOST_REVIEWED) this.#kept!.push(...batch)
+    const passed: ChatEvent[] = []
+    for (const event of out) {
+      if (event.type === 'finish') this.#finishes = [...this.#finishes, event]
+      else passed.push(event)
+    }
+    return passed
+  }
+
+  /** What is said against an answer that came to its end. */
+  #reviewed(): Fault | null {
+    const found = this.#of.committed.reviewed ?? (this.#kept === null || this.#length > MOST_REVIEWED ? null : this.#of.review!(this.#kept))
+    if (found?.note) this.#notes = [found.note]
+    return found !== null && 'fault' in found ? found.fault : null
   }
 
   /** The reader wants more. How long it took is not the provider's time: a slow reader must not make it look dead. */
@@ -172,15 +210,18 @@ export class Relay implements AsyncIterableIterator<Batch> {
     }
     const failure = this.#failure
     if (!failure) {
+      this.#failure = this.#reviewed()
       const { usage, charge } = await this.#close('complete')
-      return { done: false, value: [...rest, { type: 'usage', usage, charge }] }
+      const last: ChatEvent = { type: 'usage', usage, charge }
+      // It was answered, and is paid, but it is not what was asked for.
+      return { done: false, value: this.#failure === null ? [...rest, ...this.#finishes, last] : [...rest, last, { type: 'fault', fault: this.#failure }] }
     }
     const { usage, charge } = await this.#close(failure.kind === 'cancelled' ? 'cancelled' : 'failed')
     const said: Fault = {
       ...failure, upstream: { ...failure.upstream, provider: this.#of.committed.attempt.candidate.endpoint.providerName },
     }
     const before = rest.filter((event) => event.type !== 'fault')
-    return { done: false, value: [...before, { type: 'usage', usage, charge }, { type: 'fault', fault: said }] }
+    return { done: false, value: [...before, ...this.#finishes, { type: 'usage', usage, charge }, { type: 'fault', fault: said }] }
   }
 
   async #close(ending: Ending): Promise<Metered> {
@@ -191,7 +232,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
     try {
       const settling = this.#meter.settle(ending)
       const settled = settling instanceof Promise ? await settling : settling
-      const metered = tried.loser === null ? settled : withLoser(settled, tried.loser)
+      const metered = withRetries(tried.loser === null ? settled : withLoser(settled, tried.loser), tried.retries)
       const failure = this.#failure
       const quality = audit !== null && ending === 'complete' ? audit.verdict(this.#meter.reason) : null
       const attempt = committed.attempt.record({

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { createJudge } from './index.ts'
 
 const WEATHER = { type: 'object', properties: { city: { type: 'string' }, days: { type: 'integer', minimum: 1 } }, required: ['city'], additionalProperties: false }
@@ -87,7 +87,7 @@ const { schema: schemas } = fc.letrec<{ schema: unknown }>((tie) => ({
     fc.record({ dependentRequired: fc.constant({ a: ['b'] }), dependentSchemas: fc.record({ a: tie('schema') }) }),
     fc.record({ allOf: fc.array(tie('schema'), { minLength: 1, maxLength: 2 }) }), fc.record({ anyOf: fc.array(tie('schema'), { minLength: 1, maxLength: 3 }) }),
     fc.record({ oneOf: fc.array(tie('schema'), { minLength: 1, maxLength: 3 }) }), fc.record({ not: tie('schema') }),
-    fc.record({ if: tie('schema'), then: tie('schema'), else: tie('schema') }),
+    fc.tuple(tie('schema'), tie('schema'), tie('schema')).map((branches) => Object.fromEntries(['if', 'then', 'else'].map((word, at) => [word, branches[at]]))),
     fc.record({ $defs: fc.record({ d: tie('schema') }), title: fc.constant('t') }),
   ),
 }))

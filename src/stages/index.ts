@@ -1,4 +1,5 @@
 /** Optional layers over canonical values, one file each. They see neither HTTP, dialects nor SQL. */
 export { contextCompression } from './context-compression.ts'
 export { reasoningExclude } from './reasoning-exclude.ts'
+export { responseHealing, type Enforced } from './response-healing.ts'
 export { variants } from './variants.ts'

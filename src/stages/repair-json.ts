@@ -254,7 +254,7 @@ class Repair {
       at++
     }
     return at >= this.#end || ',:}]'.includes(this.#text[at]!) || this.#text.startsWith('//', at) || this.#text.startsWith('/*', at)
-      || (at > this.#at + 1 && (this.#text[at]! in CLOSING || this.#text[at] === '{' || this.#text[at] === '['))
+      || (at > this.#at + 1 && ((this.#text[at] as string) in CLOSING || this.#text[at] === '{' || this.#text[at] === '['))
   }
 
   #number(): string | null {

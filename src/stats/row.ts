@@ -200,7 +200,7 @@ type Only = readonly [credential: string, startedAt: number, headersMs: number |
 /** Attempts as JSON. Almost every call has one, which repeats its row: half of what a record would take is left away. */
 function attemptsText(g: Generation): string {
   const [only] = g.attempts
-  const repeats = g.attempts.length === 1 && only?.outcome === 'answered' && only.endpoint === g.endpoint
+  const repeats = g.attempts.length === 1 && only?.outcome === 'answered' && only.fault === null && only.endpoint === g.endpoint
     && only.providerName === g.providerName && only.upstreamId === g.upstreamId
   if (!repeats) return JSON.stringify(g.attempts.some(({ cost }) => cost !== undefined) ? g.attempts.map(withCostText) : g.attempts)
   return JSON.stringify([only.credential, only.startedAt, only.headersMs, only.durationMs, only.status] satisfies Only)
@@ -216,7 +216,7 @@ function attemptsOf(row: AttemptsRow): readonly Attempt[] {
   }]
 }
 
-/** JSON has no bigint: what a superseded attempt cost is text there. */
+/** JSON has no bigint: what an attempt cost is text there. */
 type WrittenAttempt = Omit<Attempt, 'cost'> & { readonly cost?: string }
 
 function withCostText({ cost, ...rest }: Attempt): WrittenAttempt {

@@ -48,6 +48,7 @@ export const usageSchema = z.object({
     upstream_inference_prompt_cost: z.number(),
     upstream_inference_completions_cost: z.number(),
     hedge_cost: z.number().optional().describe('What of the cost is for an attempt that lost against a faster one (provider.hedge).'),
+    retry_cost: z.number().optional().describe('What of the cost is for answers before this one that were not what was asked for.'),
     server_tool_cost: z.number().optional(),
   }),
   server_tool_use_details: z.object({ web_search_requests: count.optional() }).optional(),
@@ -76,6 +77,7 @@ export const metadataSchema = z.looseObject({
     provider: text, model: text, status: z.int(), endpoint: text.optional(), duration_ms: z.number().optional(), fault: text.optional(),
     hedge: z.enum(['caller', 'operator']).optional().describe('It was opened beside a slow one; and who pays for the loser.'),
     superseded: z.boolean().optional().describe('Another answered before it did.'),
+    cost: z.number().optional().describe('Of an answer that was not what was asked for: what it cost, in dollars.'),
   })).optional(),
   parameters: z.object({
     dropped: names.optional(), kept: names.optional(), ignored: names.optional(),

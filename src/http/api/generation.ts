@@ -96,8 +96,9 @@ function attemptBody(attempt: Attempt): Record<string, unknown> {
     latency: whole(attempt.headersMs ?? attempt.durationMs),
     ...(attempt.fault !== null && { error_type: FAULTS[attempt.fault].type }),
     ...(attempt.hedge && { hedge: attempt.hedge }),
-    ...(attempt.outcome === 'superseded' && {
-      superseded: true, cost: usdFromNano(attempt.cost ?? 0n), ...(attempt.counted === 'by-us' && { cost_estimated: true }),
+    ...(attempt.outcome === 'superseded' && { superseded: true }),
+    ...((attempt.outcome === 'superseded' || attempt.cost !== undefined) && {
+      cost: usdFromNano(attempt.cost ?? 0n), ...(attempt.counted === 'by-us' && { cost_estimated: true }),
     }),
   }
 }
