@@ -234,7 +234,7 @@ export async function createCallPath(given: {
     models: () => catalog.snapshot(),
     routerRules: () => rules,
     stages: [
-      variants(), contextCompression(), reasoningExclude(), responseHealing({ judge, enforce: () => config.structuredOutput.enforce }),
+      variants(), contextCompression(), reasoningExclude(), responseHealing({ judge, read: parseUpstream, enforce: () => config.structuredOutput.enforce }),
     ],
     dialects: DIALECTS,
     locals: new Map([[DEMO, createDemo({ pace: config.demoPace })]]),

@@ -20,20 +20,20 @@ export interface Repaired {
   readonly flaws: readonly Flaw[]
 }
 
+/** Reads JSON that came from outside; a fault, and no value, where it is none. */
+export type ReadJson = (text: string) => { readonly value: unknown } | { readonly fault: unknown }
+
 /**
  * The JSON values that a text may have been meant to be, the likeliest first: what stands in code fences, then what begins
  * at its first brackets. Empty where there is none. A text that is JSON as it stands is not for this.
  */
-export function* repairs(text: string): Generator<Repaired> {
+export function* repairs(text: string, read: ReadJson): Generator<Repaired> {
   for (const { from, to, around } of candidates(text)) {
     const made = new Repair(text, from, to).run()
     if (made === null) continue
     const flaws = around === null || made.flaws.includes(around) ? made.flaws : [around, ...made.flaws]
-    try {
-      yield { text: made.text, value: JSON.parse(made.text) as unknown, flaws }
-    } catch {
-      // What could not be mended is no candidate.
-    }
+    const parsed = read(made.text)
+    if ('value' in parsed) yield { text: made.text, value: parsed.value, flaws }
   }
 }
 

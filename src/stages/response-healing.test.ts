@@ -3,6 +3,13 @@ import test from 'node:test'
 import { collectNow, malformed, type Asked, type ChatEvent, type Offer, type OutputFormat } from '../core/index.ts'
 import { responseHealing } from './index.ts'
 
+const read = (text: string): { readonly value: unknown } | { readonly fault: unknown } => {
+  try {
+    return { value: JSON.parse(text) as unknown }
+  } catch (fault) {
+    return { fault }
+  }
+}
 const OBJECT: OutputFormat = { type: 'json' }
 const offers: readonly Offer[] = []
 
@@ -14,7 +21,7 @@ function asked(format: OutputFormat, plugin: Record<string, unknown> | null = {}
   }
 }
 
-const stage = responseHealing({ judge: () => null, enforce: () => 'strict' })
+const stage = responseHealing({ judge: () => null, read, enforce: () => 'strict' })
 const reviewOf = (of: Asked) => stage.review!({ asked: of, offers })
 
 /** Two answers side by side, the first thinking before it speaks in two pieces. */
@@ -56,7 +63,7 @@ test('a stream is never mended', () => {
 
 test('it has nothing to do with requests that ask for no JSON, nor, where the operator says never, with those that do not ask for it', () => {
   assert.equal(stage.wants({ asked: asked({ type: 'text' }), offers }), false)
-  const never = responseHealing({ judge: () => null, enforce: () => 'never' })
+  const never = responseHealing({ judge: () => null, read, enforce: () => 'never' })
   assert.equal(never.wants({ asked: asked(OBJECT, null), offers }), false)
   assert.equal(never.wants({ asked: asked(OBJECT), offers }), true)
 })

@@ -2,7 +2,7 @@ import {
   collectNow, fault, rewrite,
   type Asked, type ChatEvent, type ChatRequest, type Choice, type Fault, type JsonObject, type Review, type Stage, type StageNote,
 } from '../core/index.ts'
-import { repairs, type Flaw } from './repair-json.ts'
+import { repairs, type Flaw, type ReadJson } from './repair-json.ts'
 
 /** Whose answers have to fit: of those who said `strict`, of everybody who gave a schema or asked for JSON, or of nobody. */
 export type Enforced = 'strict' | 'always' | 'never'
@@ -10,6 +10,7 @@ export type Enforced = 'strict' | 'always' | 'never'
 export interface ResponseHealingGiven {
   /** What of a value is not as a schema says, or null; null of a schema that cannot be judged by. */
   readonly judge: (schema: JsonObject) => ((value: unknown) => Violation | null) | null
+  readonly read: ReadJson
   /** What holds where a request does not say. */
   readonly enforce: () => Enforced
 }
@@ -30,7 +31,7 @@ const MOST_SHOWN = 65_536
  * the schema is strict. A stream is judged when it has ended. Without the plugin a strict schema is still held to, and the
  * metadata tells of others that were missed.
  */
-export function responseHealing({ judge, enforce }: ResponseHealingGiven): Stage {
+export function responseHealing({ judge, read: readJson, enforce }: ResponseHealingGiven): Stage {
   return {
     name: ID,
     wants: ({ asked }) => isJson(asked) && (enforce() !== 'never' || asked.plugins.some((plugin) => plugin.id === ID && plugin.enabled)),
@@ -41,11 +42,11 @@ export function responseHealing({ judge, enforce }: ResponseHealingGiven): Stage
     review({ asked }) {
       const read = settingsOf(asked, enforce())
       const settings = 'fault' in read ? OFF : read.settings
-      const check = checkOf(asked.operation.request, judge)
+      const reader: Reader = { check: checkOf(asked.operation.request, judge), read: readJson }
       let { request } = asked.operation
       let left = settings.maxRetries
       return (reply) => {
-        const found = reviewed(reply, check, settings, asked.stream)
+        const found = reviewed(reply, reader, settings, asked.stream)
         if (!('violation' in found)) return found
         const { violation, text } = found
         const missed = mismatch(violation, text)
@@ -99,13 +100,18 @@ function settingsOf({ plugins, operation: { request: { format } } }: Asked, enfo
 /** What is wrong with a text as the answer that was asked for: it is no JSON, or its schema does not hold. */
 type Check = (value: unknown) => Violation | null
 
+interface Reader {
+  readonly check: Check
+  readonly read: ReadJson
+}
+
 function checkOf({ format }: ChatRequest, judge: ResponseHealingGiven['judge']): Check {
   if (format?.type === 'schema') return judge(format.schema) ?? (() => null)
   return (value) => typeof value === 'object' && value !== null && !Array.isArray(value) ? null : { path: '', message: 'must be an object' }
 }
 
 function reviewed(
-  reply: readonly ChatEvent[], check: Check, { heals, closes, enforced }: Settings, stream: boolean,
+  reply: readonly ChatEvent[], reader: Reader, { heals, closes, enforced }: Settings, stream: boolean,
 ): Extract<Review, { pass: unknown }> | { readonly violation: Violation; readonly text: string } {
   const mended = new Map<number, string>()
   const flaws = new Set<Flaw>()
@@ -113,9 +119,9 @@ function reviewed(
   for (const choice of collectNow(reply).choices) {
     const text = answerOf(choice)
     if (text === null || (choice.reason !== 'stop' && !(choice.reason === 'length' && closes && !stream))) continue
-    const violation = violationOf(text, check)
+    const violation = violationOf(text, reader)
     if (violation === null) continue
-    const repaired = heals && !stream ? repairOf(text, check) : null
+    const repaired = heals && !stream ? repairOf(text, reader) : null
     if (repaired) {
       mended.set(choice.index, repaired.text)
       for (const flaw of repaired.flaws) flaws.add(flaw)
@@ -138,18 +144,13 @@ function answerOf({ parts }: Choice): string | null {
   return text
 }
 
-function violationOf(text: string, check: Check): Violation | null {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return { path: '', message: text.trim() === '' ? 'is empty' : 'is not JSON' }
-  }
-  return check(value)
+function violationOf(text: string, { read, check }: Reader): Violation | null {
+  const parsed = read(text)
+  return 'value' in parsed ? check(parsed.value) : { path: '', message: text.trim() === '' ? 'is empty' : 'is not JSON' }
 }
 
-function repairOf(text: string, check: Check): { readonly text: string; readonly flaws: readonly Flaw[] } | null {
-  for (const repaired of repairs(text)) if (check(repaired.value) === null) return repaired
+function repairOf(text: string, { read, check }: Reader): { readonly text: string; readonly flaws: readonly Flaw[] } | null {
+  for (const repaired of repairs(text, read)) if (check(repaired.value) === null) return repaired
   return null
 }
 
