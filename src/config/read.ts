@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { ConfigError, nearest, type EndpointPatch, type ModelPatch, type Overlay, type ProviderPatch } from '../catalog/index.ts'
-import type { MaxOutput, UnsupportedParameters } from '../core/index.ts'
+import type { Coalesce, MaxOutput, UnsupportedParameters } from '../core/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
 import { readFile } from './file.ts'
 import { CLIENT_VARIABLES, DEFAULTS, VARIABLES, VARIABLES_NOT_YET, type ConfigFile } from './schema.ts'
@@ -76,6 +76,8 @@ export interface Routing {
   readonly hedgePercentile: number
   readonly hedgeSamples: number
   readonly hedgeLeastMs: number
+  readonly coalesce: Coalesce
+  readonly coalesceBufferBytes: number
   readonly stickyMs: number
   readonly rampMs: number
   readonly rampFrom: number
@@ -413,6 +415,8 @@ function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {
     hedgePercentile: all.hedge_percentile,
     hedgeSamples: all.hedge_samples,
     hedgeLeastMs: all.hedge_least_ms,
+    coalesce: all.coalesce,
+    coalesceBufferBytes: all.coalesce_buffer_bytes,
     stickyMs: all.sticky_ms,
     rampMs: all.ramp_ms,
     rampFrom: all.ramp_from,

@@ -1,4 +1,4 @@
-import { MAX_OUTPUT, UNSUPPORTED_PARAMETERS } from '../core/index.ts'
+import { COALESCE, MAX_OUTPUT, UNSUPPORTED_PARAMETERS } from '../core/index.ts'
 import { providerPreferences, z } from '../schema/index.ts'
 
 /** Milliseconds, up to a day. */
@@ -67,6 +67,8 @@ export const DEFAULTS = {
     hedge_percentile: 95,
     hedge_samples: 20,
     hedge_least_ms: 100,
+    coalesce: 'asked',
+    coalesce_buffer_bytes: 524_288,
     sticky_ms: 600_000,
     ramp_ms: 10_000,
     ramp_from: 0.1,
@@ -175,6 +177,8 @@ export const fileSchema = z.strictObject({
     hedge_percentile: z.number().min(50).max(99.9).optional(),
     hedge_samples: z.int().min(5).max(100).optional(),
     hedge_least_ms: z.int().min(10).max(86_400_000).optional(),
+    coalesce: z.enum(COALESCE).optional(),
+    coalesce_buffer_bytes: z.int().min(1024).max(67_108_864).optional(),
     sticky_ms: z.int().min(0).max(86_400_000).optional(),
     ramp_ms: ms.optional(),
     ramp_from: z.number().min(0.001).max(1).optional(),

@@ -93,4 +93,16 @@ export interface Generation {
   readonly inputAudio: number
   /** Null where nothing was to be judged, or could not be: see `Audit`. */
   readonly quality: Quality | null
+  /** Of calls that shared one answer; absent for all others. */
+  readonly coalesced?: Coalesced
+}
+
+/** What several identical calls of one workspace that were under way at once shared: docs/coalescing.md. */
+export interface Coalesced {
+  /** The generation that was charged for the answer: of all that shared it, only this one names the attempts. */
+  readonly paidBy: string
+  /** What that one was charged. */
+  readonly cost: Nano
+  /** How many shared it, that one included. */
+  readonly calls: number
 }

@@ -17,6 +17,10 @@ export type MaxOutput = (typeof MAX_OUTPUT)[number]
 export const UNSUPPORTED_PARAMETERS = ['keep', 'drop', 'refuse'] as const
 export type UnsupportedParameters = (typeof UNSUPPORTED_PARAMETERS)[number]
 
+/** Which identical calls of a workspace share one: none, those that ask for it, all that do not object. */
+export const COALESCE = ['off', 'asked', 'on'] as const
+export type Coalesce = (typeof COALESCE)[number]
+
 export type SortKey = 'price' | 'throughput' | 'latency' | 'exacto'
 
 /** What the caller wishes of routing: OpenRouter's `models`, `provider` and variants, in one meaning. */
@@ -34,6 +38,8 @@ export interface Preferences {
   readonly unsupportedParameters?: UnsupportedParameters
   /** A second attempt beside a slow one, at the caller's cost; false: none, whoever pays. */
   readonly hedge?: boolean
+  /** Whether identical calls of the workspace that are under way at once share one; false: never. */
+  readonly coalesce?: boolean
   readonly dataCollection?: 'allow' | 'deny'
   readonly zdr?: boolean
   readonly enforceDistillableText?: boolean

@@ -61,6 +61,8 @@ export interface Charge {
   readonly hedge?: Nano
   /** What answers cost that were no answers to what was asked, before the one that is charged: inside `total`. */
   readonly retries?: Nano
+  /** What another call is charged for the answer that this one shares with it: outside `total`. */
+  readonly coalesced?: Nano
 }
 
 export const NO_CHARGE: Charge = Object.freeze({ total: 0n, prompt: 0n, completion: 0n, services: 0n })

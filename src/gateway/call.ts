@@ -2,6 +2,7 @@ import type { ReplyMeta } from '../dialects/index.ts'
 import type { Asked, Departure, EventStream, Fault, JsonObject, StageNote, TrafficClass } from '../core/index.ts'
 import type { PlanExplanation, RoutingPolicy } from '../routing/index.ts'
 import type { LargeBody } from './large.ts'
+import type { CoalesceExplanation } from './coalesce.ts'
 import type { HedgeExplanation } from './hedge.ts'
 
 /** One call of a caller, admitted: who asks, through which surface, for what. */
@@ -25,6 +26,8 @@ export interface Call {
   readonly departure: Departure
   /** The body that it came in, where that was too large to be read on the event loop. */
   readonly large?: LargeBody | null
+  /** What comes of it is kept for its caller, so it shares nobody's answer. */
+  readonly kept?: boolean
 }
 
 /**
@@ -45,6 +48,7 @@ export type Outcome =
 /** What would be done with a request, and why; made without spending anything. */
 export type Explanation = PlanExplanation & {
   readonly hedge: HedgeExplanation
+  readonly coalesce: CoalesceExplanation
   readonly ignored: readonly string[]
   /** What the stages, and the choice of a router model, would make of the request. */
   readonly pipeline: readonly StageNote[]

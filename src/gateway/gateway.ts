@@ -14,6 +14,7 @@ import { rankOf, type Admission } from './admission.ts'
 import { notTried, tryCandidates, type AttemptParts, type PassedOver, type Timeouts } from './attempts.ts'
 import { Audit, auditable, type Judge } from './audit.ts'
 import { ConversationOf } from './conversation.ts'
+import { explainCoalesce, Flight, likeness } from './coalesce.ts'
 import { createChooser, type Choose, type Models } from './choice.ts'
 import type { Call, Explaining, Explanation, Gateway, Outcome } from './call.ts'
 import { createDeadlines } from './deadline.ts'
@@ -141,7 +142,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       }, ambient.now())
     },
     ended(place) {
-      place.release()
+      place?.release()
       ended()
     },
     observe: ({ candidate, trial }, failure, latencyMs, throughput, streamed) =>
@@ -189,7 +190,9 @@ export function createGateway(parts: GatewayParts): Gateway {
   const choose = createChooser({ models: parts.models, providers: parts.providers, rules: parts.routerRules, given: (asked) => givenOf(asked, null) })
 
   /** A call that has its place, until it is committed or has failed. */
-  const carryOut = async (call: Call, resolved: Resolved, place: Share, rank: number): Promise<Outcome> => {
+  const carryOut = async (
+    call: Call, resolved: Resolved, place: Share | null, rank: number, relaying: RelayParts = relayParts,
+  ): Promise<Outcome> => {
     const preparing = staged(parts.stages, resolved)
     const prepared = preparing instanceof Promise ? await preparing : preparing
     if ('fault' in prepared) return refused(call, prepared.fault)
@@ -221,7 +224,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     })
     const { committed, passedOver } = tried
     if (!committed) {
-      parts.record(recordOf(call, need, tried, null, ambient.monotonic()))
+      relaying.record(recordOf(call, need, tried, null, ambient.monotonic()))
       return {
         fault: summed(tried, call.asked.preferences.models),
         metadata: () => withPassedOver(
@@ -233,7 +236,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     const { endpoint } = attempt.candidate
     const provider = providerOf(committed)
     inFlight++
-    const events = new Relay(relayParts, {
+    const events = new Relay(relaying, {
       call, need, tried, committed, transforms: prepared.transforms, place,
       audit: auditable(request) ? new Audit(request, parts.judge) : null,
       review: call.asked.stream ? prepared.review : null,
@@ -259,6 +262,23 @@ export function createGateway(parts: GatewayParts): Gateway {
     }
   }
 
+  const flights = new Map<string, Flight>()
+
+  /** A call that shares what comes of it with all that are like it while it is under way: it joins one, or begins it. */
+  const share = (like: string, call: Call, resolved: Resolved, place: Share, rank: number): Promise<Outcome> => {
+    const known = flights.get(like)
+    if (known?.open) return known.join(call, place)
+    const flight = new Flight({ ambient, record: parts.record, bufferBytes: parts.policy().coalesceBufferBytes, left: relayParts.ended })
+    flights.set(like, flight)
+    inFlight++
+    const carrying = carryOut({ ...call, departure: flight.departure }, resolved, null, rank, { ...relayParts, record: flight.record })
+    flight.begin(carrying, () => {
+      if (flights.get(like) === flight) flights.delete(like)
+    })
+    void carrying.catch(() => {}).then(ended)
+    return flight.join(call, place)
+  }
+
   return {
     async generate(call) {
       const { key, departure } = call
@@ -274,9 +294,13 @@ export function createGateway(parts: GatewayParts): Gateway {
         const entered = entering instanceof Promise ? await entering : entering
         if (!(entered instanceof Share)) return refused(call, entered)
         place = entered
-        const outcome = await carryOut(call, resolved, place, rankOf(as))
-        // From here on it is the relay's, which has a count of its own.
-        if ('events' in outcome) place = null
+        const like = likeness(call, parts.policy())
+        const outcome = await (like === null ? carryOut(call, resolved, place, rankOf(as)) : share(like, call, resolved, place, rankOf(as)))
+        if ('events' in outcome) {
+          // From here on it is the relay's, which has a count of its own; or, where the answer is shared, the passenger's.
+          place = null
+          if (like !== null) inFlight++
+        }
         return outcome
       } finally {
         place?.release()
@@ -301,6 +325,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       return {
         ...explain(plan, need, given.policy, given),
         hedge: explainHedge(plan, given, prepared.asked.stream),
+        coalesce: explainCoalesce(asked, given.policy),
         ignored: prepared.asked.ignored,
         pipeline: prepared.notes,
         ...(past && { past: { as_of: new Date(past.given.now).toISOString(), catalog: past.catalog, policy: past.policyVersion } }),

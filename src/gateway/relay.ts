@@ -17,7 +17,7 @@ export interface RelayParts {
   /** It was answered to its end, and this is what it used. */
   readonly answered: (of: RelayOf, used: Usage) => void
   /** The call is over; its place is free. */
-  readonly ended: (place: Share) => void
+  readonly ended: (place: Share | null) => void
 }
 
 export interface RelayOf {
@@ -30,7 +30,8 @@ export interface RelayOf {
   readonly audit: Audit | null
   /** Judges a stream when it has ended; null where nobody does, and for whole answers, which were judged before. */
   readonly review: ((reply: Batch) => Review) | null
-  readonly place: Share
+  /** Null where several calls share it, each with a place of its own. */
+  readonly place: Share | null
 }
 
 /** After the last choice has finished, usage may follow for this long before the answer ends without it. */

@@ -81,6 +81,7 @@ export function tighten(asked: Preferences, key: KeyPreferences | undefined, set
     ...(key.allowFallbacks === false && { allowFallbacks: false }),
     ...(key.requireParameters && { requireParameters: true }),
     ...((asked.hedge === false || key.hedge === false) && { hedge: false }),
+    ...((asked.coalesce === false || key.coalesce === false) && { coalesce: false }),
     ...(maxOutput && { maxOutput }),
     ...(unsupportedParameters && { unsupportedParameters }),
     ...(key.zdr && { zdr: true }),

@@ -124,6 +124,7 @@ export function answer(
     app: attributionOf(x.headers),
     departure,
     large,
+    kept: follow !== undefined,
   }
   const abort = () => departure.leave()
   const withMetadata = wantsMetadata(x.headers)

@@ -1,7 +1,7 @@
 import type { Standing } from './circuit.ts'
 import type { Sticky } from './affinity.ts'
 import type { Fit } from './fit.ts'
-import type { Credential, EndpointId, Measured, ModelId, Percentiles, Preferences } from '../core/index.ts'
+import type { Coalesce, Credential, EndpointId, Measured, ModelId, Percentiles, Preferences } from '../core/index.ts'
 
 /** What was measured at one endpoint in the last minutes; a group is null when nothing was measured in it. */
 export interface Figures {
@@ -58,6 +58,10 @@ export interface RoutingPolicy extends Fit {
   readonly hedgeSamples: number
   /** No attempt is slow before. */
   readonly hedgeLeastMs: number
+  /** Which identical calls of a workspace that are under way at once share one. */
+  readonly coalesce: Coalesce
+  /** So much of a shared answer is kept for those who read it more slowly than others. */
+  readonly coalesceBufferBytes: number
 }
 
 export const DEFAULT_POLICY: RoutingPolicy = Object.freeze({
@@ -76,6 +80,8 @@ export const DEFAULT_POLICY: RoutingPolicy = Object.freeze({
   hedgePercentile: 95,
   hedgeSamples: 20,
   hedgeLeastMs: 100,
+  coalesce: 'asked',
+  coalesceBufferBytes: 524_288,
 })
 
 /** Everything that a plan depends on beside the need and the offers; the same in gives the same plan. */

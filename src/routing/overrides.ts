@@ -1,4 +1,4 @@
-import { fault, FaultError, MAX_OUTPUT, UNSUPPORTED_PARAMETERS } from '../core/index.ts'
+import { COALESCE, fault, FaultError, MAX_OUTPUT, UNSUPPORTED_PARAMETERS } from '../core/index.ts'
 import type { RoutingPolicy } from './given.ts'
 
 /** What a word of the policy may say: one of a list, or a number within bounds. */
@@ -19,6 +19,7 @@ export const POLICY_WORDS = {
   tool_requests: ['toolRequests', { from: 1, to: 1_000_000, whole: true }],
   tool_margin: ['toolMargin', { from: 0, to: 1, whole: false }],
   hedge: ['hedge', { oneOf: ['off', 'on'] }],
+  coalesce: ['coalesce', { oneOf: COALESCE }],
 } as const satisfies Readonly<Record<string, readonly [keyof RoutingPolicy, Allowed]>>
 
 /** Reads a policy in the file's names. Throws an `invalid-request` FaultError that names the word at fault, below `policy`. */

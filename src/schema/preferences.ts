@@ -20,6 +20,7 @@ export const providerPreferences = z.strictObject({
   max_output: z.enum(MAX_OUTPUT),
   unsupported_parameters: z.enum(UNSUPPORTED_PARAMETERS),
   hedge: z.boolean(),
+  coalesce: z.boolean(),
   data_collection: z.enum(['allow', 'deny']),
   zdr: z.boolean(),
   enforce_distillable_text: z.boolean(),

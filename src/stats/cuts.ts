@@ -102,8 +102,8 @@ export function grainsOf(name: string): readonly Grain[] {
 
 /** Of a generation what is added up. */
 export type Counted = Pick<Generation,
-  | 'createdAt' | 'keyId' | 'workspace' | 'model' | 'endpoint' | 'provider' | 'streamed' | 'cancelled' | 'simulated' | 'fault'
-  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'categories' | 'user' | 'quality'>
+  | 'id' | 'createdAt' | 'keyId' | 'workspace' | 'model' | 'endpoint' | 'provider' | 'streamed' | 'cancelled' | 'simulated' | 'fault'
+  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'categories' | 'user' | 'quality' | 'coalesced'>
 
 /** What one call, or one try of it, adds to the cuts that it belongs to. */
 export interface Contribution {
@@ -123,7 +123,7 @@ const NO_MONEY: Contribution['money'] = Object.freeze({ cost_nano: 0n, absorbed_
 const LEAST_STREAM_MS = 50
 
 /**
- * What a call adds. A simulated one adds nothing. One that nobody could answer adds its tries, and its request to the
+ * What a call adds. A simulated one adds nothing; one that was given the answer of another adds itself, and no tokens. One that nobody could answer adds its tries, and its request to the
  * caller's own cuts, under no model.
  */
 export function contributionsOf(g: Counted): readonly Contribution[] {
@@ -140,6 +140,8 @@ export function contributionsOf(g: Counted): readonly Contribution[] {
   }
   const { input, output } = g.usage
   const streamedMs = g.latencyMs === null ? 0 : g.durationMs - g.latencyMs
+  // One answer that several calls shared was made, and measured, once: with the call that pays for it.
+  const made = g.coalesced === undefined || g.coalesced.paidBy === g.id
   out.push({
     of: { ...caller, endpoint: g.endpoint ?? '', provider: g.provider ?? '', model: g.model ?? '' },
     at: g.createdAt,
@@ -149,15 +151,17 @@ export function contributionsOf(g: Counted): readonly Contribution[] {
       ...(g.fault === null && { answered: 1 }),
       ...(g.cancelled && { cancelled: 1 }),
       ...(g.streamed && { streamed: 1 }),
-      prompt_tokens: input.total,
-      cache_read_tokens: input.cacheRead,
-      cache_write_tokens: input.cacheWrite5m + input.cacheWrite1h,
-      completion_tokens: output.total,
-      reasoning_tokens: output.reasoning,
+      ...(made && {
+        prompt_tokens: input.total,
+        cache_read_tokens: input.cacheRead,
+        cache_write_tokens: input.cacheWrite5m + input.cacheWrite1h,
+        completion_tokens: output.total,
+        reasoning_tokens: output.reasoning,
+      }),
       ...(g.quality && qualityCounts(g.quality)),
     },
     money: { cost_nano: g.cost, absorbed_nano: g.absorbed },
-    measures: g.endpoint === null || g.fault !== null ? {} : {
+    measures: g.endpoint === null || g.fault !== null || !made ? {} : {
       ...(g.latencyMs !== null && { latency: g.latencyMs }),
       duration: g.durationMs,
       ...(streamedMs > LEAST_STREAM_MS && output.total > 0 && { throughput: output.total / streamedMs * 1000 }),

@@ -148,6 +148,21 @@ forEachStore((name, open) => {
     }
   })
 
+  test('an answer that three calls shared is three requests, and its tokens, its cost and its times count once', async () => {
+    const { store } = await open()
+    const answered = calls(200).find((call) => call.fault === null && !call.simulated && call.usage.output.total > 0)!
+    const shared = ['a', 'b', 'c'].map((id): Generation => ({
+      ...answered, id, coalesced: { paidBy: 'a', cost: answered.cost, calls: 3 }, ...(id !== 'a' && { cost: 0n, absorbed: 0n, attempts: [], quality: null }),
+    }))
+    await recorded(store, shared)
+    await createRollups({ store, ambient }).catchUp()
+    const total = (await createFigures({ store, ambient }).totals('endpoint', { from: NOW - 4 * DAY, to: NOW + DAY })).get(answered.endpoint!)!
+    const { requests, answered: well, prompt_tokens: prompt, completion_tokens: completion } = total.counts
+    assert.deepEqual([requests, well, prompt, completion], [3, 3, answered.usage.input.total, answered.usage.output.total])
+    assert.equal(total.money.cost_nano, answered.cost)
+    assert.equal(total.sketches.duration.count, 1)
+  })
+
   test('a record that comes late is added where it belongs, and nothing is added twice', async () => {
     const { store } = await open()
     const list = calls(300)

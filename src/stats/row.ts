@@ -1,6 +1,6 @@
 import {
   attoFromDecimal, decimalFromAtto, usage,
-  type Attempt, type FaultKind, type FinishReason, type Generation, type PriceKey, type PriceSheet, type Quality, type Rates, type Usage,
+  type Attempt, type Coalesced, type FaultKind, type FinishReason, type Generation, type PriceKey, type PriceSheet, type Quality, type Rates, type Usage,
 } from '../core/index.ts'
 import type { Selectable } from 'kysely'
 import type { Counted } from './cuts.ts'
@@ -57,6 +57,7 @@ const VALUES = {
   price: (g, textOf) => (g.price === null ? null : textOf(g.price)),
   tier: g => g.tier,
   attempts: attemptsText,
+  coalesced: g => (g.coalesced === undefined ? null : coalescedText(g.coalesced)),
   untried: g => g.untried,
   referer: g => g.referer,
   title: g => g.title,
@@ -130,6 +131,7 @@ export function generationOf(row: GenerationRow): Generation {
     inputMedia: row.input_media,
     inputAudio: row.input_audio,
     quality: qualityOf(row),
+    ...(row.coalesced !== null && { coalesced: coalescedOf(row.coalesced) }),
   }
 }
 
@@ -167,9 +169,9 @@ function usageOf(row: GenerationRow): Usage {
 
 /** The columns of a generation that are added up. */
 export const COUNTED_COLUMNS = [
-  'created_at', 'key_id', 'workspace', 'model', 'endpoint', 'provider', 'provider_name', 'upstream_id', 'streamed', 'cancelled', 'simulated', 'fault',
+  'id', 'created_at', 'key_id', 'workspace', 'model', 'endpoint', 'provider', 'provider_name', 'upstream_id', 'streamed', 'cancelled', 'simulated', 'fault',
   'latency_ms', 'duration_ms', 'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
-  'output_tokens', 'reasoning_tokens', 'attempts', 'referer', 'title', 'categories', 'external_user', 'tools', 'tool_calls', 'bad_tool_calls', 'structured', 'bad_structured', 'node', 'seq',
+  'output_tokens', 'reasoning_tokens', 'attempts', 'coalesced', 'referer', 'title', 'categories', 'external_user', 'tools', 'tool_calls', 'bad_tool_calls', 'structured', 'bad_structured', 'node', 'seq',
 ] as const satisfies readonly (keyof GenerationTable)[]
 /** Money as decimal text: SQLite reads every number of a row as a bigint when one of them is, at twice the price. */
 export type CountedRow = Pick<GenerationRow, typeof COUNTED_COLUMNS[number]> & { readonly cost: string; readonly absorbed: string }
@@ -178,7 +180,7 @@ type AttemptsRow = Pick<GenerationRow, 'attempts' | 'endpoint' | 'provider' | 'p
 /** What is added up of a generation, from those columns of its row and its money. */
 export function countedOf(row: CountedRow): Counted {
   return {
-    createdAt: row.created_at, keyId: row.key_id, workspace: row.workspace, model: row.model, endpoint: row.endpoint, provider: row.provider,
+    id: row.id, createdAt: row.created_at, keyId: row.key_id, workspace: row.workspace, model: row.model, endpoint: row.endpoint, provider: row.provider,
     streamed: row.streamed === 1, cancelled: row.cancelled === 1, simulated: row.simulated === 1, fault: row.fault as FaultKind | null,
     latencyMs: row.latency_ms, durationMs: row.duration_ms,
     usage: usage(
@@ -188,6 +190,7 @@ export function countedOf(row: CountedRow): Counted {
       },
       { total: row.output_tokens, reasoning: row.reasoning_tokens },
     ),
+    ...(row.coalesced !== null && { coalesced: coalescedOf(row.coalesced) }),
     cost: BigInt(row.cost), absorbed: BigInt(row.absorbed), attempts: attemptsOf(row), referer: row.referer, title: row.title,
     categories: categoriesOf(row), user: row.external_user,
     quality: qualityOf(row),
@@ -225,6 +228,16 @@ function withCostText({ cost, ...rest }: Attempt): WrittenAttempt {
 
 function withCost(attempt: WrittenAttempt): Attempt {
   return attempt.cost === undefined ? attempt as Attempt : { ...attempt, cost: BigInt(attempt.cost) }
+}
+
+/** JSON has no bigint here either. */
+function coalescedText(of: Coalesced): string {
+  return JSON.stringify({ ...of, cost: String(of.cost) })
+}
+
+function coalescedOf(text: string): Coalesced {
+  const { cost, ...rest } = readColumn<Omit<Coalesced, 'cost'> & { readonly cost: string }>(text)
+  return { ...rest, cost: BigInt(cost) }
 }
 
 function flag(yes: boolean): Flag {

@@ -68,7 +68,7 @@ forEachStore((_, open) => {
   test('a call is found from the moment it is recorded, and is the same once it is written', async () => {
     const { store, again } = await open()
     const { stats, errors } = start(store)
-    for (const call of [generation(), generation(EMPTY), generation({ cost: 2n ** 63n - 1n, absorbed: 2n ** 53n + 1n })]) {
+    for (const call of [generation(), generation(EMPTY), generation({ cost: 2n ** 63n - 1n, absorbed: 2n ** 53n + 1n }), generation({ coalesced: { paidBy: 'gen-1-a', cost: 2n ** 63n - 1n, calls: 3 } })]) {
       stats.record(call)
       assert.equal(await stats.find(call.id, 'default'), call)
       await stats.flush()

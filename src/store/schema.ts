@@ -133,6 +133,8 @@ export interface GenerationTable {
   tier: string | null
   /** JSON: a list of attempts. */
   attempts: string
+  /** JSON: who pays for an answer that several calls shared, how much, and how many they are; null for others. */
+  coalesced: string | null
   untried: number
   referer: string | null
   title: string | null

@@ -27,6 +27,7 @@ export function writeUsage(usage: Usage | undefined, charge: Charge | undefined,
         upstream_inference_completions_cost: charge ? usdFromAtto(charge.completion) : 0,
         ...(charge?.hedge && { hedge_cost: usdFromNano(charge.hedge) }),
         ...(charge?.retries && { retry_cost: usdFromNano(charge.retries) }),
+        ...(charge?.coalesced !== undefined && { coalesced_cost: usdFromNano(charge.coalesced) }),
       },
     }),
   }

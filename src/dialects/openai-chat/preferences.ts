@@ -25,6 +25,7 @@ export function readPreferences(body: Loose): { preferences: Preferences } | { f
       ...(given(provider['max_output']) && { maxOutput: provider['max_output'] }),
       ...(given(provider['unsupported_parameters']) && { unsupportedParameters: provider['unsupported_parameters'] }),
       ...(given(provider['hedge']) && { hedge: provider['hedge'] }),
+      ...(given(provider['coalesce']) && { coalesce: provider['coalesce'] }),
       ...(given(provider['data_collection']) && { dataCollection: provider['data_collection'] }),
       ...(given(provider['zdr']) && { zdr: provider['zdr'] }),
       ...(given(provider['enforce_distillable_text']) && { enforceDistillableText: provider['enforce_distillable_text'] }),

@@ -32,6 +32,7 @@ export function writeUsage(usage: Usage, charge: Charge | undefined): JsonObject
       upstream_inference_completions_cost: charge ? usdFromAtto(charge.completion) : 0,
       hedge_cost: charge?.hedge ? usdFromNano(charge.hedge) : undefined,
       retry_cost: charge?.retries ? usdFromNano(charge.retries) : undefined,
+      coalesced_cost: charge?.coalesced === undefined ? undefined : usdFromNano(charge.coalesced),
       server_tool_cost: charge && charge.services > 0n ? usdFromAtto(charge.services) : undefined,
     },
     server_tool_use_details: searches > 0 ? { web_search_requests: searches } : undefined,

@@ -49,6 +49,7 @@ export const usageSchema = z.object({
     upstream_inference_completions_cost: z.number(),
     hedge_cost: z.number().optional().describe('What of the cost is for an attempt that lost against a faster one (provider.hedge).'),
     retry_cost: z.number().optional().describe('What of the cost is for answers before this one that were not what was asked for.'),
+    coalesced_cost: z.number().optional().describe('What another call was charged for the answer that this one shares with it (provider.coalesce); not in the cost.'),
     server_tool_cost: z.number().optional(),
   }),
   server_tool_use_details: z.object({ web_search_requests: count.optional() }).optional(),
@@ -79,6 +80,8 @@ export const metadataSchema = z.looseObject({
     superseded: z.boolean().optional().describe('Another answered before it did.'),
     cost: z.number().optional().describe('Of an answer that was not what was asked for: what it cost, in dollars.'),
   })).optional(),
+  coalesced: z.object({ paid_by: text, calls: count }).optional()
+    .describe('The answer is one of several identical requests: the generation that is charged for it, and how many share it.'),
   parameters: z.object({
     dropped: names.optional(), kept: names.optional(), ignored: names.optional(),
     changed: z.array(z.object({ parameter: text, asked: z.number().nullable(), sent: z.number() })).optional(),

@@ -179,6 +179,7 @@ export const providerSchema = z.strictObject({
   max_output: z.enum(MAX_OUTPUT).nullish().describe('A limit on output tokens above what an endpoint offers: lowered, or the endpoint is dropped, or the request refused.'),
   unsupported_parameters: z.enum(UNSUPPORTED_PARAMETERS).nullish().describe('Parameters that an endpoint does not honour: sent all the same, left out for it, or the request is refused.'),
   hedge: z.boolean().nullish().describe('A second attempt beside one that is slower than usual; the loser is charged too. Needs the setting allow_hedge of the key. false: none, also where the operator would pay.'),
+  coalesce: z.boolean().nullish().describe('Identical requests of the workspace that are under way at once share one call to a provider, and one of them pays. false: this one shares nothing.'),
   data_collection: z.enum(['allow', 'deny']).nullish(),
   zdr: z.boolean().nullish(),
   enforce_distillable_text: z.boolean().nullish(),

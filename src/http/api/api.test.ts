@@ -222,6 +222,7 @@ describe('the API of the catalogue', () => {
     const made: Explanation = {
       chosen: { endpoint: 'a/m@p', provider_name: 'P', estimated_cost: 0.00005, worst_cost: 0.0015 },
       strategy: 'balanced', models: ['a/m'], pipeline: [], ignored: ['debug'], hedge: { opens: false, why: 'neither the request nor the policy asks for one' },
+      coalesce: { shares: false, why: 'neither the request nor the policy asks for it' },
       need: { prompt_tokens: 5, max_tokens: null, input_modalities: ['text'], output_modalities: ['text'], parameters: ['tools'] },
       candidates: [{
         position: 1, endpoint: 'a/m@p', model: 'a/m', provider: 'p', provider_name: 'P', tag: 'p', tier: 'default', credential: 'sk-…abcd', weight: 0.9,

@@ -82,6 +82,7 @@ export function generationBody(g: Generation, router: string | null): Record<str
     upstream_inference_cost: null,
     cache_discount: cacheDiscount(g),
     provider_responses: g.attempts.map(attemptBody),
+    ...(g.coalesced && { coalesced: { paid_by: g.coalesced.paidBy, cost: usdFromNano(g.coalesced.cost), calls: g.coalesced.calls } }),
   }
 }
 

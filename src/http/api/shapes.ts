@@ -1,4 +1,4 @@
-import { MAX_OUTPUT, UNSUPPORTED_PARAMETERS } from '../../core/index.ts'
+import { COALESCE, MAX_OUTPUT, UNSUPPORTED_PARAMETERS } from '../../core/index.ts'
 import { availabilitySchema, metadataSchema } from '../../dialects/index.ts'
 import { z } from '../../schema/index.ts'
 import { ChatRequestShape } from './chat-shapes.ts'
@@ -219,6 +219,11 @@ export const GenerationShape = z.object({
     cost: z.number().optional().describe('Of one that was superseded, or whose answer was not what was asked for: what its provider bills, in US dollars'),
     cost_estimated: z.boolean().optional().describe('That is our estimate: its provider had not said what it counted'),
   })).nullable().describe('Each attempt; the one that answered is the last'),
+  coalesced: z.object({
+    paid_by: z.string().describe('The generation that is charged, and has the attempts'),
+    cost: z.number().describe('What that one is charged, in US dollars: what the others were spared'),
+    calls: z.int().describe('How many shared the answer, that one included'),
+  }).optional().describe('Where several identical calls that were under way at once shared one answer'),
 }).meta({ id: 'Generation' })
 
 export const ErrorShape = z.looseObject({
@@ -247,6 +252,7 @@ export const ExplainRequestShape = z.intersection(ChatRequestShape, z.looseObjec
     tool_requests: z.int().min(1).max(1_000_000).optional(),
     tool_margin: z.number().min(0).max(1).optional(),
     hedge: z.enum(['off', 'on']).optional(),
+    coalesce: z.enum(COALESCE).optional(),
   }).nullish().describe('What the settings under `routing` shall say otherwise'),
 })).meta({ id: 'ExplainRequest', description: 'A chat request, with what it shall be explained for' })
 
@@ -293,6 +299,10 @@ export const ExplanationShape = z.object({
       paid_by: z.enum(['caller', 'operator']).optional().describe('Who pays for the one that loses'),
       why: z.string().optional().describe('Why none would be'),
     }).describe('What would be done about a first attempt that is slow'),
+    coalesce: z.object({
+      shares: z.boolean().describe('Whether it would share the answer of an identical request that is under way'),
+      why: z.string().optional().describe('Why it would not'),
+    }).describe('Whether identical requests that are under way at once share one answer'),
     ignored: z.array(z.string()).describe('Fields that were understood but have no effect'),
     pipeline: z.array(z.looseObject({ type: z.string(), name: z.string(), summary: z.string() }))
       .describe('What would be changed of the request, and what a router model would choose and why'),

@@ -6,6 +6,7 @@ import { rollups } from './0002-rollups.ts'
 import { history } from './0003-history.ts'
 import { responses } from './0004-responses.ts'
 import { apps } from './0005-apps.ts'
+import { coalesced } from './0006-coalesced.ts'
 
 /** One step of the schema. Once released it never changes: the next step corrects it. */
 export interface Migration {
@@ -14,4 +15,4 @@ export interface Migration {
 }
 
 /** All steps, in order; the place in the list is the number of the file. */
-export const MIGRATIONS: readonly Migration[] = [foundation, rollups, history, responses, apps]
+export const MIGRATIONS: readonly Migration[] = [foundation, rollups, history, responses, apps, coalesced]
