@@ -4,7 +4,7 @@ import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, type Snapshot } from './catalog/index.ts'
 import type { Config, Secret } from './config/index.ts'
 import { fault, FaultError, type Ambient, type Credential, type Generation, type Measured } from './core/index.ts'
-import { DIALECTS, parseUpstream } from './dialects/index.ts'
+import { DIALECTS, parseUpstream, responseEnds } from './dialects/index.ts'
 import {
   createAdmission, createGateway, createLargeBodies, createTokenCounter, createUpstreams,
   type Admission, type Alarm, type Gateway, type Past, type PlacesRules, type Timeouts, type Upstreams,
@@ -72,6 +72,8 @@ const REFRESH_MS = 1000
 /** How far the figures are behind the traffic, at most. */
 const ROLLUPS_EVERY_MS = 2000
 const PRUNE_EVERY_MS = 3_600_000
+/** Background responses of processes that died end by then even if nobody asks for them. */
+const BURY_EVERY_MS = 5000
 /** How old what plans go by may be, beside that. */
 const MEASURE_MS = 5000
 const PROBE_MS = 200
@@ -95,7 +97,7 @@ export async function createApp(given: {
   const peppers = await openPeppers({ store, home: config.home, ambient })
   const vault = await openVault({ store, home: config.home, ambient })
   let keeping = config
-  const responses = createResponses({ store, vault, ambient, settings: () => keeping.responses })
+  const responses = createResponses({ store, vault, ambient, settings: () => keeping.responses, words: responseEnds, onError })
   const accounts = createAccounts({ store, ambient, peppers, onError })
   const stats = createStats({ store, ambient, onError })
   const figures = createFigures({ store, ambient })
@@ -140,6 +142,7 @@ export async function createApp(given: {
   measuring.unref()
   jobs.add({ name: 'rollups', everyMs: ROLLUPS_EVERY_MS, run: () => rollups.catchUp() })
   jobs.add({ name: 'prune-rollups', everyMs: PRUNE_EVERY_MS, run: () => rollups.prune() })
+  jobs.add({ name: 'bury-responses', everyMs: BURY_EVERY_MS, run: () => responses.runs.bury() })
   jobs.add({ name: 'prune-responses', everyMs: PRUNE_EVERY_MS, run: () => responses.prune() })
   history.start()
 
@@ -149,6 +152,7 @@ export async function createApp(given: {
     clearInterval(measuring)
     await drained
     await http.close()
+    await responses.runs.drain(Infinity)
     await path.gateway.idle()
     await large.close()
     await stats.close()
@@ -167,6 +171,7 @@ export async function createApp(given: {
     },
     close(graceMs, settleMs = 0) {
       const drained = http.drain(graceMs, settleMs)
+      void responses.runs.drain(graceMs)
       return closed ??= closeAfter(drained)
     },
   }

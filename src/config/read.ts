@@ -147,7 +147,9 @@ export interface Config {
   readonly timeouts: Timeouts
   readonly routing: Routing
   readonly autoRouter: AutoRouter
-  readonly responses: { readonly storeDefault: boolean; readonly retentionDays: number }
+  readonly responses: {
+    readonly storeDefault: boolean; readonly retentionDays: number; readonly backgroundPerKey: number; readonly backgroundLeaseMs: number
+  }
   readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
   readonly log: { readonly level: string }
   /** The value of an environment variable; null when it is not set or empty. */
@@ -372,7 +374,10 @@ function limitsOf(given: NonNullable<ConfigFile['limits']>): Limits {
 
 function responsesOf(given: NonNullable<ConfigFile['responses']>): Config['responses'] {
   const all = { ...DEFAULTS.responses, ...given }
-  return { storeDefault: all.store_default, retentionDays: all.retention_days }
+  return {
+    storeDefault: all.store_default, retentionDays: all.retention_days,
+    backgroundPerKey: all.background_per_key, backgroundLeaseMs: all.background_lease_ms,
+  }
 }
 
 function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {

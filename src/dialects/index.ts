@@ -41,5 +41,6 @@ export {
   errorBodySchema as messagesErrorSchema, replySchema as messagesReplySchema, requestSchema as messagesRequestSchema,
 } from './anthropic-messages/index.ts'
 export {
-  createResponseEncoder, errorBodySchema as responseErrorSchema, requestSchema as responseRequestSchema, responseSchema, type ResponseEncoder,
+  createBackgroundEncoder, createResponseEncoder, errorBodySchema as responseErrorSchema, queuedResponse, requestSchema as responseRequestSchema, responseEnds,
+  responseSchema, STREAM_END, type ResponseEncoder,
 } from './openai-responses/index.ts'

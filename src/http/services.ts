@@ -34,7 +34,7 @@ export interface Services {
   readonly admission?: Pick<Admission, 'knock' | 'figures'>
   readonly upstreams?: Pick<Upstreams, 'figures'>
   /** Responses that are kept between turns; without it none are. */
-  readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove'>
+  readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove' | 'hasEvents' | 'runs'>
   /** Whether a response of a workspace is kept when neither its request nor its key says. */
   storeDefault?(workspace: string): boolean
   /** Reads bodies that would hold the event loop up; without it all are read on it. */

@@ -55,6 +55,32 @@ export async function answerStream(given: StreamGiven, calling: Promise<Outcome>
   }
 }
 
+/**
+ * Answers with events that are text already: those of a stream that is taken up again. When it cannot go on it is cut
+ * without a word of its own, whose number would be wrong; its reader can take it up again.
+ */
+export async function answerFrames(given: Omit<StreamGiven, 'asked' | 'withMetadata'>, texts: AsyncIterable<string>): Promise<void> {
+  const { x } = given
+  const writer = createWriter(given)
+  x.cut = (what) => {
+    if (x.status === 0) writer.failed(what)
+    else x.destroy()
+    given.abort()
+  }
+  try {
+    for await (const text of texts) {
+      if (writer.over) break
+      if (!writer.write(text)) await writer.drained()
+    }
+    if (!writer.over) writer.end('')
+  } catch (error) {
+    const what = caught(error, given.log, { route: x.route?.name })
+    if (x.status === 0) writer.failed(what)
+  } finally {
+    if (!x.ended && !x.unreachable) x.destroy()
+  }
+}
+
 /** A last batch that says why the server ended the stream, in the place of why the call ended then. */
 function parted(batch: readonly ChatEvent[], why: Fault): readonly ChatEvent[] {
   return batch.map((event) => event.type === 'fault' ? { type: 'fault', fault: why } : event)
@@ -79,7 +105,7 @@ interface Writer {
   failed(what: Fault, metadata?: JsonObject): void
 }
 
-function createWriter({ x, face, asked, limits, heartbeats, abort }: StreamGiven): Writer {
+function createWriter({ x, face, asked, limits, heartbeats, abort }: Omit<StreamGiven, 'asked' | 'withMetadata'> & { readonly asked?: Asked }): Writer {
   const { sweeper } = x.serving
   let over = false
   let parting: Fault | null = null
@@ -157,7 +183,7 @@ function createWriter({ x, face, asked, limits, heartbeats, abort }: StreamGiven
         sendFault(x, face, what, [], metadata)
         return
       }
-      const id = { id: x.id!, created: Math.floor(x.createdAt / 1000), asked }
+      const id = { id: x.id!, created: Math.floor(x.createdAt / 1000), ...(asked && { asked }) }
       writer.end(writer.encoder === null ? face.faultFrames(what, id, metadata)
         : writer.encoder.push([{ type: 'fault', fault: what }], metadata) + writer.encoder.end(metadata))
     },

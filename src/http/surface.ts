@@ -114,18 +114,7 @@ export function answer(
   { services, limits }: SurfaceGiven, face: Inbound, x: Keyed, asked: Asked, follow?: (calling: Promise<Outcome>) => Promise<Outcome>,
   { departure, large }: Arrived = { departure: new Departure(), large: null },
 ): Promise<void> {
-  const call: Call = {
-    id: x.id!,
-    createdAt: x.createdAt,
-    startedAt: x.startedAt,
-    asked,
-    surface: face.dialect,
-    key: { id: x.key.id, workspace: x.key.workspace, trafficClass: x.key.settings.traffic_class ?? 'api' },
-    app: attributionOf(x.headers),
-    departure,
-    large,
-    kept: follow !== undefined,
-  }
+  const call = callOf(face, x, asked, { departure, large }, follow !== undefined)
   const abort = () => departure.leave()
   const withMetadata = wantsMetadata(x.headers)
   const generating = services.gateway.generate(call)
@@ -138,6 +127,22 @@ export function answer(
   x.onGone = abort
   x.cut = cutterOf(x, face, abort)
   return answerWhole(x, face, calling, withMetadata)
+}
+
+/** The call that a request is; `kept` when its answer is for its caller alone. It knows nothing of the exchange, which may be over before it is. */
+export function callOf(face: Inbound, x: Keyed, asked: Asked, { departure, large }: Arrived, kept: boolean): Call {
+  return {
+    id: x.id!,
+    createdAt: x.createdAt,
+    startedAt: x.startedAt,
+    asked,
+    surface: face.dialect,
+    key: { id: x.key.id, workspace: x.key.workspace, trafficClass: x.key.settings.traffic_class ?? 'api' },
+    app: attributionOf(x.headers),
+    departure,
+    large,
+    kept,
+  }
 }
 
 /**

@@ -4,17 +4,22 @@ import path from 'node:path'
 import { describe, test } from 'node:test'
 import { forEachStore } from '../../test/stores.ts'
 import { createFakeAmbient } from '../testing/index.ts'
-import { contextOf, createResponses, inputItems, openVault, resolved } from './index.ts'
+import { contextOf, createResponses, inputItems, openVault, resolved, type EndWords } from './index.ts'
 
 const DAY = 86_400_000
+/** The words of a format of which only the room's part matters here. */
+const WORDS: EndWords = {
+  ended: (response, why) => ({ ...response, status: why.kind === 'cancelled' ? 'cancelled' : 'failed', why: why.message }),
+  lastFrame: (response, sequence) => `${sequence} over ${String(response['status'])}\n\n`,
+}
 
 forEachStore((_, open) => {
   const opened = async () => {
     const { store, place, again } = await open()
     const clock = createFakeAmbient()
     const vault = await openVault({ store, home: place.home, ambient: clock })
-    const days = { retentionDays: 30 }
-    return { store, place, again, clock, vault, days, responses: createResponses({ store, vault, ambient: clock, settings: () => days }) }
+    const days = { retentionDays: 30, backgroundPerKey: 2, backgroundLeaseMs: 60_000 }
+    return { store, place, again, clock, vault, days, responses: createResponses({ store, vault, ambient: clock, settings: () => days, words: WORDS }) }
   }
   const said = { id: 'gen-1', workspace: 'w', key: 'k', createdAt: 5, items: [{ type: 'message', id: 'msg_1', role: 'user', content: 'My secret plan' }], response: '{"id":"gen-1","output":[{"type":"message","id":"msg_2"}]}' }
 
@@ -36,7 +41,7 @@ forEachStore((_, open) => {
     assert.ok(!JSON.stringify(row).includes('secret plan'))
     assert.equal(statSync(path.join(place.home, 'vault.json')).mode & 0o777, 0o600)
     const second = await again()
-    const elsewhere = createResponses({ store: second, vault: await openVault({ store: second, home: place.home, ambient: clock }), ambient: clock, settings: () => days })
+    const elsewhere = createResponses({ store: second, vault: await openVault({ store: second, home: place.home, ambient: clock }), ambient: clock, settings: () => days, words: WORDS })
     assert.deepEqual((await elsewhere.find('w', 'gen-1'))!.items, said.items)
   })
 

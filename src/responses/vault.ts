@@ -11,9 +11,11 @@ import { readPrivateJson, replacePrivateFile, StoreError, type Store } from '../
  */
 export interface Vault {
   /** `place` says whose it is and where it stands: what is sealed for one place does not open at another. */
-  seal(text: string, place: string): string
+  seal(what: string | Uint8Array, place: string): string
   /** Throws a StoreError when the text was changed, was sealed for another place, or under a key that is not here. */
   open(sealed: string, place: string): string
+  /** The same for what is no text. */
+  openBytes(sealed: string, place: string): Uint8Array
 }
 
 const FILE = 'vault.json'
@@ -52,26 +54,29 @@ export async function openVault({ store, home, ambient }: { readonly store: Stor
   })
   const secrets = new Map(keys.map(({ id, secret }) => [id, Buffer.from(secret, 'base64url')]))
 
+  const openBytes = (sealed: string, place: string): Buffer => {
+    const [scheme, id = '', blob = ''] = sealed.split('.')
+    const secret = secrets.get(id)
+    if (scheme !== SCHEME || !secret) throw new StoreError(`What was sealed under vault key ${id} cannot be opened: ${file} does not have it.`)
+    const bytes = Buffer.from(blob, 'base64')
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(0, NONCE_BYTES)).setAAD(Buffer.from(place))
+        .setAuthTag(bytes.subarray(bytes.length - TAG_BYTES))
+      return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES)), decipher.final()])
+    } catch {
+      throw new StoreError(`What is sealed at ${place} was changed, or was sealed for another place.`)
+    }
+  }
+
   return {
-    seal(text, place) {
+    seal(what, place) {
       const nonce = ambient.bytes(NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', secrets.get(current)!, nonce).setAAD(Buffer.from(place))
-      const parts = [nonce, cipher.update(text, 'utf8'), cipher.final()]
+      const parts = [nonce, typeof what === 'string' ? cipher.update(what, 'utf8') : cipher.update(what), cipher.final()]
       return `${SCHEME}.${current}.${Buffer.concat([...parts, cipher.getAuthTag()]).toString('base64')}`
     },
-    open(sealed, place) {
-      const [scheme, id = '', blob = ''] = sealed.split('.')
-      const secret = secrets.get(id)
-      if (scheme !== SCHEME || !secret) throw new StoreError(`What was sealed under vault key ${id} cannot be opened: ${file} does not have it.`)
-      const bytes = Buffer.from(blob, 'base64')
-      try {
-        const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(0, NONCE_BYTES)).setAAD(Buffer.from(place))
-          .setAuthTag(bytes.subarray(bytes.length - TAG_BYTES))
-        return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES)), decipher.final()]).toString('utf8')
-      } catch {
-        throw new StoreError(`What is sealed at ${place} was changed, or was sealed for another place.`)
-      }
-    },
+    open: (sealed, place) => openBytes(sealed, place).toString('utf8'),
+    openBytes,
   }
 }
 

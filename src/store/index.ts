@@ -3,4 +3,6 @@ export { StoreError, type Row, type Store } from './engine.ts'
 export { readPrivateJson, replacePrivateFile } from './folder.ts'
 export { openStore } from './open.ts'
 export { readColumn } from './text.ts'
-export type { AppTable, Flag, GenerationTable, KeyTable, PepperTable, ResponseTable, RollupTable, Schema, WorkspaceTable } from './schema.ts'
+export type {
+  AppTable, Flag, GenerationTable, KeyTable, PepperTable, ResponseEventTable, ResponseTable, RollupTable, Schema, WorkspaceTable,
+} from './schema.ts'

@@ -17,6 +17,8 @@ export interface Schema {
   readonly health_summaries: HealthSummaryTable
   readonly vault_keys: VaultKeyTable
   readonly responses: ResponseTable
+  readonly response_runs: ResponseRunTable
+  readonly response_events: ResponseEventTable
   readonly migrations: MigrationTable
 }
 
@@ -242,5 +244,27 @@ export interface ResponseTable {
   /** From here on it is as if it had never been. */
   expires_at: number
   /** Sealed: what was said to the model, and what came of it. */
+  content: string
+}
+
+/** A response that is being made in the background: there is a row for as long as it is. */
+export interface ResponseRunTable {
+  id: string
+  workspace: string
+  key_id: string
+  status: 'queued' | 'in_progress'
+  /** The process that makes it, and until when it is believed to live. */
+  holder: string
+  until_at: number
+  /** Somebody wants it to end. */
+  cancelled: Flag
+}
+
+/** A stretch of the events of a response, in the order and with the numbers that its stream has. */
+export interface ResponseEventTable {
+  id: string
+  first: number
+  last: number
+  /** Sealed, and compressed before. */
   content: string
 }

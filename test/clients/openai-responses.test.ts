@@ -184,6 +184,51 @@ describe('What is kept', () => {
   })
 })
 
+describe('What is made in the background', () => {
+  const model = ROADS[0].id
+  const until = async (id: string): Promise<OpenAI.Responses.Response> => {
+    for (;;) {
+      const response = await client.responses.retrieve(id)
+      if (response.status !== 'queued' && response.status !== 'in_progress') return response
+    }
+  }
+
+  test('is polled to its end, as the guide of the client has it', async () => {
+    const queued = await client.responses.create({ model, input: 'Later.', background: true })
+    assert.deepEqual([queued.status, queued.background, queued.output_text], ['queued', true, ''])
+    const response = await until(queued.id)
+    assertTyped('Response', response)
+    assert.deepEqual([response.status, response.output_text], ['completed', 'Later.'])
+    assert.equal((await client.responses.delete(queued.id) as unknown as { deleted: boolean }).deleted, true)
+  })
+
+  test('is streamed, left, and taken up again by the number of the last event, once by hand and once by the helper', async () => {
+    const text = Array.from({ length: 30 }, (_, at) => ` w${at}`)
+    const seen: OpenAI.Responses.ResponseStreamEvent[] = []
+    let id = ''
+    for await (const event of await client.responses.create({ model, input: order({ text, paceMs: 10 }), background: true, stream: true })) {
+      seen.push(event)
+      if (event.type === 'response.created') id = event.response.id
+      if (event.type === 'response.output_text.delta') break
+    }
+    const after = seen.at(-1)!.sequence_number
+    const rest = await Array.fromAsync(await client.responses.retrieve(id, { stream: true, starting_after: after }))
+    assertEvents([...seen, ...rest])
+    const helped: number[] = []
+    const final = await client.responses.stream({ response_id: id, starting_after: after }).on('event', (event) => helped.push(event.sequence_number)).finalResponse()
+    assert.equal(final.output_text, text.join(''))
+    assert.deepEqual(helped, rest.map((event) => event.sequence_number))
+  })
+
+  test('is cancelled', async () => {
+    const queued = await client.responses.create({ model, input: order({ text: ['a', 'b', 'c', 'd'], stallAfter: 2 }), background: true })
+    const cancelled = await client.responses.cancel(queued.id)
+    assertTyped('Response', cancelled)
+    assert.equal(cancelled.status, 'cancelled')
+    assert.equal((await client.responses.retrieve(queued.id)).status, 'cancelled')
+  })
+})
+
 describe('What goes wrong', () => {
   const model = 'acme/broken'
 

@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { after, describe, test } from 'node:test'
-import { promisify } from 'node:util'
+import { describe, test } from 'node:test'
 import type { ConfigFile } from '../../src/config/index.ts'
-import { freshDatabase, freshSchema, type Database } from '../postgres.ts'
+import { startServer, type ServerProcess } from './processes.ts'
 import { onBothStores, providerAt, startUpstream, together, type Signalbox } from './signalbox.ts'
 
 /** Responses that are kept: turns that go on from each other without being sent again. */
@@ -182,54 +177,16 @@ onBothStores((start) => {
 })
 
 describe('A server that is killed', () => {
-  const ROOT = path.resolve(import.meta.dirname, '../..')
-  const started: ChildProcess[] = []
-  after(() => { for (const child of started) child.kill('SIGKILL') })
-
-  /** A real process on a data folder; its address once it answers. */
-  const run = async (env: Readonly<Record<string, string>>): Promise<{ readonly url: string; readonly kill: () => Promise<void> }> => {
-    const child = spawn(process.execPath, [path.join(ROOT, 'src/main.ts')], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
-    started.push(child)
-    const gone = new Promise<void>((resolve) => { child.once('exit', () => resolve()) })
-    let said = ''
-    const url = await new Promise<string>((resolve, reject) => {
-      const hear = (part: Buffer): void => {
-        said += part.toString()
-        const found = /is at (http:\/\/\S+)/.exec(said)
-        if (found) resolve(found[1]!)
-      }
-      child.stdout.on('data', hear)
-      child.stderr.on('data', hear)
-      gone.then(() => reject(new Error(`The server did not start:\n${said}`)))
-    })
-    return { url, kill: () => { child.kill('SIGKILL'); return gone } }
-  }
-
-  for (const name of ['sqlite', 'postgres']) {
+  for (const name of ['sqlite', 'postgres'] as const) {
     test(`has kept every response whose end its caller has read (${name})`, async () => {
-      const home = mkdtempSync(path.join(tmpdir(), 'signalbox-kept-'))
-      let database: Database | null = null
-      after(async () => {
-        rmSync(home, { recursive: true, force: true, maxRetries: 5 })
-        await database?.drop()
-      })
-      const file = path.join(home, 'signalbox.config.json')
-      writeFileSync(file, JSON.stringify({ discover_local: false, ...config }))
-      const env = {
-        PATH: process.env['PATH'] ?? '', HOME: home, HOST: '127.0.0.1', PORT: '0', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: file,
-        ...(name === 'postgres' && { DATABASE_URL: await freshSchema(database = await freshDatabase()) }),
-      }
-      const { stdout } = await promisify(execFile)(process.execPath, [path.join(ROOT, 'src/cli.ts'), 'key', 'create', '--json'], { cwd: ROOT, env })
-      const { key } = JSON.parse(stdout) as { key: string }
-      const respond = async (url: string, body: object): Promise<Loose> => (await fetch(`${url}/v1/responses`, {
-        method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, body: JSON.stringify({ model: 'acme/one', ...body }),
-      })).json() as Promise<Loose>
-
-      const before = await run(env)
-      const one = await respond(before.url, { input: 'Outlive me.', store: true })
+      const server = await startServer(name, config)
+      const respond = async ({ send }: ServerProcess, body: object): Promise<Loose> =>
+        (await send('POST', '/v1/responses', { model: 'acme/one', ...body })).json() as Promise<Loose>
+      const before = await server.run()
+      const one = await respond(before, { input: 'Outlive me.', store: true })
       await before.kill()
-      const behind = await run(env)
-      const two = await respond(behind.url, { input: 'Still there?', previous_response_id: one['id'] })
+      const behind = await server.run()
+      const two = await respond(behind, { input: 'Still there?', previous_response_id: one['id'] })
       assert.equal(two['status'], 'completed')
       assert.ok(sent().includes('Outlive me.') && sent().includes('Still there?'))
       await behind.kill()

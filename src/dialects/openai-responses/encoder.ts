@@ -69,9 +69,13 @@ export class ResponseEncoder implements Encoder {
   private usage: JsonObject | null = null
   /** The whole response, once it has ended. */
   last = ''
+  /** It was told already that it waits for its turn: what is made in the background. */
+  private readonly waited: boolean
 
-  constructor(meta: ResponseMeta) {
+  constructor(meta: ResponseMeta, { waited = false }: { readonly waited?: boolean } = {}) {
     this.write = responseWriter(meta)
+    this.waited = waited
+    if (waited) this.sequence = QUEUED_EVENTS
     this.meta = meta
     this.suffix = meta.id.slice(meta.id.lastIndexOf('-') + 1)
   }
@@ -106,26 +110,32 @@ export class ResponseEncoder implements Encoder {
       fault: status === 'failed' ? FINISHED_IN_ERROR : null, usage: this.usage, metadata,
     })
     out += this.event(`response.${status}`, `"response":${this.last}`)
-    return `${out}data: [DONE]\n\n`
+    return this.waited ? out : out + STREAM_END
   }
 
   private fail(fault: Fault, metadata: JsonObject | undefined): string {
     this.over = true
     const out = this.begin()
     for (const item of this.items) if (this.finished[item.at] === undefined) this.finished[item.at] = JSON.stringify(itemOf(item, 'incomplete'))
-    this.last = this.write({ status: 'failed', output: this.finished.join(','), text: this.text, fault, usage: this.usage, metadata: fault.kind === 'internal' ? undefined : metadata })
-    return out + this.event('response.failed', `"response":${this.last}`)
+    // Who has cancelled what is made in the background still asks what became of it; nobody else is there to hear it.
+    const cancelled = this.waited && fault.kind === 'cancelled'
+    this.last = this.write({
+      status: cancelled ? 'cancelled' : 'failed', output: this.finished.join(','), text: this.text, fault: cancelled ? null : fault, usage: this.usage,
+      metadata: fault.kind === 'internal' ? undefined : metadata,
+    })
+    return out + this.event(cancelled ? 'response.incomplete' : 'response.failed', `"response":${this.last}`)
   }
 
   private begin(): string {
     if (this.begun) return ''
     this.begun = true
     const response = this.write({ status: 'in_progress', output: '', text: '' })
+    if (this.waited) return this.event('response.in_progress', `"response":${response}`)
     return this.event('response.created', `"response":${response}`) + this.event('response.in_progress', `"response":${response}`)
   }
 
   private event(type: string, rest: string): string {
-    return `event: ${type}\ndata: {"type":"${type}","sequence_number":${this.sequence++}${rest === '' ? '' : `,${rest}`}}\n\n`
+    return frame(type, this.sequence++, rest)
   }
 
   private other(event: Exclude<ChatEvent, { type: 'block-delta' | 'fault' }>): string {
@@ -378,6 +388,27 @@ export class ResponseEncoder implements Encoder {
     part.logprobs.push(...tokens)
     return this.event('response.output_text.delta', `${this.place(item, part)},"delta":"","logprobs":${JSON.stringify(tokens)}`)
   }
+}
+
+/** What a stream ends with that has not failed. */
+export const STREAM_END = 'data: [DONE]\n\n'
+/** Of what is made in the background: created, queued. */
+const QUEUED_EVENTS = 2
+
+function frame(type: string, sequence: number, rest: string): string {
+  return `event: ${type}\ndata: {"type":"${type}","sequence_number":${sequence}${rest === '' ? '' : `,${rest}`}}\n\n`
+}
+
+/** A response that waits for its turn: as JSON, and as the events that its stream begins with. */
+export function queuedResponse(meta: ResponseMeta): { readonly response: string; readonly frames: string } {
+  const response = responseWriter(meta)({ status: 'queued', output: '', text: '' })
+  return { response, frames: frame('response.created', 0, `"response":${response}`) + frame('response.queued', 1, `"response":${response}`) }
+}
+
+/** The event that the stream of a response which is over ends with. */
+export function lastFrame(response: JsonObject, sequence: number): string {
+  const status = response['status'] === 'cancelled' ? 'incomplete' : String(response['status'])
+  return frame(`response.${status}`, sequence, `"response":${JSON.stringify(response)}`)
 }
 
 const FINISHED_IN_ERROR: Fault = { kind: 'upstream-error', message: 'The model ended its answer with an error.' }

@@ -1,8 +1,9 @@
 /** OpenAI's Responses with OpenRouter's extensions: the format of agents, and of OpenAI's models that reason. */
 import type { Dialect, Encoder, ReplyMeta } from '../dialect.ts'
-import { ResponseEncoder as EncoderOfResponses } from './encoder.ts'
+import { ResponseEncoder as EncoderOfResponses, lastFrame } from './encoder.ts'
 import { inbound } from './inbound.ts'
 import { outbound } from './outbound.ts'
+import { ended, type ResponseMeta } from './response.ts'
 import { DIALECT } from './wire.ts'
 
 export const openaiResponses: Dialect = { name: DIALECT, inbound, outbound }
@@ -13,6 +14,13 @@ export interface ResponseEncoder extends Encoder {
 }
 
 export const createResponseEncoder = (meta: ReplyMeta): ResponseEncoder => new EncoderOfResponses(meta)
+
+/** One for a response that is made in the background: it goes on behind the events of `queuedResponse`, and without the mark of a stream's end. */
+export const createBackgroundEncoder = (meta: ResponseMeta): ResponseEncoder => new EncoderOfResponses(meta, { waited: true })
+
+/** How a response ends that somebody else ends than who made it. */
+export const responseEnds = { ended, lastFrame }
+export { queuedResponse, STREAM_END } from './encoder.ts'
 
 export { requestSchema } from './wire.ts'
 export { errorBodySchema, responseSchema } from './wire-reply.ts'

@@ -75,6 +75,12 @@ function echoOf(body: Loose, meta: ResponseMeta): JsonObject {
   }
 }
 
+/** A response that was kept while it was made, as it ended when nobody was left to make it: cancelled, or failed for a reason. */
+export function ended(response: JsonObject, fault: Fault): JsonObject {
+  if (fault.kind === 'cancelled') return { ...response, status: 'cancelled' }
+  return { ...response, status: 'failed', error: errorOf(fault), error_type: FAULTS[fault.kind].type }
+}
+
 /** OpenRouter's words for why a response failed; everything else is `server_error`. */
 const CODES: Readonly<Record<string, string>> = {
   rate_limit_exceeded: 'rate_limit_exceeded', context_length_exceeded: 'invalid_prompt', invalid_request: 'invalid_prompt',

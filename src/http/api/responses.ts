@@ -1,13 +1,17 @@
 import type { KeyRecord } from '../../accounts/index.ts'
-import { fault, FaultError, type ChatEvent, type EventStream, type Fault, type JsonObject } from '../../core/index.ts'
-import { createResponseEncoder, responseErrorSchema, responseRequestSchema, responseSchema, type Inbound } from '../../dialects/index.ts'
+import { Departure, fault, FaultError, type Asked, type ChatEvent, type EventStream, type Fault, type JsonObject } from '../../core/index.ts'
+import {
+  createBackgroundEncoder, createResponseEncoder, queuedResponse, responseErrorSchema, responseRequestSchema, responseSchema, STREAM_END, type Inbound,
+} from '../../dialects/index.ts'
 import { LARGE_BYTES, type Outcome } from '../../gateway/index.ts'
-import { contextOf, inputItems, resolved, type Item, type Kept, type Responses } from '../../responses/index.ts'
+import { contextOf, inputItems, resolved, type Item, type Kept, type Responses, type Run } from '../../responses/index.ts'
 import { z } from '../../schema/index.ts'
+import { masked } from '../failure.ts'
 import { queryReader } from '../query.ts'
-import { api, INFERENCE_ERRORS, type Keyed, type Route } from '../route.ts'
+import { api, INFERENCE_ERRORS, type Keyed, type Reply, type Route } from '../route.ts'
 import type { Log, Services } from '../services.ts'
-import { answer, askedOf, bodyOf, readLarge, type SurfaceGiven } from '../surface.ts'
+import { answerFrames } from '../stream.ts'
+import { answer, askedOf, bodyOf, callOf, readLarge, type SurfaceGiven } from '../surface.ts'
 
 const RequestShape = responseRequestSchema.meta({ id: 'ResponseRequest' })
 const ResponseShape = responseSchema.meta({ id: 'Response' })
@@ -23,6 +27,10 @@ const ItemsQuery = z.object({
   after: z.string().optional().describe('The id of the item before the first of the page'),
   limit: z.int().min(1).max(100).optional().describe('20 unless told otherwise'),
   order: z.enum(['asc', 'desc']).optional().describe('desc, the newest first, unless told otherwise'),
+})
+const GetQuery = z.object({
+  stream: z.boolean().optional().describe('The events of a response that was streamed or made in the background, to its end'),
+  starting_after: z.int().min(0).optional().describe('The number of the last event that is known; with `stream`'),
 })
 const PAGE = 20
 
@@ -44,12 +52,12 @@ export function responseRoutes(given: SurfaceGiven): readonly Route[] {
     errors: [...INFERENCE_ERRORS, 'unavailable'],
     handle: createHandler(given, face),
   }
-  return services.responses ? [create, ...keptRoutes(services.responses, face, services.log)] : [create]
+  return services.responses ? [create, ...keptRoutes(given, services.responses, face)] : [create]
 }
 
 const speaksOf = (face: Inbound) => ({ face, errors: ResponseErrorShape })
 
-function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promise<void> {
+function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promise<Reply> {
   const { services } = given
   const { responses } = services
   const read = (x: Keyed, body: unknown, bytes?: Uint8Array) => askedOf(x, face, given.keyPreferences, services.catalog, body, bytes)
@@ -67,8 +75,9 @@ function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promis
     const refused = refusal(body, responses !== undefined)
     if (refused) throw new FaultError(refused)
     const before = responses && isGiven(body['previous_response_id']) ? await previous(x, body, responses, services.log) : NOTHING
-    const asks = body['store'] ?? storesUnasked(x.key, services)
-    if (!responses || (before === NOTHING && asks !== true)) return answer(given, face, x, read(x, body, x.body!))
+    const background = body['background'] === true
+    const asks = body['store'] ?? (background || storesUnasked(x.key, services))
+    if (!responses || (before === NOTHING && asks !== true && !background)) return answer(given, face, x, read(x, body, x.body!))
 
     // The caller's own items are looked at first, so that a fault names them by the places that they have in the request.
     const own = resolved(body['input'], before)
@@ -76,13 +85,15 @@ function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promis
     const { preferences } = read(x, { ...body, input: own.input })
     const store = asks === true && preferences.zdr !== true
     if (body['store'] === true && !store) throw new FaultError(bad('store', 'true asks for a response to be kept, and zero data retention for none: send store: false, or leave zdr out'))
+    if (background && preferences.zdr === true) throw new FaultError(bad('background', 'true needs the response to be kept until it is fetched, and zero data retention keeps none: leave it out, or leave zdr out'))
     const items = [...before, ...inputItems(own.input, x.id!)]
     const asked = read(x, { ...body, store, input: before === NOTHING ? own.input : items })
+    if (background) return inBackground(given, face, x, asked, items, responses)
     if (!store) return answer(given, face, x, asked)
     return answer(given, face, x, asked, async (calling) => {
       const outcome = await calling
-      return 'fault' in outcome ? outcome : { ...outcome, events: kept(outcome, (response) => responses.keep({
-        id: x.id!, workspace: x.key.workspace, key: x.key.id, createdAt: x.createdAt, items, response,
+      return 'fault' in outcome ? outcome : { ...outcome, events: kept(outcome, asked.stream, (response, frames) => responses.keep({
+        id: x.id!, workspace: x.key.workspace, key: x.key.id, createdAt: x.createdAt, items, response, ...(frames !== null && { frames }),
       }), (error) => services.log.error({ generation: x.id, err: error }, 'a response could not be kept')) }
     })
   }
@@ -93,19 +104,101 @@ function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promis
  * name it in the next request. One that its caller left is not kept.
  */
 async function* kept(
-  { meta, events }: Extract<Outcome, { events: EventStream }>, keep: (response: string) => Promise<void>, failed: (error: unknown) => void,
+  { meta, events, echo }: Extract<Outcome, { events: EventStream }>, streamed: boolean,
+  keep: (response: string, frames: string | null) => Promise<void>, failed: (error: unknown) => void,
 ): EventStream {
   const encoder = createResponseEncoder(meta)
+  let frames: string | null = streamed ? '' : null
+  const said = (text: string): void => {
+    if (frames !== null && (frames += text).length > MAX_FRAMES) frames = null
+  }
+  if (streamed && echo) said(encoder.debug!(echo))
   for await (const batch of events) {
-    encoder.push(batch)
+    said(encoder.push(batch))
     const last = batch.at(-1)
     if (last && isEnd(last)) {
-      encoder.end()
-      if (last.type !== 'fault' || last.fault.kind !== 'cancelled') await keep(encoder.last).catch(failed)
+      const end = encoder.end()
+      said(end.endsWith(STREAM_END) ? end.slice(0, -STREAM_END.length) : end)
+      if (last.type !== 'fault' || last.fault.kind !== 'cancelled') await keep(encoder.last, frames).catch(failed)
     }
     yield batch
   }
 }
+
+/** Of a stream that is longer its events are not kept, only what it came to. */
+const MAX_FRAMES = 8 * 1024 * 1024
+
+/**
+ * Makes a response with nobody waiting for it: it is kept as queued before the caller hears of it, and the call goes on
+ * whether the caller stays or not. What can be refused at once is.
+ */
+async function inBackground(
+  given: SurfaceGiven, face: Inbound, x: Keyed, asked: Asked, items: readonly Item[], { runs }: NonNullable<Services['responses']>,
+): Promise<Reply> {
+  const { gateway, log } = given.services
+  const planned = await gateway.explain(asked, { workspace: x.key.workspace })
+  if ('fault' in planned) throw new FaultError(planned.fault)
+  const meta = { id: x.id!, created: Math.floor(x.createdAt / 1000), asked }
+  const { response, frames } = queuedResponse(meta)
+  const { key } = x
+  const stored = asked.operation.request.origin?.body['store'] === true
+  const begun = await runs.begin({ id: x.id!, workspace: key.workspace, key: key.id, createdAt: x.createdAt, items, response, frames, stored })
+  if (!('departure' in begun)) throw new FaultError(begun)
+  const call = callOf(face, x, asked, { departure: begun.departure, large: null }, true)
+  const id = x.id!
+  carry(gateway.generate(call), begun, meta).catch((error: unknown) => {
+    log.error({ generation: id, err: error }, 'a background response failed by a fault of ours')
+    const encoder = createBackgroundEncoder(meta)
+    const end = encoder.push([{ type: 'fault', fault: fault('internal', 'Internal error') }])
+    return begun.end(encoder.last, end)
+  })
+  if (!asked.stream) return { text: response, headers: ['Cache-Control', 'no-store'] }
+  return streamOf(given, face, x, (reader) => runs.events(key.workspace, id, 0, reader))
+}
+
+/** Carries a call out to its end, and says each step of it to the run. */
+async function carry(calling: Promise<Outcome>, run: Run, meta: Parameters<typeof createBackgroundEncoder>[0]): Promise<void> {
+  const outcome = await calling
+  if ('fault' in outcome) {
+    const encoder = createBackgroundEncoder(meta)
+    const end = encoder.push([{ type: 'fault', fault: run.why ?? masked(outcome.fault) }])
+    return run.end(encoder.last, end)
+  }
+  run.begun()
+  const encoder = createBackgroundEncoder(outcome.meta)
+  for await (const batch of outcome.events) {
+    const { why } = run
+    const frames = encoder.push(why === null ? batch : batch.map((event) => event.type === 'fault' ? { type: 'fault', fault: why } : event))
+    const last = batch.at(-1)
+    if (last && isEnd(last)) {
+      const rest = encoder.end()
+      await run.end(encoder.last, frames + rest)
+    } else run.say(frames)
+  }
+}
+
+/** Answers with the events of a response, until its end or until the caller leaves. */
+function streamOf(
+  { services, limits }: SurfaceGiven, face: Inbound, x: Keyed, events: (reader: Departure) => AsyncIterable<string>,
+): Promise<void> {
+  const reader = new Departure()
+  return answerFrames({
+    x, face, limits, log: services.log, heartbeats: x.key.settings.heartbeats !== false, abort: () => reader.leave(),
+  }, withEnd(events(reader)))
+}
+
+/** With the mark that ends a stream which has not failed. */
+async function* withEnd(events: AsyncIterable<string>): AsyncIterable<string> {
+  let last = ''
+  for await (const text of events) {
+    last = text
+    yield text
+  }
+  const frame = last.slice(last.lastIndexOf('\n\nevent: ', last.length - 3) + 1)
+  if (!FAILED.test(frame)) yield STREAM_END
+}
+
+const FAILED = /^\n?event: response\.failed\n/
 
 const isEnd = (event: ChatEvent): boolean => event.type === 'fault' || (event.type === 'usage' && event.charge !== undefined)
 
@@ -115,7 +208,7 @@ const isGiven = (value: unknown): boolean => value !== undefined && value !== nu
 const NOTHING: readonly Item[] = Object.freeze([])
 
 const keeps = (body: Body, x: Keyed, services: Services): boolean => services.responses !== undefined
-  && (isGiven(body['previous_response_id']) || (body['store'] ?? storesUnasked(x.key, services)) === true)
+  && (body['background'] === true || isGiven(body['previous_response_id']) || (body['store'] ?? storesUnasked(x.key, services)) === true)
 
 /** What a key says of keeping, or its workspace, or the server, where the nearer one says nothing. */
 const storesUnasked = ({ settings, workspace }: KeyRecord, services: Services): boolean =>
@@ -126,6 +219,9 @@ async function previous(x: Keyed, body: Body, responses: NonNullable<Services['r
   const id = body['previous_response_id']
   if (typeof id !== 'string') return NOTHING
   const found = await find(responses, x, id, log)
+  if (found?.running) {
+    throw new FaultError(bad('previous_response_id', `the response ${JSON.stringify(id)} is ${found.running}: wait for its end, or cancel it`))
+  }
   if (found) return contextOf(found)
   throw new FaultError(fault('invalid-request', `previous_response_id: no response ${JSON.stringify(id)} is kept here. It was made without store: true, which `
     + 'responses.store_default: true would have stood for, or was deleted, or its time is over. Send what was before as items in input', {
@@ -146,8 +242,8 @@ async function find(responses: Pick<Responses, 'find'>, x: Keyed, id: string, lo
 /** What exists at OpenAI and not here is refused by name; `false` and `null` ask for nothing. */
 function refusal(body: Body, keeps: boolean): Fault | null {
   if (isGiven(body['conversation'])) return bad('conversation', 'conversations are not kept here: go on from previous_response_id, or send what was before as items in input')
-  if (body['background'] === true) return bad('background', 'responses are not made in the background here: leave it out, or send false')
   if (keeps) return null
+  if (body['background'] === true) return bad('background', 'true would need the response to be kept, which is not done here')
   if (body['store'] === true) return bad('store', 'true would need the response to be kept, which is not done here')
   return isGiven(body['previous_response_id']) ? bad('previous_response_id', 'no response is kept here: send what was before as items in input') : null
 }
@@ -155,8 +251,10 @@ function refusal(body: Body, keeps: boolean): Fault | null {
 const bad = (field: string, what: string): Fault => fault('invalid-request', `${field}: ${what}`, { field })
 
 /** Reading and removing what was kept. Of another workspace, and of what never was, is said the same. */
-function keptRoutes(responses: NonNullable<Services['responses']>, face: Inbound, log: Log): readonly Route[] {
+function keptRoutes(given: SurfaceGiven, responses: NonNullable<Services['responses']>, face: Inbound): readonly Route[] {
+  const { log } = given.services
   const readPage = queryReader(ItemsQuery)
+  const readGet = queryReader(GetQuery)
   const get = async (x: Keyed): Promise<Kept> => {
     const id = x.params['id'] ?? ''
     const found = await find(responses, x, id, log)
@@ -166,13 +264,37 @@ function keptRoutes(responses: NonNullable<Services['responses']>, face: Inbound
   const described = { tag: 'Responses', policy: 'key', speaks: speaksOf(face), params: Params } as const
   return [
     {
-      ...described, name: 'getResponse', methods: ['GET'], paths: api('/responses/{id}'),
-      summary: 'A response that was kept, as it was given. Of the workspace of the key only',
+      ...described, name: 'getResponse', methods: ['GET'], paths: api('/responses/{id}'), query: GetQuery,
+      summary: 'A response that was kept, as it was given or as far as it is made; or its stream again. Of the workspace of the key only',
+      replies: {
+        200: {
+          description: 'The response', schema: ResponseShape,
+          also: { type: 'text/event-stream', description: 'With `stream=true`: the events of its stream behind `starting_after`, then those to come' },
+        },
+      },
+      errors: ['invalid-request', 'not-found', 'unavailable'],
+      async handle(x: Keyed) {
+        const { stream, starting_after: after } = readGet(x.search) as z.infer<typeof GetQuery>
+        const { id, response, running } = await get(x)
+        if (stream !== true) {
+          if (after !== undefined) throw new FaultError(bad('starting_after', 'is the number of an event of a stream: send stream=true beside it'))
+          return { json: response, headers: ['Cache-Control', 'no-store'] }
+        }
+        if (!running && !await responses.hasEvents(id)) {
+          throw new FaultError(bad('stream', 'this response was neither streamed nor made in the background, or is too long: its events were not kept'))
+        }
+        return streamOf(given, face, x, (reader) => responses.runs.events(x.key.workspace, id, after === undefined ? 0 : after + 1, reader))
+      },
+    },
+    {
+      ...described, name: 'cancelResponse', methods: ['POST'], paths: api('/responses/{id}/cancel'),
+      summary: 'Ends a response that is made in the background; what its model was asked for is stopped. One that has ended is answered as it is',
       replies: { 200: { description: 'The response', schema: ResponseShape } }, errors: ['invalid-request', 'not-found', 'unavailable'],
       async handle(x: Keyed) {
-        const { response } = await get(x)
-        if (x.search['stream'] === 'true') throw new FaultError(bad('stream', 'this response was not made in the background, so that its events were not kept'))
-        return { json: response, headers: ['Cache-Control', 'no-store'] }
+        const { id, response, running } = await get(x)
+        if (response['background'] !== true) throw new FaultError(bad('id', 'only a response that is made in the background can be cancelled; of others the connection is closed'))
+        if (running) await responses.runs.cancel(x.key.workspace, id)
+        return { json: running ? (await get(x)).response : response, headers: ['Cache-Control', 'no-store'] }
       },
     },
     {
