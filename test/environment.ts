@@ -7,7 +7,7 @@ import path from 'node:path'
  */
 const LET_IN = [
   'PATH', 'LANG', 'LC_ALL', 'TERM', 'TZ', 'CI', 'COLUMNS', 'FORCE_COLOR', 'NO_COLOR', 'NODE_COMPILE_CACHE',
-  'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'TEST_DATABASE_URL',
+  'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'TEST_DATABASE_URL', 'SIGNALBOX_TEST_SEED',
   'SystemRoot', 'SystemDrive', 'ComSpec', 'PATHEXT', 'WINDIR',
 ]
 

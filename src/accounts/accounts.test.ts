@@ -4,13 +4,13 @@ import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import * as fc from 'fast-check'
 import { faultOf, FAULTS, type Ambient, type Fault } from '../core/index.ts'
 import { StoreError, type Store } from '../store/index.ts'
 import { createFakeAmbient, type FakeAmbient } from '../testing/index.ts'
 import { forEachStore, type Open } from '../../test/stores.ts'
 import { createAccounts, openPeppers, removePepper, type Accounts, type KeyRecord } from './index.ts'
 import { makeKey } from './key.ts'
+import { fc } from '../../test/properties.ts'
 
 interface Node {
   readonly accounts: Accounts

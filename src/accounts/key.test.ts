@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import * as fc from 'fast-check'
 import { createFakeAmbient } from '../testing/index.ts'
 import { KEY_PATTERN, labelOf, makeKey, malformed } from './key.ts'
+import { fc } from '../../test/properties.ts'
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const secrets = fc.uint8Array({ minLength: 32, maxLength: 32 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { attoFromDecimal, ceilToNano, decimalFromAtto, nanoFromUsd, usdFromAtto, usdFromNano } from './index.ts'
+import { fc } from '../../test/properties.ts'
 
 test('a price keeps every decimal that the catalogue writes', () => {
   assert.equal(attoFromDecimal('0.00000175'), 1_750_000_000_000n)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { attoFromDecimal, charge, count, usage, worstCharge, type PriceKey, type PriceSheet, type Rates } from './index.ts'
+import { fc } from '../../test/properties.ts'
 
 function sheet(prices: Partial<Record<PriceKey, string>>, rest: Partial<PriceSheet> = {}): PriceSheet {
   const rates: Rates = Object.fromEntries(Object.entries(prices).map(([key, price]) => [key, attoFromDecimal(price)!]))

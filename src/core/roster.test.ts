@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { Roster, type Enrolled } from './roster.ts'
+import { fc } from '../../test/properties.ts'
 
 test('whoever was put on a roster and not taken off is on it once, in whatever order they come and go', () => {
   fc.assert(fc.property(fc.array(fc.tuple(fc.nat(9), fc.boolean())), (moves) => {

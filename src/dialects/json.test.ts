@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { parseBody, parseUpstream, topLevelSpans } from './json.ts'
+import { fc } from '../../test/properties.ts'
 
 const refusal = (input: string | Uint8Array): string => {
   const parsed = parseBody(input)

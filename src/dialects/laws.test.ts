@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { malformed, rewrite, type ChatEvent, type ChatRequest } from '../core/index.ts'
 import type { Inbound, Outbound, Target } from './dialect.ts'
 import { DIALECTS } from './index.ts'
@@ -10,6 +9,7 @@ import { aTarget } from './laws/endpoint.ts'
 import { suffer } from './laws/features.ts'
 import { joined } from './laws/notation.ts'
 import { streamsIn } from './laws/streams.ts'
+import { fc } from '../../test/properties.ts'
 
 /** The endpoint with which a format says the most; a dialect that needs nothing of it is not listed. */
 const FULLEST: Readonly<Record<string, Parameters<typeof aTarget>[0]>> = {

@@ -4,7 +4,7 @@ import { createHttp, type Http } from './server.ts'
 import { answering, batchesOf, CHAT, chatRequest, head, raw, servicesWith, type Faked, type Raw } from './stand-ins.test.ts'
 
 const wait = (ms: number) => new Promise((resolve) => { setTimeout(resolve, ms) })
-const LIMITS = { headersTimeoutMs: 300, keepAliveMs: 300, requestTimeoutMs: 400, bodyGraceMs: 5000 }
+const LIMITS = { headersTimeoutMs: 800, keepAliveMs: 800, requestTimeoutMs: 1000, bodyGraceMs: 5000 }
 
 async function serving(services: Faked, work: (http: Http) => Promise<void>): Promise<void> {
   const http = createHttp(services)
@@ -68,7 +68,12 @@ describe('a connection', () => {
     await serving(servicesWith(async (call) => { await gate.promise; return answering(call, batchesOf('x')) }), async (http) => {
       const request = raw(http, chatRequest(CHAT))
       for (let i = 0; i < 400; i++) request.socket.write(chatRequest({ ...CHAT, user: 'x'.repeat(20_000) }))
-      await wait(300)
+      while (http.inFlight() < 1) await wait(5)
+      let left = -1
+      for (let still = 0; still < 10; left = request.socket.writableLength) {
+        await wait(20)
+        still = request.socket.writableLength === left ? still + 1 : 0
+      }
       assert.ok(request.socket.writableLength > 1_000_000, `${request.socket.writableLength} bytes were left at the client`)
       assert.equal(http.inFlight(), 1)
       gate.resolve()
@@ -180,14 +185,14 @@ describe('a hostile client', () => {
 describe('a client that reads slowly', () => {
   it('keeps its connection after an answer that it took in parts, for longer than a stalled one would live', async () => {
     const big = 'x'.repeat(16_000_000)
-    const services = servicesWith(async (call) => answering(call, batchesOf(big)), { limits: { writeStallMs: 300 } })
+    const services = servicesWith(async (call) => answering(call, batchesOf(big)), { limits: { writeStallMs: 1500 } })
     await serving(services, async (http) => {
       const request = raw(http, chatRequest(CHAT))
       request.socket.pause()
       await wait(100)
       request.socket.resume()
       while (request.text().length < big.length) await wait(20)
-      await wait(700)
+      await wait(2000)
       request.socket.write(head('GET', '/healthz', { Connection: 'close' }))
       assert.deepEqual(statusesOf((await finished(request)).replaceAll('x', '')), ['200', '200'])
     })

@@ -211,7 +211,7 @@ export function raw(http: Http, send: string | Uint8Array): Raw {
       if (done()) settle(() => resolve(text))
       else if (over) settle(() => reject(new Error(`the connection ended after: ${text}`)))
     }
-    const timer = setTimeout(() => settle(() => reject(new Error(`two seconds passed after: ${text}`))), 2000)
+    const timer = setTimeout(() => settle(() => reject(new Error(`half a minute passed after: ${text}`))), 30_000)
     const settle = (then: () => void) => { clearTimeout(timer); watchers.delete(watcher); then() }
     watchers.add(watcher)
     watcher()

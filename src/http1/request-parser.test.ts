@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import * as http from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { DONE, INVALID, MAX_HEADER_LINES, RequestParser, type RequestHeaders } from './index.ts'
+import { fc } from '../../test/properties.ts'
 
 const MAX_HEAD = 16 * 1024
 

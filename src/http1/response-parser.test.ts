@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import * as http from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { DONE, INVALID, MAX_HEAD_BYTES, MAX_HEADER_LINES, ResponseParser, type ResponseHeaders } from './index.ts'
+import { fc } from '../../test/properties.ts'
 
 interface Parsed {
   readonly outcome: 'whole' | 'cut' | 'invalid'

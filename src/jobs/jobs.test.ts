@@ -16,7 +16,7 @@ function node(store: Store, name: string, ran: string[], clock = createFakeAmbie
 }
 
 async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !what(); i++) await sleep(10)
+  for (let i = 0; i < 3000 && !what(); i++) await sleep(10)
   assert.ok(what())
 }
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Sha256 } from '@aws-crypto/sha256-js'
 import { SignatureV4 } from '@smithy/signature-v4'
-import * as fc from 'fast-check'
 import { createSigner, regionOf, type AwsKeys } from './sigv4.ts'
+import { fc } from '../../test/properties.ts'
 
 const KEYS: AwsKeys = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }
 const NOW = Date.UTC(2026, 10, 20, 12, 34, 56, 789)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import * as fc from 'fast-check'
 import type { FaultKind } from '../core/index.ts'
 import { afterAttempt, afterTrialAnswered, createHealth, HEALTH_RULES, UNKNOWN_HEALTH, withTrial, type EndpointHealth } from './health.ts'
 import { draws, endpoint, NOW, planOne, sheet } from './sample.ts'
+import { fc } from '../../test/properties.ts'
 
 const FAULTS = ['timeout', 'upstream-error', 'connection', 'stream-cut', 'upstream-rate-limited', 'upstream-auth', 'cancelled', 'invalid-request'] as const
 

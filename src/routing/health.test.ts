@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import * as fc from 'fast-check'
 import { FAULTS, type FaultKind } from '../core/index.ts'
 import { afterAttempt, createHealth, figuresOf, hadOutage, latencyAt, HEALTH_RULES, scopeOf, UNKNOWN_HEALTH, type EndpointHealth, type Observation } from './health.ts'
 import { NOW } from './sample.ts'
+import { fc } from '../../test/properties.ts'
 
 const seen = (fault: FaultKind | null, change: Partial<Observation> = {}): Observation =>
   ({ endpoint: 'm@a', credential: 'a:main', fault, at: NOW, ...change })

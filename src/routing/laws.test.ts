@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import * as fc from 'fast-check'
 import { keepsNothing, type Endpoint, type Need, type Offer, type Preferences, type Tier } from '../core/index.ts'
 import { planFault } from './failure.ts'
 import { DEFAULT_POLICY } from './given.ts'
 import { plan } from './plan.ts'
 import { draws, endpoint, given, key, need, NOW, offer, sheet } from './sample.ts'
+import { fc } from '../../test/properties.ts'
 
 const PROVIDERS = ['alpha', 'beta', 'gamma', 'delta', 'epsilon', 'zeta']
 const PARAMETERS = ['tools', 'temperature', 'top_k', 'structured_outputs']

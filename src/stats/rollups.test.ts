@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { sql } from 'kysely'
-import * as fc from 'fast-check'
 import type { Attempt, Generation } from '../core/index.ts'
 import { NO_USAGE, usage } from '../core/index.ts'
 import type { Store } from '../store/index.ts'
@@ -12,6 +11,7 @@ import { partsOf } from './figures.ts'
 import { createFigures, createRollups, createStats, type Stats } from './index.ts'
 import { MINUTES_KEPT_MS } from './rollups.ts'
 import { quantile, SKETCH_ERROR, sketchText } from './sketch.ts'
+import { fc } from '../../test/properties.ts'
 
 const NOW = Date.UTC(2026, 0, 15, 12, 30, 20)
 const DAY = 1440 * MINUTE_MS
@@ -58,7 +58,9 @@ function calls(count: number, seed = 7, days = 3): readonly Generation[] {
   })
 }
 
-const startStats = (store: Store): Stats => createStats({ store, ambient: createFakeAmbient({ now: NOW, seed: Math.floor(Math.random() * 1e9) }), flushEveryMs: 60_000 })
+/** Each node draws its own ids. */
+let seeds = 0
+const startStats = (store: Store): Stats => createStats({ store, ambient: createFakeAmbient({ now: NOW, seed: ++seeds }), flushEveryMs: 60_000 })
 
 async function recorded(store: Store, generations: readonly Generation[]): Promise<void> {
   const stats = startStats(store)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import * as fc from 'fast-check'
 import { merged, NO_SKETCH, quantile, reachedBy, Sketching, SKETCH_ERROR, sketchOf, sketchText, type Sketch } from './sketch.ts'
+import { fc } from '../../test/properties.ts'
 
 const of = (values: readonly number[]): Sketch => {
   const sketching = new Sketching()

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import * as fc from 'fast-check'
 import { faultOf, NO_USAGE, TOKEN_PRICES, UNIT_PRICES, usage, type Attempt, type Generation, type PriceSheet } from '../core/index.ts'
 import type { Store } from '../store/index.ts'
 import { createFakeAmbient } from '../testing/index.ts'
 import { forEachStore } from '../../test/stores.ts'
 import { createStats, type Stats } from './index.ts'
 import { priceOf, priceText } from './row.ts'
+import { fc } from '../../test/properties.ts'
 
 const NOW = 1_760_000_000_000
 const SHEET: PriceSheet = {

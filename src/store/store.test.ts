@@ -185,10 +185,10 @@ forEachStore((name, open, place) => {
         written = true
       })()
       const batch = store.insertNew('peppers', PEPPER_COLUMNS, [['later', 1, null]])
-      await sleep(150)
       assert.equal((await store.db.selectFrom('workspaces').selectAll().execute()).length, 1)
+      // A write that waited inside SQLite would stop the loop, and with it the commit that it waits for.
+      while (turns <= 10) await sleep(5)
       assert.equal(written, false)
-      assert.ok(turns > 10, `the loop turned ${turns} times in 150 ms`)
       other.exec('commit')
       await Promise.all([writing, batch])
       assert.equal((await store.db.selectFrom('peppers').selectAll().execute()).length, 2)
@@ -206,11 +206,12 @@ forEachStore((name, open, place) => {
       await ask()
       relay.set({ blackHole: true })
       await assert.rejects(ask())
-      assert.ok(performance.now() - started < 5000)
+      const failedAfter = performance.now() - started
+      assert.ok(failedAfter < 20_000, `it failed after ${failedAfter.toFixed(0)} ms`)
       relay.set({})
       started = performance.now()
       assert.equal((await ask()).length, 1)
-      assert.ok(performance.now() - started < 2000, 'the connection that hangs is not asked again')
+      assert.ok(performance.now() - started < failedAfter / 2, 'the connection that hangs is asked again, until it fails again')
       await store.close()
     })
   }

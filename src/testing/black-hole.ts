@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 
 /** An address that swallows what is sent to it, as a firewall does that drops packets. */
@@ -28,16 +29,10 @@ export async function createBlackHole(): Promise<BlackHole> {
     worker.once('message', resolve)
     worker.once('error', reject)
   })
-  const fillers: Socket[] = []
-  // Until one of them stands no more.
-  for (let i = 0, stands = true; stands && i < FULL; i++) {
-    const filler = connect(port, '127.0.0.1').on('error', () => {})
-    fillers.push(filler)
-    stands = await new Promise<boolean>((resolve) => {
-      filler.once('connect', () => resolve(true))
-      setTimeout(() => resolve(false), QUIET_MS)
-    })
-  }
+  // All at once, more than it holds: whether one stood in time would be as much a question of this machine's load.
+  const fillers: Socket[] = Array.from({ length: FULL }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  await Promise.race(fillers.map((filler) => once(filler, 'connect')))
+  await new Promise((resolve) => { setTimeout(resolve, QUIET_MS) })
   return {
     port,
     async close() {
@@ -46,6 +41,31 @@ export async function createBlackHole(): Promise<BlackHole> {
       Atomics.store(new Int32Array(memory), 0, 1)
       Atomics.notify(new Int32Array(memory), 0)
       await gone
+    },
+  }
+}
+
+/** An address that refuses every connection. */
+export interface Refusal {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/**
+ * An address of this machine at which nobody listens, for as long as it is open. A port that was merely seen to be free
+ * is soon given to somebody else's server; this one is taken, as the near end of a connection of our own.
+ */
+export async function createRefusal(): Promise<Refusal> {
+  const server = createServer((far) => { far.on('error', () => {}).resume() }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const near = connect((server.address() as { port: number }).port, '127.0.0.1')
+  await once(near, 'connect')
+  return {
+    port: near.localPort!,
+    async close() {
+      near.destroy()
+      server.close()
+      await once(server, 'close')
     },
   }
 }

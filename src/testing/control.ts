@@ -6,8 +6,8 @@ import type { Order } from './order.ts'
 import { SCENES } from './scenes.ts'
 
 /**
- * The door for other processes: `GET /_fake` explains, `POST /_fake/script` gives orders, `GET /_fake/requests` reads
- * the records, `DELETE /_fake` forgets both.
+ * The door for other processes: `GET /_fake` explains, `POST /_fake/script` gives orders, `POST /_fake/release` lets go
+ * what is held, `GET /_fake/requests` reads the records, `DELETE /_fake` forgets them and the orders.
  */
 export function controlRoute(
   method: string, path: string, raw: Buffer, upstream: FakeUpstream,
@@ -22,8 +22,12 @@ export function controlRoute(
     return { status: 200, body: { requests, open_sockets: upstream.openSockets() } }
   }
   if (method === 'POST' && path === '/_fake/script') return script(raw, upstream)
+  if (method === 'POST' && path === '/_fake/release') {
+    upstream.release()
+    return { status: 200, body: { released: true } }
+  }
   return {
-    status: 404, body: { error: 'there are GET /_fake, DELETE /_fake, GET /_fake/requests and POST /_fake/script' }
+    status: 404, body: { error: 'there are GET /_fake, DELETE /_fake, GET /_fake/requests, POST /_fake/script and POST /_fake/release' }
   }
 }
 

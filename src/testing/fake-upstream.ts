@@ -49,8 +49,10 @@ export interface FakeUpstream {
   always(order: OrderFor): () => void
   /** Forgets scripts and records. */
   forget(): void
-  /** The first request, past or future, that matches; rejects after `timeoutMs` (2 s) with what was seen. */
+  /** The first request, past or future, that matches; rejects after `timeoutMs` (20 s) with what was seen. */
   waitFor(matches: (received: Received) => boolean, options?: { timeoutMs?: number }): Promise<Received>
+  /** Lets answers that are held back by `hold` begin. */
+  release(): void
   /** Answers that were begun, or are held back on order, and have not ended. */
   openStreams(): number
   openSockets(): number
@@ -74,6 +76,7 @@ export async function createFakeUpstream(options: FakeUpstreamOptions = {}): Pro
   )
   const sockets = new Map<Socket, { connection: number; turns: number }>()
   const waits = new Set<Waker>()
+  const held = new Set<Waker>()
   let connections = 0
   let open = 0
   let queue: Rule[] = []
@@ -131,6 +134,14 @@ export async function createFakeUpstream(options: FakeUpstreamOptions = {}): Pro
     const stage = {
       record,
       cutting: () => { cutOnOrder = true },
+      held: () => new Promise<boolean>((resolve) => {
+        if (over) return resolve(false)
+        const wake = (alive: boolean) => {
+          for (const all of [wakers, waits, held]) all.delete(wake)
+          resolve(alive)
+        }
+        for (const all of [wakers, waits, held]) all.add(wake)
+      }),
       wait: (ms: number) => new Promise<boolean>((resolve) => {
         if (over) return resolve(false)
         const wake = (alive: boolean) => {
@@ -261,6 +272,7 @@ export async function createFakeUpstream(options: FakeUpstreamOptions = {}): Pro
     always: (order) => api.when({}, order),
     forget() { queue = []; rules = []; records.forget() },
     waitFor: records.waitFor,
+    release() { for (const wake of [...held]) wake(true) },
     openStreams: () => open,
     openSockets: () => sockets.size,
     down: stop,

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { connect } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { createFakeUpstream, createFaultyRelay } from './index.ts'
+import { createFakeUpstream, createFaultyRelay, createRefusal } from './index.ts'
 import type { FakeUpstream, Order } from './index.ts'
 import { eventsIn, talk } from './raw-client.ts'
 
@@ -14,7 +15,7 @@ after(() => upstream.close())
 const body = (stream: boolean) => (
   { model: 'm', stream, messages: [{ role: 'user', content: 'Grüße, schöne Welt 🌍!' }] }
 )
-const ask = async (order: Order, { stream = true, quietMs = 1000 } = {}) => {
+const ask = async (order: Order, { stream = true, quietMs = 10_000 } = {}) => {
   upstream.next(order)
   const exchange = await talk(`${upstream.url}/v1/chat/completions`, { body: body(stream), quietMs })
   exchange.socket.destroy()
@@ -32,6 +33,14 @@ const same = (found: Buffer) => found.toString().replaceAll(/chatcmpl-fake\d+/g,
 const QUIET = { quietMs: 100 }
 
 describe('time', () => {
+  it('hold keeps the status line back until it is let go', async () => {
+    const answered = ask({ hold: true }, { quietMs: 10_000 })
+    const held = await upstream.waitFor((it) => it.state === 'answering')
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual([held.sentBytes, upstream.openStreams()], [0, 1])
+    upstream.release()
+    assert.equal((await answered).end, 'complete')
+  })
   it('delayMs holds the status line back', async () => {
     const { times } = await ask({ delayMs: 50 })
     assert.ok(times[0]! >= 49, `came after ${times[0]} ms`)
@@ -77,10 +86,10 @@ describe('silence', () => {
     )
     let seen = ''
     socket.on('data', (bytes) => { seen += bytes })
-    await new Promise((resolve) => setTimeout(resolve, 60))
+    while (seen.split(': keep-alive').length <= 4) await once(socket, 'data')
     socket.destroy()
     await upstream.waitFor((it) => it.state === 'aborted')
-    assert.ok(seen.split(': keep-alive').length > 4 && !seen.includes('data:'))
+    assert.ok(!seen.includes('data:'))
   })
 })
 
@@ -225,7 +234,7 @@ describe('close', () => {
   it('ends every socket and timer, whatever was under way', async () => {
     const own = await createFakeUpstream()
     own.next([{ stallAfter: 1 }, { delayMs: 60_000 }, { paceMs: 60_000 }, { endless: true }])
-    const open = [0, 1, 2, 3].map(() => talk(`${own.url}/v1/chat/completions`, { body: body(true), quietMs: 2000 }))
+    const open = [0, 1, 2, 3].map(() => talk(`${own.url}/v1/chat/completions`, { body: body(true), quietMs: 20_000 }))
     await own.waitFor(() => own.requests.length === 4 && own.requests.every((it) => it.state === 'answering'))
     await own.close()
     for (const { end } of await Promise.all(open)) assert.equal(end, 'rst')
@@ -244,6 +253,22 @@ describe('close', () => {
     while (upstream.openStreams() > 0) await new Promise((resolve) => setImmediate(resolve))
     assert.ok(timers() < during)
   })
+  it('what is held is over with it, and when its caller leaves', async () => {
+    const own = await createFakeUpstream()
+    own.always({ hold: true })
+    const asking = () => talk(`${own.url}/v1/chat/completions`, { body: body(true), quietMs: 10_000 })
+    const left = connect(own.port, '127.0.0.1')
+    const text = JSON.stringify(body(true))
+    left.write(`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`)
+    await own.waitFor((it) => it.state === 'answering')
+    left.destroy()
+    await own.waitFor((it) => it.state === 'aborted')
+    const staying = asking()
+    await own.waitFor((it) => it.state === 'answering')
+    await own.close()
+    assert.equal((await staying).end, 'rst')
+    assert.equal(own.openStreams(), 0)
+  })
   it('rejects those who still wait', async () => {
     const own = await createFakeUpstream()
     const waiting = assert.rejects(own.waitFor(() => false), /was closed/)
@@ -252,10 +277,22 @@ describe('close', () => {
   })
 })
 
+describe('an address that refuses', () => {
+  it('goes on refusing while others take whatever port is free', async () => {
+    const refusal = await createRefusal()
+    const others = Array.from({ length: 20 }, () => createServer().listen(0, '127.0.0.1'))
+    await Promise.all(others.map((other) => once(other, 'listening')))
+    const [error] = await once(connect(refusal.port, '127.0.0.1'), 'error') as [NodeJS.ErrnoException]
+    assert.equal(error.code, 'ECONNREFUSED')
+    for (const other of others) other.close()
+    await refusal.close()
+  })
+})
+
 describe('the relay', () => {
   it('passes, delays, resets after so many bytes and swallows', async () => {
     const relay = await createFaultyRelay({ port: upstream.port })
-    const through = async (quietMs = 1000) => {
+    const through = async (quietMs = 10_000) => {
       const exchange = await talk(
         `http://127.0.0.1:${relay.port}/v1/chat/completions`, { body: body(true), quietMs }
       )

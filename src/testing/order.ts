@@ -58,6 +58,7 @@ export interface Order {
 
   shapes?: readonly Shape[]
 
+  hold?: boolean
   delayMs?: number
   early?: boolean
   reset?: boolean
@@ -106,6 +107,7 @@ export const ORDER_KEYS: Readonly<Record<keyof Order, readonly [kind: Kind, says
   body: ['any', 'the exact body: text, or a value to send as JSON'],
   events: ['list', 'the exact events of a stream: text, or values to send as JSON'],
   shapes: ['list', 'deviations that real providers have, by name'],
+  hold: ['flag', 'wait before the status line until release() is called, or POST /_fake/release: for tests of what comes first'],
   delayMs: ['count', 'wait before the status line'],
   early: ['flag', 'answer before the request body has arrived'],
   reset: ['flag', 'reset the connection (RST) instead of answering'],

@@ -19,13 +19,15 @@ export interface Stage {
   /** Resolves after `ms`, false when the answer is over by then (caller gone, fake closed). */
   wait(ms: number): Promise<boolean>
   record: Received
+  /** Resolves when the test says go on; false when the answer is over by then. */
+  held(): Promise<boolean>
   /** To be called before the connection is ended on order, so that it does not count as the caller's leaving. */
   cutting(): void
 }
 
 /** Orders that leave the bytes and their timing alone go the short way. */
 const FAULTS = [
-  'delayMs', 'reset', 'hangUp', 'stallAfter', 'stallAtByte', 'cutAfter', 'cutAtByte', 'paceMs', 'chunkBytes', 'trickle',
+  'hold', 'delayMs', 'reset', 'hangUp', 'stallAfter', 'stallAtByte', 'cutAfter', 'cutAtByte', 'paceMs', 'chunkBytes', 'trickle',
   'eventsPerWrite', 'splitEvents', 'garble', 'hugeHeader', 'endless', 'endlessEvent', 'commentsForever', 'gzip',
 ] as const satisfies readonly (keyof Order)[]
 
@@ -35,6 +37,7 @@ export async function perform(response: ServerResponse, answer: Answer, order: O
   record.status = answer.status
   if (!FAULTS.some((key) => order[key] !== undefined)) return sendPlainly(response, answer, record)
 
+  if (order.hold && !(await stage.held())) return
   if (order.delayMs && !(await stage.wait(order.delayMs))) return
   if (order.reset || order.hangUp) {
     record.status = undefined

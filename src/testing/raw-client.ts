@@ -21,12 +21,15 @@ export interface Asking {
   method?: string; headers?: Record<string, string>; body?: unknown; quietMs?: number; socket?: Socket
 }
 
+/** How often the event loop goes round between the end of patience and giving up. */
+const LAST_TURNS = 20
+
 /**
  * One HTTP/1.1 exchange over a socket of its own, with no client library between: libraries repair what a test of
- * broken answers wants to see. Gives up (`open`) after `quietMs` (1000) without a byte.
+ * broken answers wants to see. Gives up (`open`) after `quietMs` (10 s) without a byte.
  */
 export function talk(url: string, asking: Asking = {}): Promise<Exchange> {
-  const { method = 'POST', headers = {}, body, quietMs = 1000, socket: reused } = asking
+  const { method = 'POST', headers = {}, body, quietMs = 10_000, socket: reused } = asking
   const { hostname, port, pathname, search } = new URL(url)
   const socket = reused ?? connect(Number(port), hostname)
   const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body)
@@ -40,9 +43,19 @@ export function talk(url: string, asking: Asking = {}): Promise<Exchange> {
   const head = Object.entries(lines).map((line) => `${line.join(': ')}\r\n`).join('')
   socket.write(`${method} ${pathname}${search} HTTP/1.1\r\n${head}\r\n${text}`)
   return new Promise((resolve) => {
-    let timer = setTimeout(() => done('open'), quietMs)
+    // A timer that is late, because this process was, runs before what came meanwhile is read: some turns are left for that.
+    let timer: NodeJS.Timeout | undefined
+    let turn: NodeJS.Immediate | undefined
+    const later = (turns: number): void => { turn = setImmediate(() => turns === 0 ? done('open') : later(turns - 1)) }
+    const listen = (): void => {
+      clearTimeout(timer)
+      clearImmediate(turn)
+      timer = setTimeout(later, quietMs, LAST_TURNS)
+    }
+    listen()
     const done = (how: 'fin' | 'rst' | 'open') => {
       clearTimeout(timer)
+      clearImmediate(turn)
       socket.removeAllListeners()
       socket.on('error', () => {})
       const read = readResponse(seen)
@@ -52,9 +65,8 @@ export function talk(url: string, asking: Asking = {}): Promise<Exchange> {
     socket.on('data', (bytes: Buffer) => {
       seen = Buffer.concat([seen, bytes])
       times.push(performance.now() - begun)
-      clearTimeout(timer)
       if (readResponse(seen).complete) return done('open')
-      timer = setTimeout(() => done('open'), quietMs)
+      listen()
     })
     socket.on('end', () => done('fin'))
     socket.on('error', () => done('rst'))

@@ -114,7 +114,7 @@ export function createRecords(
         waiter.resolve(found)
       }
     },
-    waitFor(matches, { timeoutMs = 2000 } = {}) {
+    waitFor(matches, { timeoutMs = 20_000 } = {}) {
       const found = all.find(matches)
       if (found) return Promise.resolve(found)
       return new Promise((resolve, reject) => {

@@ -15,8 +15,12 @@ const QUICK: Routing = { hedge_samples: 5, hedge_least_ms: 100, hedge_percentile
 const IN_ORDER: Provider = { order: ['first', 'second', 'third'] }
 const HEDGED: Provider = { ...IN_ORDER, hedge: true }
 const STALLS: Order = { stallAfter: 'request' }
-/** How long a loser may go on. */
-const LET_GO_MS = 250
+/** Answers when the story lets it: what is slow here is slow until the other was asked, on however busy a machine. */
+const HELD: Order = { hold: true }
+/** How long a loser may go on: far less than the ten seconds after which it would be let go without a winner. */
+const LET_GO_MS = 5_000
+/** Longer than it takes to be slow, for a second attempt that must not come. */
+const LONG_MS = 400
 
 interface Town {
   readonly first: FakeUpstream
@@ -107,12 +111,15 @@ describe('A provider is slower than usual', () => {
 
   test('When the first begins to answer after all it has the call, and the second is let go at once', async () => {
     const { first, second, box, ask } = await town()
-    first.next({ delayMs: 500, text: 'late and first' })
+    first.next({ ...HELD, text: 'late and first' })
     second.next(STALLS)
-    const told = await ask({ stream: true })
+    const asking = ask({ stream: true })
+    const asked = await second.waitFor(({ state }) => state === 'answering')
+    const releasedAt = performance.now()
+    first.release()
+    const told = await asking
     assert.equal(told.text, 'late and first')
-    const [asked] = second.requests
-    await assertLetGo(second, asked!, first.requests[0]!.at + 500)
+    await assertLetGo(second, asked, releasedAt)
     assert.deepEqual((await attemptsOf(box, told)).map(({ provider, outcome, hedge }) => [provider, outcome, hedge]), [
       ['second', 'superseded', 'caller'], ['first', 'answered', undefined],
     ])
@@ -171,10 +178,12 @@ describe('The operator has slow attempts doubled', () => {
   test('A caller, a key or the workspace can do without', async () => {
     const { first, second, box, ask } = await town({ routing: { hedge: 'on' } })
     const { key } = await box.app.accounts.createKey({ settings: { allow_hedge: true, provider: { hedge: false } } })
-    first.always({ delayMs: 300 })
+    const slow = first.always({ delayMs: LONG_MS })
     await ask({ provider: { ...IN_ORDER, hedge: false } })
     await ask({ provider: HEDGED }, { authorization: `Bearer ${key}` })
     assert.equal(second.requests.length, 0)
+    slow()
+    first.always(STALLS)
     await ask({ provider: IN_ORDER })
     assert.equal(second.requests.length, 1, 'and yet it is on')
   })
@@ -220,7 +229,7 @@ describe('A caller asks for a second attempt', () => {
 describe('No second attempt is opened', () => {
   test('for a request that goes to one endpoint only, nor for one that nobody wants it for', async () => {
     const { first, second, ask } = await town()
-    first.always({ delayMs: 300 })
+    first.always({ delayMs: LONG_MS })
     for (const provider of [{ ...HEDGED, allow_fallbacks: false }, IN_ORDER, { hedge: true, only: ['first'] }]) {
       const told = await ask({ provider })
       assert.equal(told.metadata.attempts.length, 1)
@@ -231,22 +240,24 @@ describe('No second attempt is opened', () => {
   test('where it is not known what is slow: whole answers say nothing of streams', async () => {
     const { first, second, ask } = await town({ warm: false })
     for (let i = 0; i < 5; i++) await ask({ provider: IN_ORDER })
-    first.always({ delayMs: 300 })
+    first.next({ delayMs: LONG_MS })
     await ask({ stream: true })
     assert.equal(second.requests.length, 0)
+    first.next(STALLS)
     await ask({ stream: false })
     assert.equal(second.requests.length, 1)
   })
 
   test('once the first has begun to answer, however slowly it goes on', async () => {
-    const { first, second, ask } = await town({ routing: { hedge_least_ms: 500 } })
-    first.next({ text: ['one', ' two', ' three', ' four', ' five', ' six'], paceMs: 150 })
+    const { first, second, ask } = await town({ routing: { hedge_least_ms: 1500 } })
+    first.next({ text: ['one', ' two', ' three', ' four', ' five', ' six'], paceMs: 400 })
     assert.equal((await ask({ stream: true })).text, 'one two three four five six')
     assert.equal(second.requests.length, 0)
   })
 
   test('for a caller who has left; one who leaves later stops both', async () => {
-    const { first, second, box, rich } = await town()
+    // Time enough to leave in, before it is slow.
+    const { first, second, box, rich } = await town({ routing: { hedge_least_ms: 1500 } })
     first.always(STALLS)
     second.always(STALLS)
     const leaving = async (after: FakeUpstream): Promise<number> => {
@@ -260,7 +271,7 @@ describe('No second attempt is opened', () => {
     }
     await leaving(first)
     await first.waitFor(({ state }) => state === 'aborted')
-    await sleep(300)
+    await sleep(1700)
     assert.equal(second.requests.length, 0)
     first.forget()
     first.always(STALLS)
@@ -273,10 +284,16 @@ describe('No second attempt is opened', () => {
 
   test('beyond the retry budget: after it the caller waits for the first', async () => {
     const { first, second, ask, box, rich } = await town({ routing: { retry_tokens: 2, retry_tokens_per_second: 0.01, retry_tokens_per_success: 0 } })
-    first.always({ delayMs: 400 })
+    first.always(HELD)
     second.always(STALLS)
     const only = { ...HEDGED, only: ['first', 'second'] }
-    for (let i = 0; i < 4; i++) assert.equal((await ask({ provider: only })).provider, 'first')
+    for (let i = 0; i < 4; i++) {
+      const asking = ask({ provider: only })
+      if (i < 2) await second.waitFor((it) => it === second.requests[i] && it.state === 'answering')
+      else await sleep(LONG_MS)
+      first.release()
+      assert.equal((await asking).provider, 'first')
+    }
     assert.equal(second.requests.length, 2)
     assert.ok((await explained(box, {}, rich)).candidates.length > 0)
   })
@@ -285,9 +302,13 @@ describe('No second attempt is opened', () => {
     const { first, second, third, ask } = await town()
     for (let i = 0; i < 5; i++) await ask({ provider: { only: ['second'] } })
     second.forget()
-    first.next({ delayMs: 700 })
+    first.next(HELD)
     second.next(STALLS)
-    await ask({})
+    const asking = ask({})
+    await second.waitFor(({ state }) => state === 'answering')
+    await sleep(LONG_MS)
+    first.release()
+    await asking
     assert.deepEqual([first, second, third].map(({ requests }) => requests.length), [1, 1, 0])
   })
 })
@@ -295,14 +316,23 @@ describe('No second attempt is opened', () => {
 describe('One of the two fails', () => {
   test('The other has the call, whichever it is', async () => {
     const { first, second, ask, box } = await town()
-    first.next({ delayMs: 300, status: 500 })
-    second.next({ delayMs: 400, text: 'second' })
-    const one = await ask({})
+    first.next({ ...HELD, status: 500 })
+    second.next({ ...HELD, text: 'second' })
+    const asking = ask({})
+    await second.waitFor(({ state }) => state === 'answering')
+    first.release()
+    await first.waitFor(({ state }) => state === 'answered')
+    second.release()
+    const one = await asking
     assert.equal(one.text, 'second')
     assert.deepEqual((await attemptsOf(box, one)).map(({ outcome }) => outcome), ['failed', 'answered'])
-    first.next({ delayMs: 400, text: 'first' })
+    for (const upstream of [first, second]) upstream.forget()
+    first.next({ ...HELD, text: 'first' })
     second.next({ status: 500 })
-    const other = await ask({})
+    const asked = ask({})
+    await second.waitFor(({ state }) => state === 'answered')
+    first.release()
+    const other = await asked
     assert.equal(other.text, 'first')
     assert.deepEqual((await attemptsOf(box, other)).map(({ provider, outcome, hedge }) => [provider, outcome, hedge]), [
       ['second', 'failed', 'caller'], ['first', 'answered', undefined],
@@ -312,9 +342,12 @@ describe('One of the two fails', () => {
 
   test('When both do, the next candidate answers as it always does', async () => {
     const { first, second, third, ask, box } = await town()
-    first.next({ delayMs: 300, status: 500 })
+    first.next({ ...HELD, status: 500 })
     second.next({ status: 503 })
-    const told = await ask({ stream: true })
+    const asking = ask({ stream: true })
+    await second.waitFor(({ state }) => state === 'answered')
+    first.release()
+    const told = await asking
     assert.equal(told.provider, 'third')
     assert.deepEqual([first, second, third].map(({ requests }) => requests.length), [1, 1, 1])
     assert.deepEqual((await attemptsOf(box, told)).map(({ provider, outcome }) => [provider, outcome]), [
@@ -324,9 +357,12 @@ describe('One of the two fails', () => {
 
   test('A request that is wrong stays wrong: the other is let go, and what it cost is nobody\'s', async () => {
     const { first, second, third, box, rich } = await town()
-    first.next({ delayMs: 300, status: 400 })
+    first.next({ ...HELD, status: 400 })
     second.next(STALLS)
-    const { status, id } = await box.refused(saying('acme/one', 'Hi', { provider: HEDGED }), rich)
+    const asking = box.refused(saying('acme/one', 'Hi', { provider: HEDGED }), rich)
+    await second.waitFor(({ state }) => state === 'answering')
+    first.release()
+    const { status, id } = await asking
     assert.equal(status, 400)
     await second.waitFor(({ state }) => state === 'aborted')
     assert.equal(third.requests.length, 0)

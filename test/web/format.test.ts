@@ -1,10 +1,10 @@
 /** Figures as the pages write them: prices to the last digit, counts short, nothing made up. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { compact, duration, perMillion, shifted, stated } from '../../web/data/format.ts'
 import { originOf } from '../../web/data/origin.ts'
 import { pricesOf } from '../../web/data/prices.ts'
+import { fc } from '../properties.ts'
 
 test('a price by the million is the price by the unit with its point moved, whatever its size', () => {
   assert.deepEqual(['0.00000175', '0.000014', '0', '0.000000000000000001', '12', '1.5', '0.0000011', '0.0000000004'].map(perMillion),

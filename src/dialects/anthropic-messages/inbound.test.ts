@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { collectNow, fault, FAULTS, malformed, type ChatEvent, type FaultKind } from '../../core/index.ts'
 import { framesOfSse, testInboundFixtures } from '../laws/inbound-fixtures.ts'
 import { aTarget } from '../laws/endpoint.ts'
 import { joined } from '../laws/notation.ts'
 import { inbound } from './inbound.ts'
 import { outbound } from './outbound.ts'
+import { fc } from '../../../test/properties.ts'
 
 testInboundFixtures(inbound, new URL('fixtures/inbound/', import.meta.url), framesOfSse)
 

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import * as fc from 'fast-check'
 import { test } from 'node:test'
 import { EFFORTS, malformed, type ChatRequest, type Message, type Part } from '../../core/index.ts'
 import { chatRequests } from '../laws/arbitrary.ts'
@@ -7,6 +6,7 @@ import { aTarget } from '../laws/endpoint.ts'
 import { broken } from './messages-rules.ts'
 import { nameOf, wireId, wireName } from './names.ts'
 import { outbound } from './outbound.ts'
+import { fc } from '../../../test/properties.ts'
 
 /* Whatever a caller's history looks like, what goes out keeps the laws of the format, or is refused as a value. */
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { collectNow, type ChatRequest, type JsonObject, type Part } from '../../core/index.ts'
 import type { Target } from '../dialect.ts'
 import { chatRequests } from '../laws/arbitrary.ts'
@@ -11,6 +10,7 @@ import { decodeReply } from './decoder.ts'
 import { encode } from './encode.ts'
 import { nameOf, wireName } from './names.ts'
 import { toSubset } from './schemas.ts'
+import { fc } from '../../../test/properties.ts'
 
 const REQUESTS = new URL('fixtures/requests/', import.meta.url)
 

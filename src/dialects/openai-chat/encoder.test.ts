@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { ChatResult$inboundSchema, ChatStreamChunk$inboundSchema } from '@openrouter/sdk/models'
 import { collectNow, fault, usage, type ChatEvent, type Charge } from '../../core/index.ts'
 import { checker } from '../../schema/index.ts'
@@ -8,6 +7,7 @@ import { createEncoder } from './encoder.ts'
 import { inbound } from './inbound.ts'
 import type { Loose } from './wire.ts'
 import { chunkSchema, errorBodySchema, replySchema } from './wire-reply.ts'
+import { fc } from '../../../test/properties.ts'
 
 const META = { id: 'gen-1-abc', created: 1_760_000_000, model: 'a/b', provider: 'Host' }
 const SEAL = { format: 'anthropic-claude-v1', kind: 'signature', value: 'EqMB==' } as const

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { arrayOf, isObject } from './foreign.ts'
+import { fc } from '../../../test/properties.ts'
 
 test('of a list only its objects are read, and a list of objects is not copied', () => {
   fc.assert(fc.property(fc.jsonValue({ maxDepth: 2 }), (value) => {

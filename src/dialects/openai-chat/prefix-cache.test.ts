@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import type { ChatEvent } from '../../core/index.ts'
 import { aTarget } from '../laws/endpoint.ts'
 import { createDecoder } from './decoder.ts'
 import { learn, match } from './prefix-cache.ts'
 import type { Loose } from './wire.ts'
+import { fc } from '../../../test/properties.ts'
 
 const chunk = (delta: Loose, rest: Loose = {}, choice: Loose = {}): Loose =>
   ({ id: 'x', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason: null, ...choice }], ...rest })

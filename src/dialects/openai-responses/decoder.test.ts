@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { malformed } from '../../core/index.ts'
 import { aTarget } from '../laws/endpoint.ts'
 import { assertEvents } from '../laws/fixtures.ts'
 import { createDecoder, decodeReply } from './decoder.ts'
 import { decodeFault } from './faults.ts'
+import { fc } from '../../../test/properties.ts'
 
 const STREAMS = new URL('fixtures/streams/', import.meta.url)
 const WHOLES = new URL('fixtures/wholes/', import.meta.url)
