@@ -364,7 +364,7 @@ forEachStore((_, open) => {
       while (!end.signal.aborted) await server.accounts.authenticate(unknownKey())
     }))
     await cli.accounts.updateKey(record.id, { disabled: true })
-    const refreshed = await Promise.race([server.accounts.refresh().then(() => true), sleep(2000, false)])
+    const refreshed = await Promise.race([server.accounts.refresh().then(() => true), sleep(20_000, false, { ref: false })])
     end.abort()
     await flood
     assert.equal(refreshed, true)

@@ -18,9 +18,11 @@ const refuses = (overlay: Partial<Overlay>, message: RegExp) => assert.throws(()
 
 test('the whole catalogue loads well within a start', () => {
   catalogWith()
-  const before = performance.now()
+  // By the time that this thread worked, whatever else the machine does.
+  const before = process.threadCpuUsage()
   const snapshot = catalogWith()
-  const took = performance.now() - before
+  const { user, system } = process.threadCpuUsage(before)
+  const took = (user + system) / 1000
   assert.ok(snapshot.models.length > 800)
   assert.ok(took < 480, `took ${took} ms; the target is 120 ms on a quiet machine`)
 })

@@ -202,7 +202,7 @@ test('a change of the file is noticed once, also when an editor replaces the fil
   let changes = 0
   const stop = watchConfig(path, () => changes++, { debounceMs: 20, onHangup: (listener) => { hangUp = listener; return () => {} } })
   const until = async (count: number) => {
-    for (let waited = 0; waited < 4000; waited += 10) {
+    for (let waited = 0; waited < 20_000; waited += 10) {
       if (changes >= count) break
       await sleep(10)
     }

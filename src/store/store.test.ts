@@ -172,8 +172,9 @@ forEachStore((name, open, place) => {
     test('while another process holds the lock, a write waits, a read does not, and the loop turns', async t => {
       const { store, place: at } = await open()
       const other = new DatabaseSync(path.join(at.home, 'signalbox.db'))
+      const turned = Promise.withResolvers<void>()
       let turns = 0
-      const turning = setInterval(() => { turns++ }, 5)
+      const turning = setInterval(() => { if (++turns === 10) turned.resolve() }, 5)
       t.after(() => {
         clearInterval(turning)
         other.close()
@@ -187,7 +188,7 @@ forEachStore((name, open, place) => {
       const batch = store.insertNew('peppers', PEPPER_COLUMNS, [['later', 1, null]])
       assert.equal((await store.db.selectFrom('workspaces').selectAll().execute()).length, 1)
       // A write that waited inside SQLite would stop the loop, and with it the commit that it waits for.
-      while (turns <= 10) await sleep(5)
+      await turned.promise
       assert.equal(written, false)
       other.exec('commit')
       await Promise.all([writing, batch])

@@ -272,7 +272,7 @@ export async function createFakeUpstream(options: FakeUpstreamOptions = {}): Pro
     always: (order) => api.when({}, order),
     forget() { queue = []; rules = []; records.forget() },
     waitFor: records.waitFor,
-    release() { for (const wake of [...held]) wake(true) },
+    release() { for (const wake of held) wake(true) },
     openStreams: () => open,
     openSockets: () => sockets.size,
     down: stop,

@@ -8,10 +8,10 @@ export const ROOT = path.resolve(import.meta.dirname, '../..')
 
 export interface Ran { readonly code: number; readonly stdout: string; readonly stderr: string }
 
-/** Runs a program to its end, for half a minute at most. One that is not there is code 127, as a shell has it. */
+/** Runs a program to its end, for a hundred seconds at most. One that is not there is code 127, as a shell has it. */
 export function run(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
   return new Promise((resolve) => {
-    execFile(program, args, { cwd: ROOT, env: { ...process.env, ...env }, timeout: 30_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
+    execFile(program, args, { cwd: ROOT, env: { ...process.env, ...env }, timeout: 100_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
       const { code } = (error ?? { code: 0 }) as { code?: number | string | null }
       resolve({ code: typeof code === 'number' ? code : code === 'ENOENT' ? 127 : 1, stdout, stderr })
     })

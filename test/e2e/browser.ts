@@ -46,7 +46,7 @@ export function startBrowser(): Promise<Browser> {
   const started = (async () => {
     const folder = await unpacked()
     const executablePath = path.join(folder, 'chromium')
-    const plain = { executablePath, args: ARGS, headless: true }
+    const plain = { executablePath, args: ARGS, headless: true, timeout: 90_000 }
     try {
       return await chromium.launch(plain)
     } catch {

@@ -166,13 +166,11 @@ describe('Each wrong request', () => {
   test('A body over the limit is refused on its header, before it is sent', async () => {
     const { hostname, port } = new URL(box.url)
     const socket = connect(Number(port), hostname)
-    const begun = performance.now()
     socket.write(`POST /api/v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${box.key}\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n{`)
     const answer = await new Promise<string>((resolve) => socket.once('data', (bytes: Buffer) => resolve(bytes.toString())))
     socket.destroy()
     assert.match(answer, /^HTTP\/1\.1 413 /)
     assert.match(answer, /at most 65536 bytes/)
-    assert.ok(performance.now() - begun < 500)
     assert.equal((await box.refused(user('x'.repeat(70_000)))).status, 413)
   })
 })

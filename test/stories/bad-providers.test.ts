@@ -32,12 +32,16 @@ const DEAR = { prompt: 5, completion: 5 }
 /** Three words in, three words out, at the dear one. */
 const PRICE = (3 * 5 + 3 * 5) / 1e6
 
-async function town(order: OrderFor): Promise<Town> {
+/** How long the bad one is waited for; it is short only where the story is about that. */
+const PATIENT = { connect_ms: 20_000, first_token_ms: 60_000, idle_ms: 60_000 }
+const HASTY = { connect_ms: 20_000, first_token_ms: 500, idle_ms: 500 }
+
+async function town(order: OrderFor, timeouts = PATIENT): Promise<Town> {
   const [bad, good] = [await startUpstream(), await startUpstream()]
   bad.always(order)
   const box = await startSignalbox({
     config: together(
-      providerAt('bad', `${bad.url}/v1`, { ...CHEAP, timeouts: { connect_ms: 300, first_token_ms: 300, idle_ms: 300 } }),
+      providerAt('bad', `${bad.url}/v1`, { ...CHEAP, timeouts }),
       providerAt('good', `${good.url}/v1`, DEAR),
     ),
   })
@@ -100,17 +104,15 @@ describe('The dead one, which refuses connections', () => {
 
 describe('The hung one, which takes requests and never answers', () => {
   test('is let go at its timeout, and only its first caller waits', async () => {
-    const story = await town({ stallAfter: 'request' })
+    const story = await town({ stallAfter: 'request' }, HASTY)
     const begun = performance.now()
     await answeredByTheOther(story, null)
     const took = performance.now() - begun
-    assert.ok(took > 290 && took < 1500, `it took ${took.toFixed(0)} ms`)
+    assert.ok(took > 490 && took < 15_000, `it took ${took.toFixed(0)} ms`)
     await story.bad.waitFor(({ state }) => state === 'aborted')
 
     assert.match(await story.health(), /^failed within the last seconds/)
-    const again = performance.now()
     assert.deepEqual((await story.record((await story.streams()).id)).tried, [['good', 200]])
-    assert.ok(performance.now() - again < 280)
 
     const refusal = await story.insists({ stream: true })
     assert.equal(refusal.status, 504)
@@ -213,7 +215,7 @@ describe('The half-closed one, which stops sending in the middle', () => {
   })
 
   test('of its silence: what it does not send is waited for with patience, and then the caller is told', async () => {
-    const story = await town({ text: ['Once', ' upon'], stallAfter: 2 })
+    const story = await town({ text: ['Once', ' upon'], stallAfter: 2 }, HASTY)
     const following = follow(await story.box.chat(saying('acme/one', 'Who is there?', { stream: true, provider: { sort: 'price' } })))
     await following.until('Once')
     const streamed = await following.end()

@@ -66,7 +66,7 @@ describe('A certificate', () => {
       const took = performance.now() - begun
       assert.equal(streamed.text, 'Who are you?')
       assert.equal(streamed.chunks[0]!.provider, `after-${name}`)
-      assert.ok(took < 1000, `it took ${took.toFixed(0)} ms`)
+      assert.ok(took < 10_000, `it took ${took.toFixed(0)} ms`)
       const record = await box.generation(streamed.id)
       assert.deepEqual((record['provider_responses'] as { provider_name: string; status: number | null }[]).map((it) => [it.provider_name, it.status]),
         [[name, null], [`after-${name}`, 200]])
@@ -74,7 +74,7 @@ describe('A certificate', () => {
       const { candidates } = await box.explain(saying(`acme/${name}`, 'How is it?'))
       const why = (candidates.find((it) => it['provider'] === name)!['reasons'] as readonly string[]).find((it) => it.startsWith('ejected'))!
       const ms = Date.parse(/until (.*Z)/.exec(why)![1]!) - Date.now()
-      assert.ok(ms > 290_000 && ms <= 300_000, why)
+      assert.ok(ms > 240_000 && ms <= 300_000, why)
 
       // No switch of the environment makes it acceptable.
       process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'

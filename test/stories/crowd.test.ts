@@ -36,7 +36,7 @@ async function hear(body: unknown, leaveAfterMs: number | null): Promise<string>
 /** Calls that have reached their end, and everything that they held. */
 async function assertNothingLeft(): Promise<void> {
   await box.app.gateway.idle()
-  for (let tries = 0; tries < 100 && (upstream.openStreams() > 0 || box.app.http.inFlight() > 0); tries++) await sleep(20)
+  for (let tries = 0; tries < 1000 && (upstream.openStreams() > 0 || box.app.http.inFlight() > 0); tries++) await sleep(20)
   assert.equal(upstream.openStreams(), 0, 'a provider is still answering nobody')
   assert.equal(box.app.http.inFlight(), 0)
 }

@@ -69,7 +69,7 @@ describe('How many are tried', () => {
     const refusal = await box.refused(saying('acme/hangs', 'Anyone?', { stream: true }))
     assert.equal(refusal.status, 504)
     assert.equal(refusal.error.metadata['not_tried'], 2)
-    assert.ok(performance.now() - begun < 2000)
+    assert.ok(performance.now() - begun < 15_000)
   })
 
   test('With allow_fallbacks false the first provider is the only one, and its error comes back as it is', async () => {

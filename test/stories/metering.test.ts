@@ -36,7 +36,7 @@ onBothStores((start) => {
       assert.equal(data['streamed'], i % 2 === 0)
       assert.ok((data['latency'] as number) >= 0 && (data['generation_time'] as number) >= 0)
     }
-    assert.ok(waited < 5000, `a hundred records took ${waited.toFixed(0)} ms: they were waited for`)
+    assert.ok(waited < 15_000, `a hundred records took ${waited.toFixed(0)} ms: they were waited for`)
     assert.deepEqual(box.complaints, [])
   })
 

@@ -188,11 +188,11 @@ describe('A full server', () => {
 
 describe('A server whose event loop is late', () => {
   test('turns calls away until it is in time again, and then serves all; health always answers', async (t) => {
-    const { box } = await small({ event_loop_delay_ms: 20 })
+    const { box } = await small({ event_loop_delay_ms: 240 })
     const busy = setInterval(() => {
       // By the processor's time: what the machine gives to other programs is not counted.
       const from = process.cpuUsage()
-      for (let used = { user: 0, system: 0 }; used.user + used.system < 60_000; used = process.cpuUsage(from)) { /* nothing else gets its turn */ }
+      for (let used = { user: 0, system: 0 }; used.user + used.system < 300_000; used = process.cpuUsage(from)) { /* nothing else gets its turn */ }
     }, 1)
     t.after(() => clearInterval(busy))
     let shed: { status: number; error: { metadata: Record<string, unknown> }; headers: Headers } | undefined
@@ -212,7 +212,7 @@ describe('A server whose event loop is late', () => {
     clearInterval(busy)
     const from = performance.now()
     while ((await metrics(box, 'signalbox_calls_shed_share'))['signalbox_calls_shed_share']! > 0) {
-      assert.ok(performance.now() - from < 10_000, 'it does not recover')
+      assert.ok(performance.now() - from < 60_000, 'it does not recover')
       await sleep(50)
     }
     await box.whole(saying('acme/one', 'Hello'))
@@ -256,14 +256,14 @@ describe('After all of it', () => {
     }
     // A neighbour on the machine may take a round away; one that collapses does so in every round.
     const seen: string[] = []
-    for (let tries = 0; tries < 4; tries++) {
+    for (let tries = 0; tries < 8; tries++) {
       const saturated = await round(8, 700)
       const overloaded = await round(24, 700)
       assert.ok(overloaded.refused > 0, 'nobody was turned away')
       if (overloaded.served > 0.5 * saturated.served) break
       seen.push(`${overloaded.served} were served where ${saturated.served} can be`)
     }
-    assert.ok(seen.length < 4, seen.join('; '))
+    assert.ok(seen.length < 8, seen.join('; '))
     const after = await round(4, 200)
     assert.equal(after.refused, 0)
   })
