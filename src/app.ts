@@ -4,7 +4,7 @@ import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, type Snapshot } from './catalog/index.ts'
 import type { Config, Secret } from './config/index.ts'
 import { fault, FaultError, type Ambient, type Credential, type Generation, type Measured } from './core/index.ts'
-import { DIALECTS, parseUpstream, responseEnds } from './dialects/index.ts'
+import { askedOfPreset, DIALECTS, parseUpstream, responseEnds } from './dialects/index.ts'
 import {
   createAdmission, createGateway, createLargeBodies, createTokenCounter, createUpstreams,
   type Admission, type Alarm, type Gateway, type Past, type PlacesRules, type Timeouts, type Upstreams,
@@ -21,6 +21,7 @@ import {
 import { contextCompression, reasoningExclude, responseHealing, variants } from './stages/index.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
+import { createPresets } from './presets/index.ts'
 import { createApps, createFigures, createRankings, createRollups, createStats, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
@@ -67,7 +68,7 @@ export interface App extends Omit<CallPath, 'close'> {
 
 /** Where bin/site.mjs puts what it builds from `web/`. */
 const SITE_BUILD = fileURLToPath(new URL('../web/build', import.meta.url))
-/** How often keys that other processes changed are taken up: a CLI's key works, and a revoked one stops, within 2 s. */
+/** How often keys and presets that other processes changed are taken up: a CLI's key works, and a revoked one stops, within 2 s. */
 const REFRESH_MS = 1000
 /** How far the figures are behind the traffic, at most. */
 const ROLLUPS_EVERY_MS = 2000
@@ -98,6 +99,7 @@ export async function createApp(given: {
   const vault = await openVault({ store, home: config.home, ambient })
   let keeping = config
   const responses = createResponses({ store, vault, ambient, settings: () => keeping.responses, words: responseEnds, onError })
+  const presets = createPresets({ store, ambient, read: (dialect, config) => askedOfPreset(DIALECTS.get(dialect)!.inbound!, config) })
   const accounts = createAccounts({ store, ambient, peppers, onError })
   const stats = createStats({ store, ambient, onError })
   const figures = createFigures({ store, ambient })
@@ -127,7 +129,7 @@ export async function createApp(given: {
     workspace: (id) => path.workspace(id),
     admission: path.admission, upstreams: path.upstreams,
     responses, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,
-    hasCredential, pages,
+    hasCredential, pages, presets,
   })
 
   // A refused request has every face compile its schemas, the one that checks and the one that explains: together
@@ -135,7 +137,11 @@ export async function createApp(given: {
   for (const { inbound } of DIALECTS.values()) inbound?.decode({})
 
   await accounts.refresh()
-  const refreshing = setInterval(() => void accounts.refresh().catch(onError), REFRESH_MS)
+  await presets.refresh()
+  const refreshing = setInterval(() => {
+    accounts.refresh().catch(onError)
+    presets.refresh().catch(onError)
+  }, REFRESH_MS)
   refreshing.unref()
   await measure().catch(onError)
   const measuring = setInterval(() => void measure().catch(onError), MEASURE_MS)

@@ -2,7 +2,7 @@ import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { createCatalog, diffTable, overlayYaml, syncCatalog, type Change } from './catalog/index.ts'
 import { catalogInput, createCallPath, getJson, type AppHistory } from './app.ts'
 import type { Config } from './config/index.ts'
-import { FaultError, type Ambient } from './core/index.ts'
+import { fault, FaultError, type Ambient } from './core/index.ts'
 import { DIALECTS, parseBody } from './dialects/index.ts'
 import { readExplaining, type Explanation } from './gateway/index.ts'
 import { createHistory } from './history/index.ts'
@@ -62,6 +62,9 @@ export async function explainRequest(given: {
   if ('fault' in parsed) throw new FaultError(parsed.fault)
   const decoded = DIALECTS.get('openai-chat')!.inbound!.decode(parsed.value)
   if ('fault' in decoded) throw new FaultError(decoded.fault)
+  if (decoded.asked.preset !== undefined) {
+    throw new FaultError(fault('invalid-request', 'preset: belongs to a workspace, which a command line has none of; ask a running server: POST /api/v1/route/explain', { field: 'preset' }))
+  }
   const store = how.at === undefined ? null : await openStore({ url: config.databaseUrl, home: config.home })
   const history: AppHistory | null = store && createHistory({ store, ambient })
   const path = await createCallPath({ config, ambient, record: () => {}, ...(history && { recall: history.recall }) })

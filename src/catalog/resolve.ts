@@ -187,7 +187,7 @@ function wrongEndpoint(reference: string, { row }: ModelEntry): Fault {
 
 function unknown(reference: string, name: string, names: Names): Fault {
   if (name.includes('@preset/')) {
-    return notFound(reference, [], 'presets are not available yet')
+    return notFound(reference, [], 'presets are known to a running server alone, and not to this one')
   }
   const near = new Set<string>()
   for (const known of nearest(name, names.all(), 12)) {

@@ -95,6 +95,8 @@ export interface Generation {
   readonly quality: Quality | null
   /** Of calls that shared one answer; absent for all others. */
   readonly coalesced?: Coalesced
+  /** The preset that filled in what the request left open. */
+  readonly presetId?: string
 }
 
 /** What several identical calls of one workspace that were under way at once shared: docs/coalescing.md. */

@@ -29,6 +29,7 @@ export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
 export type * from './dialect.ts'
 export { replySchema as completionReplySchema, requestSchema as completionRequestSchema } from './openai-completions/index.ts'
 export { parseBody, parseUpstream, type Parsed } from './json.ts'
+export { askedOfPreset, presetOf, type PresetContent } from './preset.ts'
 export {
   availabilitySchema, chunkSchema as chatChunkSchema, errorBodySchema as chatErrorSchema, metadataSchema,
   replySchema as chatReplySchema, requestSchema as chatRequestSchema,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
-  Departure, fault, NO_CHARGE, NO_USAGE,
+  asSaid, Departure, fault, NO_CHARGE, NO_USAGE,
   type Ambient, type Asked, type ChatEvent, type Fault, type Generation,
 } from '../core/index.ts'
 import type { RoutingPolicy } from '../routing/index.ts'
@@ -136,7 +136,7 @@ export class Flight {
     if ('fault' in outcome) return { fault: outcome.fault, metadata }
     return {
       events: passenger, echo: outcome.echo ?? null, metadata,
-      meta: { ...outcome.meta, id: call.id, created: Math.floor(call.createdAt / 1000), asked: call.asked },
+      meta: { ...outcome.meta, id: call.id, created: Math.floor(call.createdAt / 1000), asked: asSaid(call.asked) },
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
-  BYTES_PER_TOKEN, fault, FaultError, FAULTS, needOf, rewrite,
+  asSaid, BYTES_PER_TOKEN, fault, FaultError, FAULTS, needOf, rewrite,
   type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Generation, type JsonObject, type Measured, type Offer, type RouterReference,
   type Review, type Stage, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
@@ -256,7 +256,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       meta: {
         id: call.id, created: Math.floor(call.createdAt / 1000), model: endpoint.model, provider,
         ...(endpoint.tier !== 'default' && { tier: servedPlain(committed) ? 'default' : endpoint.tier }),
-        asked: call.asked, now: ambient.now,
+        asked: asSaid(call.asked), now: ambient.now,
       },
       metadata,
     }
@@ -398,13 +398,13 @@ function resolve(parts: GatewayParts, choose: Choose, asked: Asked): Resolving |
     else if (isSlip(found.fault)) return found
     else left ??= found.fault
   }
-  return resolvedOf(asked, offers, NONE, left)
+  return resolvedOf(asked, offers, asked.notes ?? NONE, left)
 }
 
 /** The same for a list with router models in it, each of which becomes the models that it chooses. */
 async function resolveChosen(parts: GatewayParts, choose: Choose, asked: Asked): Promise<Resolving> {
   const offers: Offer[] = []
-  const notes: StageNote[] = []
+  const notes: StageNote[] = [...asked.notes ?? NONE]
   let current = asked
   let left: Fault | null = null
   for (const reference of asked.preferences.models) {

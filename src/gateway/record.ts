@@ -58,6 +58,7 @@ export function recordOf(call: Call, need: Need, tried: Tried, end: End | null, 
     inputMedia: need.media,
     inputAudio: need.audios,
     quality: end?.quality ?? null,
+    ...(call.asked.presetId !== undefined && { presetId: call.asked.presetId }),
   }
 }
 

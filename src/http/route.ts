@@ -66,7 +66,7 @@ export type Route = Described & (
 /** How a call of a model can fail, on whichever surface. */
 export const INFERENCE_ERRORS: readonly FaultKind[] = [
   'invalid-request', 'model-not-found', 'ambiguous-model', 'wrong-endpoint', 'context-length', 'unsupported-parameter', 'payment-required', 'forbidden',
-  'moderated', 'no-endpoint', 'model-unavailable', 'unprocessable', 'upstream-rate-limited', 'cancelled', 'upstream-error', 'invalid-response',
+  'moderated', 'not-found', 'no-endpoint', 'model-unavailable', 'unprocessable', 'upstream-rate-limited', 'cancelled', 'upstream-error', 'invalid-response',
   'connection', 'overloaded', 'shutting-down', 'timeout', 'rate-limited', 'over-capacity',
 ]
 

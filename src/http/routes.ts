@@ -10,6 +10,7 @@ import { goneRoutes } from './api/gone.ts'
 import { healthRoutes } from './api/health.ts'
 import { messagesRoutes } from './api/messages.ts'
 import { catalogRoutes } from './api/models.ts'
+import { presetRoutes } from './api/presets.ts'
 import { responseRoutes } from './api/responses.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Metrics } from './metrics.ts'
@@ -49,6 +50,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...generateContentRoutes(given),
     ...completionRoutes(given),
     ...responseRoutes(given),
+    ...presetRoutes(services),
     ...goneRoutes(),
     ...explainRoutes(services, face, keyPreferences),
     ...generationRoutes(services),

@@ -4,6 +4,7 @@ import type { Ambient } from '../core/index.ts'
 import type { Dialect } from '../dialects/index.ts'
 import type { Admission, Gateway, LargeBodies, Upstreams } from '../gateway/index.ts'
 import type { Responses } from '../responses/index.ts'
+import type { Presets } from '../presets/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
 import type { Apps, Figures, Rankings, Stats } from '../stats/index.ts'
 import type { HttpLimits } from './limits.ts'
@@ -37,6 +38,8 @@ export interface Services {
   readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove' | 'hasEvents' | 'runs'>
   /** Whether a response of a workspace is kept when neither its request nor its key says. */
   storeDefault?(workspace: string): boolean
+  /** What requests are filled in with where they name a preset; without it a preset is a model that nobody knows. */
+  readonly presets?: Presets
   /** Reads bodies that would hold the event loop up; without it all are read on it. */
   readonly large?: Pick<LargeBodies, 'read'>
   /** The site; without one every address that is not in the table is refused as an API refuses it. */

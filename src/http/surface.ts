@@ -18,20 +18,23 @@ export function bodyOf(x: Keyed): unknown {
 }
 
 /**
- * Reads what a body asks, under the settings of its key and workspace; `bytes` are those of the body where it is the
+ * Reads what a body asks, with the preset that it names and under the settings of its key and workspace; `bytes` are those of the body where it is the
  * whole of it. Throws FaultErrors that name the field at fault.
  */
 export function askedOf(
-  x: Keyed, face: Inbound, keyPreferences: KeyReader, catalog: Services['catalog'], body: unknown, bytes?: Uint8Array,
+  x: Keyed, face: Inbound, { services, keyPreferences }: Pick<SurfaceGiven, 'services' | 'keyPreferences'>, body: unknown, bytes?: Uint8Array,
 ): Asked {
   const decoded = face.decode(body, bytes, x.headers)
   if ('fault' in decoded) throw new FaultError(decoded.fault)
-  return underKey(x, keyPreferences, catalog, decoded.asked)
+  return underKey(x, keyPreferences, services, decoded.asked)
 }
 
-function underKey(x: Keyed, keyPreferences: KeyReader, catalog: Services['catalog'], read: Asked): Asked {
+/**
+ * A preset fills in before the settings of the key tighten: what it says of routing is its caller's wish like any other.
+ */
+function underKey(x: Keyed, keyPreferences: KeyReader, { catalog, presets }: Services, read: Asked): Asked {
   const { settings } = x.key
-  const heard = inSession(read, x.headers['x-session-id'])
+  const heard = inSession(presets ? presets.fill(x.key.workspace, read) : read, x.headers['x-session-id'])
   const asked = heard.echo && settings.echo_upstream_body === false ? { ...heard, echo: false } : heard
   const tightened = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
   const preferences = tightened.hedge === undefined || settings.allow_hedge === true ? tightened : withoutHedge(tightened, asked.preferences)
@@ -83,7 +86,7 @@ export function createSurface(given: SurfaceGiven, spoken: Inbound | ((x: Keyed)
     const face = typeof spoken === 'function' ? spoken(x) : spoken
     const { large } = given.services
     if (large !== undefined && x.body!.length > LARGE_BYTES) return answerLarge(given, face, x, large)
-    return answer(given, face, x, askedOf(x, face, given.keyPreferences, given.services.catalog, bodyOf(x), x.body!))
+    return answer(given, face, x, askedOf(x, face, given, bodyOf(x), x.body!))
   }
 }
 
@@ -100,7 +103,7 @@ export async function readLarge(
   x.onGone = () => departure.leave()
   const read = await bodies.read(x.body!, face, x.headers, departure)
   if ('fault' in read) throw new FaultError(read.fault)
-  return { asked: underKey(x, given.keyPreferences, given.services.catalog, read.asked), departure, large: read.large }
+  return { asked: underKey(x, given.keyPreferences, given.services, read.asked), departure, large: read.large }
 }
 
 export interface Arrived {

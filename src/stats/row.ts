@@ -72,6 +72,7 @@ const VALUES = {
   bad_tool_calls: g => g.quality?.badToolCalls ?? null,
   structured: g => (g.quality === null ? null : flag(g.quality.structured)),
   bad_structured: g => (g.quality === null ? null : flag(g.quality.badStructured)),
+  preset_id: g => g.presetId ?? null,
   node: (_, __, place) => place.node,
   seq: (_, __, place) => place.seq,
 } as const satisfies { readonly [Column in keyof GenerationTable]: Reader }
@@ -132,6 +133,7 @@ export function generationOf(row: GenerationRow): Generation {
     inputAudio: row.input_audio,
     quality: qualityOf(row),
     ...(row.coalesced !== null && { coalesced: coalescedOf(row.coalesced) }),
+    ...(row.preset_id !== null && { presetId: row.preset_id }),
   }
 }
 

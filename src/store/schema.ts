@@ -19,6 +19,8 @@ export interface Schema {
   readonly responses: ResponseTable
   readonly response_runs: ResponseRunTable
   readonly response_events: ResponseEventTable
+  readonly presets: PresetTable
+  readonly preset_versions: PresetVersionTable
   readonly migrations: MigrationTable
 }
 
@@ -153,6 +155,7 @@ export interface GenerationTable {
   bad_tool_calls: number | null
   structured: Flag | null
   bad_structured: Flag | null
+  preset_id: string | null
   /** The run of a program that wrote the row, and its place among that run's rows: the order in which rows are added up. */
   node: number
   seq: number
@@ -267,4 +270,36 @@ export interface ResponseEventTable {
   last: number
   /** Sealed, and compressed before. */
   content: string
+}
+
+/** Settings that requests are filled in with, under a name of a workspace. */
+export interface PresetTable {
+  id: string
+  workspace: string
+  slug: string
+  name: string
+  description: string | null
+  status: string
+  status_updated_at: number | null
+  designated_version: number
+  created_at: number
+  updated_at: number
+  /** A deleted preset stays as a row without its versions, so that every node hears of it. */
+  deleted_at: number | null
+  /** The count of changes to presets when this one was last changed; nodes ask for what is above the last they saw. */
+  change: number
+}
+
+export interface PresetVersionTable {
+  id: string
+  preset_id: string
+  version: number
+  /** Whose words the config is in. */
+  dialect: string
+  /** JSON: the fields of a request's body. */
+  config: string
+  system_prompt: string | null
+  /** The key that made it. */
+  creator: string
+  created_at: number
 }

@@ -123,7 +123,7 @@ forEachStore((name, open, place) => {
       await sleep(1)
       await trx.updateTable('counters').set({ value: value + 1 }).where('name', '=', 'keys').execute()
     })))
-    assert.equal((await store.db.selectFrom('counters').select('value').executeTakeFirstOrThrow()).value, 20)
+    assert.equal((await store.db.selectFrom('counters').select('value').where('name', '=', 'keys').executeTakeFirstOrThrow()).value, 20)
   })
 
   test('a transaction that throws leaves nothing behind, and the next one starts', async () => {

@@ -82,7 +82,7 @@ const WRONG: readonly [string, unknown, string | null, RegExp][] = [
   ['seventeen pairs of metadata', also({ metadata: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, 'v'])) }), 'metadata', /16/],
   ['metadata that is a number', also({ metadata: { a: 1 } }), 'metadata.a', /text|string/],
   ['a session id without end', also({ session_id: 'x'.repeat(300) }), 'session_id', /256/],
-  ['a preset', also({ preset: 'mine' }), 'preset', /not available/],
+  ['a preset that is a number', also({ preset: 7 }), 'preset', /text|string/],
   ['functions of the old form', also({ functions: [{ name: 'f' }] }), 'functions', /tools/],
   ['a plugin without an id', also({ plugins: [{ enabled: true }] }), 'plugins[0].id', /required/],
 ]

@@ -61,6 +61,7 @@ export function decode(body: unknown, bytes?: Uint8Array, headers?: RequestHeade
       plugins: readPlugins(it),
       stream: it['stream'] === true,
       ignored: [...NO_EFFECT.filter((key) => it[key] !== undefined && it[key] !== null), ...betas.kept],
+      ...(textOf(it['preset']) !== '' && { preset: textOf(it['preset']) }),
     },
   }
 }

@@ -119,6 +119,7 @@ export const requestSchema = z.looseObject({
   plugins: z.array(z.looseObject({ id: text, enabled: z.boolean().nullish() })).nullish(),
   transforms: z.array(text).nullish().describe('The old spelling of the context-compression plugin.'),
   route: z.enum(['fallback', 'sort']).nullish(),
+  preset: text.nullish(),
   session_id: text.max(256).nullish(),
   trace: z.looseObject({}).nullish(),
   user: text.max(256).nullish(),

@@ -65,7 +65,12 @@ export function decode(given: unknown, { model, stream }: Addressed): { readonly
   if (user !== undefined) request.user = user
   const session = textIn(it, 'sessionId')
   if (session !== undefined) request.session = session
-  return { asked: { operation: { type: 'chat', request }, preferences: wishes.preferences, plugins: readPlugins(it), stream, ignored: [] } }
+  const preset = textIn(it, 'preset')
+  return {
+    asked: {
+      operation: { type: 'chat', request }, preferences: wishes.preferences, plugins: readPlugins(it), stream, ignored: [], ...(preset && { preset }),
+    },
+  }
 }
 
 /** Whether the caller wants to see the thoughts, which a client of this format has to say. */

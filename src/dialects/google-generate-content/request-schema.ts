@@ -83,6 +83,7 @@ export const requestSchema = z.looseObject({
   models: z.array(text.min(1)).max(64).nullish().describe('Further models, tried in their order.'),
   provider: providerSchema.nullish(),
   plugins: z.array(z.looseObject({ id: text, enabled: z.boolean().nullish() })).nullish(),
+  preset: text.nullish(),
   sessionId: text.max(256).nullish(),
   user: text.max(256).nullish(),
 })
@@ -90,6 +91,6 @@ export const requestSchema = z.looseObject({
 
 /** Keys that are read; others go to an endpoint of the same format. */
 export const READ_KEYS: ReadonlySet<string> = new Set([
-  'model', 'stream', 'contents', 'systemInstruction', 'tools', 'generationConfig', 'serviceTier', 'models', 'provider', 'plugins', 'sessionId', 'user', 'labels',
+  'model', 'stream', 'contents', 'systemInstruction', 'tools', 'generationConfig', 'serviceTier', 'models', 'provider', 'plugins', 'preset', 'sessionId', 'user', 'labels',
 ])
 export const READ_CONFIG: ReadonlySet<string> = new Set(Object.keys(generationConfig.shape))

@@ -39,7 +39,9 @@ export function readPreferences(body: Loose): { preferences: Preferences } | { f
   }
 }
 
-function modelsOf({ model, models }: Loose): string[] {
+/** Without a model those of the preset are meant, which is what the name of a preset in the place of a model says. */
+function modelsOf({ model, models, preset }: Loose): string[] {
+  if (!models && !model && preset) return [`@preset/${preset}`]
   if (!models) return model ? [model] : []
   return [...new Set<string>(model ? [model, ...models] : models)]
 }

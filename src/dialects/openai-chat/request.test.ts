@@ -61,12 +61,21 @@ const REFUSALS: readonly (readonly [string, Loose, RegExp])[] = [
   ['a route against its partition', { route: 'sort', provider: { sort: { by: 'price', partition: 'model' } } }, /^route: contradicts provider\.sort\.partition/],
   ['a forced tool without tools', { tool_choice: 'required' }, /^tool_choice: asks for a tool, but tools is empty/],
   ['the old functions', { functions: [] }, /^functions: is the old form/],
-  ['a preset', { preset: 'mine' }, /^preset: presets are not available here/],
   ['a call without a function', { messages: [{ role: 'assistant', tool_calls: [{ id: 'x', type: 'function' }] }] }, /messages\[0\]\.tool_calls\[0\]\.function: is required/],
 ]
 for (const [name, change, message] of REFUSALS) {
   test(`a request with ${name} is refused by its field`, () => { assert.match(refusal(change), message) })
 }
+
+test('a preset without a model stands in its place, and beside one for itself', () => {
+  const of = (body: object) => {
+    const read = decode({ messages: [{ role: 'user', content: 'Hi' }], ...body })
+    assert.ok('asked' in read)
+    return [read.asked.preferences.models, read.asked.preset]
+  }
+  assert.deepEqual(of({ preset: 'mine' }), [['@preset/mine'], 'mine'])
+  assert.deepEqual(of({ model: 'a/b', preset: 'mine' }), [['a/b'], 'mine'])
+})
 
 test('a fault names its field for programs too', () => {
   assert.equal(refused({ ...HI, messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'ftp://x' } }] }] }).field, 'messages[0].content[0].image_url.url')

@@ -67,6 +67,7 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
       ...heartbeatsOf(it['stream_options']),
       ignored: ignoredIn(it),
       ...(echoes(it) && { echo: true }),
+      ...(it['preset'] && { preset: it['preset'] }),
     },
   }
 }
@@ -230,7 +231,6 @@ function contradiction(body: Loose): Fault | null {
 
 /** What exists elsewhere and not here is refused by name, never accepted and left out. */
 function unavailable(body: Loose): Fault | null {
-  if (given(body['preset'])) return bad('preset', 'presets are not available here; send what the preset would set')
   if (given(body['functions'])) return bad('functions', 'is the old form; send tools: [{"type": "function", "function": {…}}]')
   if (given(body['function_call'])) return bad('function_call', 'is the old form; send tool_choice')
   if (!given(body['messages']) && !given(body['prompt'])) return bad('messages', 'is required: a list of at least one message')

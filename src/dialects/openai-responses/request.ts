@@ -65,6 +65,7 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
       stream: it['stream'] === true,
       ignored: NO_EFFECT.filter((key) => given(it[key]) && !(key === 'debug' && echoes(it))),
       ...(echoes(it) && { echo: true }),
+      ...(it['preset'] && { preset: it['preset'] }),
     },
   }
 }
@@ -203,7 +204,6 @@ function contradiction(body: Loose): Fault | null {
 
 /** What exists elsewhere and not here is refused by name, never accepted and left out. */
 function unavailable(body: Loose): Fault | null {
-  if (given(body['preset'])) return bad('preset', 'presets are not available here; send what the preset would set')
   if (given(body['prompt'])) return bad('prompt', 'templates are kept at OpenAI and cannot be read here; send instructions and input')
   if (!given(body['input'])) return bad('input', 'is required: a text, or a list of items')
   return null

@@ -14,12 +14,12 @@ export function explainRoutes(services: Services, face: Inbound, keyPreferences:
     summary: 'What would be done with a chat request, or would have been at a moment in the past, and why; nothing is called and nothing is spent',
     body: ExplainRequestShape, bodyExample: { ...CHAT_EXAMPLE, policy: { max_output: 'drop' } },
     replies: { 200: { description: 'The plan: what would be tried in which order, and why not the others', schema: ExplanationShape } },
-    errors: ['invalid-request', 'model-not-found', 'forbidden', 'no-endpoint', 'unprocessable', 'unavailable'],
+    errors: ['invalid-request', 'model-not-found', 'forbidden', 'not-found', 'no-endpoint', 'unprocessable', 'unavailable'],
     async handle(x) {
       const body = bodyOf(x)
       // A body that is no object is refused by the face, in the words of every other request.
       const { at, policy, ...request } = isObject(body) ? body : {}
-      const asked = askedOf(x, face, keyPreferences, services.catalog, isObject(body) ? request : body)
+      const asked = askedOf(x, face, { services, keyPreferences }, isObject(body) ? request : body)
       const made = await services.gateway.explain(asked, { ...readExplaining({ at, policy }), workspace: x.key.workspace })
       if ('fault' in made) throw new FaultError(made.fault)
       return { json: { data: made } }

@@ -108,7 +108,7 @@ async function counted(given: SurfaceGiven, x: Keyed, model: string): Promise<Re
       return face.decode(typeof inner === 'object' && inner !== null ? inner : body)
     },
   }
-  const found = await given.services.gateway.countTokens(askedOf(x, counting, given.keyPreferences, given.services.catalog, bodyOf(x)))
+  const found = await given.services.gateway.countTokens(askedOf(x, counting, given, bodyOf(x)))
   if ('fault' in found) throw new FaultError(found.fault)
   return { json: { totalTokens: found.tokens }, headers: ['X-Token-Count', 'estimate'] }
 }

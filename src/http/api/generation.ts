@@ -52,7 +52,7 @@ export function generationBody(g: Generation, router: string | null): Record<str
     user_agent: g.userAgent,
     app_id: null,
     external_user: g.user,
-    preset_id: null,
+    preset_id: g.presetId ?? null,
     workspace_id: g.workspace,
     streamed: g.streamed,
     cancelled: g.cancelled,

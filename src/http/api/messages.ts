@@ -4,7 +4,7 @@ import { z } from '../../schema/index.ts'
 import { api, INFERENCE_ERRORS, type Route } from '../route.ts'
 import { askedOf, bodyOf, createSurface, type SurfaceGiven } from '../surface.ts'
 
-const MessagesRequestShape = messagesRequestSchema.meta({ id: 'MessagesRequest' })
+export const MessagesRequestShape = messagesRequestSchema.meta({ id: 'MessagesRequest' })
 const MessagesReplyShape = messagesReplySchema.meta({ id: 'MessagesReply' })
 export const MessagesErrorShape = messagesErrorSchema.meta({ id: 'MessagesError' })
 
@@ -36,7 +36,7 @@ export function messagesRoutes(given: SurfaceGiven): readonly Route[] {
       replies: { 200: { description: 'The count', schema: z.object({ input_tokens: z.int().min(0) }).meta({ id: 'MessageTokens' }) } },
       errors: ['invalid-request', 'model-not-found', 'ambiguous-model', 'wrong-endpoint', 'forbidden', 'no-endpoint'],
       async handle(x) {
-        const counted = await given.services.gateway.countTokens(askedOf(x, face, given.keyPreferences, given.services.catalog, bodyOf(x)))
+        const counted = await given.services.gateway.countTokens(askedOf(x, face, given, bodyOf(x)))
         if ('fault' in counted) throw new FaultError(counted.fault)
         return { json: { input_tokens: counted.tokens }, headers: ESTIMATE }
       },

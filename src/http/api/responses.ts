@@ -13,7 +13,7 @@ import type { Log, Services } from '../services.ts'
 import { answerFrames } from '../stream.ts'
 import { answer, askedOf, bodyOf, callOf, readLarge, type SurfaceGiven } from '../surface.ts'
 
-const RequestShape = responseRequestSchema.meta({ id: 'ResponseRequest' })
+export const ResponseRequestShape = responseRequestSchema.meta({ id: 'ResponseRequest' })
 const ResponseShape = responseSchema.meta({ id: 'Response' })
 /** Refusals in the words of this surface. */
 export const ResponseErrorShape = responseErrorSchema.meta({ id: 'ResponseError' })
@@ -42,7 +42,7 @@ export function responseRoutes(given: SurfaceGiven): readonly Route[] {
   const create: Route = {
     name: 'createResponse', methods: ['POST'], paths: api('/responses'), tag: 'Responses', policy: 'key', inference: true, speaks: speaksOf(face),
     summary: "An answer of a model to a list of items, whole or streamed, by whichever provider is best",
-    body: RequestShape, bodyExample: { model: 'openai/gpt-5', input: 'What is a signal box?' },
+    body: ResponseRequestShape, bodyExample: { model: 'openai/gpt-5', input: 'What is a signal box?' },
     replies: {
       200: {
         description: 'The response', schema: ResponseShape,
@@ -60,7 +60,7 @@ const speaksOf = (face: Inbound) => ({ face, errors: ResponseErrorShape })
 function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promise<Reply> {
   const { services } = given
   const { responses } = services
-  const read = (x: Keyed, body: unknown, bytes?: Uint8Array) => askedOf(x, face, given.keyPreferences, services.catalog, body, bytes)
+  const read = (x: Keyed, body: unknown, bytes?: Uint8Array) => askedOf(x, face, given, body, bytes)
   return async (x) => {
     if (services.large !== undefined && x.body!.length > LARGE_BYTES) {
       const { asked, ...arrived } = await readLarge(given, face, x, services.large)
