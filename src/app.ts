@@ -22,7 +22,7 @@ import { contextCompression, reasoningExclude, responseHealing, variants } from 
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
 import { createPresets } from './presets/index.ts'
-import { createApps, createFigures, createRankings, createRollups, createStats, type Stats } from './stats/index.ts'
+import { createApps, createFigures, createParameters, createRankings, createRollups, createStats, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
 /** The composition root: the only file that knows every room. */
@@ -104,6 +104,7 @@ export async function createApp(given: {
   const stats = createStats({ store, ambient, onError })
   const figures = createFigures({ store, ambient })
   const apps = createApps({ store, ambient })
+  const parameters = createParameters({ store, ambient })
   const rankings = createRankings({ figures, apps, ambient })
   const rollups = createRollups({ store, ambient })
   const jobs = createJobs({ store, ambient, onError })
@@ -118,14 +119,14 @@ export async function createApp(given: {
   })
   const large = createLargeBodies()
   const hasCredential = (provider: string): boolean => path.providers().credentials(provider).length > 0
-  const site = createSite({ catalog: path.catalog, figures, rankings, apps, ambient, version: given.version, hasCredential })
+  const site = createSite({ catalog: path.catalog, figures, rankings, apps, parameters, minKeys: () => keeping.stats.minKeys, ambient, version: given.version, hasCredential })
   const pages = createPages({
     site, folder: SITE_BUILD, ambient, report: (error) => log.error({ err: error }, 'a page failed by a fault of ours'),
     ...(given.siteLoaded && { loaded: given.siteLoaded }),
   })
   const http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
-    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, rankings, apps, gateway: path.gateway, large,
+    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, rankings, apps, parameters, gateway: path.gateway, large,
     workspace: (id) => path.workspace(id),
     admission: path.admission, upstreams: path.upstreams,
     responses, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,

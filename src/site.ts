@@ -21,6 +21,8 @@ export interface Site {
   activity(id: string, days: number): Promise<ActivityView>
   uptime(id: string, days: number): Promise<UptimeView>
   apps(id: string, days: number): Promise<AppsView>
+  /** What callers set the sampling parameters of a model to, and their medians for a sample. */
+  parameters(id: string): Promise<ParametersView>
   /** What has a page, for maps of the site. */
   index(): Promise<{ readonly models: readonly { readonly id: string; readonly name: string }[]; readonly authors: readonly string[]; readonly providers: readonly string[] }>
   /** Models, authors and apps by their tokens. */
@@ -264,6 +266,29 @@ export interface ActivityView {
 export interface AppsView {
   readonly days: number
   readonly apps: readonly (AppCard & { readonly app: string; readonly tokens: number; readonly requests: number; readonly share: number })[]
+}
+
+export interface ParametersView {
+  /** The last days that are looked at, today included. */
+  readonly days: number
+  /** The eight sampling parameters. */
+  readonly parameters: readonly {
+    readonly name: string
+    /** Of the model where its maker publishes one, otherwise the usual one. */
+    readonly default: number
+    readonly min: number
+    readonly max: number | null
+    readonly integer: boolean
+    /** Requests that set it. */
+    readonly requests: number
+    /** Why there are no percentiles, `needs 50 requests, has 12`; null where there are. */
+    readonly waiting: string | null
+    readonly p10: number | null
+    readonly p50: number | null
+    readonly p90: number | null
+  }[]
+  /** Of those whose percentiles are told, by name. */
+  readonly medians: Readonly<Record<string, number>>
 }
 
 /** An app that calls came from. */

@@ -151,6 +151,7 @@ export interface Config {
     readonly storeDefault: boolean; readonly retentionDays: number; readonly backgroundPerKey: number; readonly backgroundLeaseMs: number
   }
   readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
+  readonly stats: { readonly minKeys: number }
   readonly log: { readonly level: string }
   /** The value of an environment variable; null when it is not set or empty. */
   secret(name: string): Secret | null
@@ -201,6 +202,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     autoRouter: autoRouterOf(file.auto_router ?? {}),
     responses: responsesOf(file.responses ?? {}),
     structuredOutput: { ...DEFAULTS.structured_output, ...file.structured_output },
+    stats: { minKeys: file.stats?.min_keys ?? DEFAULTS.stats.min_keys },
     log: { level: file.log?.level ?? DEFAULTS.log.level },
     secret(name) {
       const set = value(name)

@@ -85,6 +85,7 @@ export const DEFAULTS = {
   auto_router: { default_task: 'general', models: 3, slow_seconds: 60 },
   responses: { store_default: false, retention_days: 30, background_per_key: 32, background_lease_ms: 15_000 },
   structured_output: { enforce: 'strict' },
+  stats: { min_keys: 1 },
   log: { level: 'info' },
   discover_local: true,
 } as const
@@ -211,6 +212,9 @@ export const fileSchema = z.strictObject({
     retention_days: z.int().min(1).max(3650).optional(),
     background_per_key: z.int().min(0).max(100_000).optional(),
     background_lease_ms: z.int().min(500).max(600_000).optional(),
+  }).optional(),
+  stats: z.strictObject({
+    min_keys: z.int().min(1).max(64).optional(),
   }).optional(),
   log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional() }).optional(),
 })

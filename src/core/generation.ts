@@ -1,3 +1,4 @@
+import type { ChatRequest } from './chat.ts'
 import type { FaultKind } from './fault.ts'
 import type { FinishReason } from './event.ts'
 import type { Nano } from './money.ts'
@@ -93,6 +94,8 @@ export interface Generation {
   readonly inputAudio: number
   /** Null where nothing was to be judged, or could not be: see `Audit`. */
   readonly quality: Quality | null
+  /** The sampling parameters that the request set; null where it set none. */
+  readonly sampling: ChatRequest['sampling'] | null
   /** Of calls that shared one answer; absent for all others. */
   readonly coalesced?: Coalesced
   /** The preset that filled in what the request left open. */

@@ -59,7 +59,13 @@ export function recordOf(call: Call, need: Need, tried: Tried, end: End | null, 
     inputAudio: need.audios,
     quality: end?.quality ?? null,
     ...(call.asked.presetId !== undefined && { presetId: call.asked.presetId }),
+    sampling: isEmpty(request.sampling) ? null : request.sampling,
   }
+}
+
+function isEmpty(object: object): boolean {
+  for (const _ in object) return false
+  return true
 }
 
 /** The provider that answered: where the upstream is itself a router, the name that it gives. */

@@ -10,6 +10,7 @@ import { goneRoutes } from './api/gone.ts'
 import { healthRoutes } from './api/health.ts'
 import { messagesRoutes } from './api/messages.ts'
 import { catalogRoutes } from './api/models.ts'
+import { parameterRoutes } from './api/parameters.ts'
 import { presetRoutes } from './api/presets.ts'
 import { responseRoutes } from './api/responses.ts'
 import type { HttpLimits } from './limits.ts'
@@ -57,6 +58,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...catalogRoutes(services, keyPreferences),
     ...datasetRoutes(services),
     ...analyticsRoutes(services),
+    ...parameterRoutes(services),
     ...healthRoutes(services, metrics, draining),
     {
       name: 'getOpenApi', methods: ['GET'], paths: ['/openapi.json', ...api('/openapi.json')], tag: 'Operation', policy: 'none',

@@ -6,7 +6,7 @@ import type { Admission, Gateway, LargeBodies, Upstreams } from '../gateway/inde
 import type { Responses } from '../responses/index.ts'
 import type { Presets } from '../presets/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
-import type { Apps, Figures, Rankings, Stats } from '../stats/index.ts'
+import type { Apps, Figures, Parameters, Rankings, Stats } from '../stats/index.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Pages } from './page.ts'
 
@@ -30,6 +30,7 @@ export interface Services {
   readonly figures: Pick<Figures, 'endpoints' | 'sums'>
   readonly rankings: Pick<Rankings, 'between'>
   readonly apps: Apps
+  readonly parameters: Parameters
   readonly gateway: Pick<Gateway, 'generate' | 'explain' | 'countTokens'>
   /** Who is let in; without it everybody is. */
   readonly admission?: Pick<Admission, 'knock' | 'figures'>

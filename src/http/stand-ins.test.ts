@@ -153,6 +153,7 @@ export function servicesWith(
     },
     figures: { endpoints: async () => new Map(), sums: async () => [], ...rest.figures },
     rankings: { between: async () => [] },
+    parameters: { of: async () => new Map() },
     apps: rest.apps ?? { of: async () => new Map(), claim: () => nothing('claim'), release: () => nothing('release') },
     stats: { find: async (id) => rest.generations?.find((one) => one.id === id) ?? null },
     gateway: {

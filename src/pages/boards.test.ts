@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createCatalog, NO_OVERLAY } from '../catalog/index.ts'
 import { usage, type Generation } from '../core/index.ts'
 import type { Site } from '../site.ts'
-import { createApps, createFigures, createRankings, createRollups, createStats } from '../stats/index.ts'
+import { createApps, createFigures, createParameters, createRankings, createRollups, createStats } from '../stats/index.ts'
 import type { Store } from '../store/index.ts'
 import { createFakeAmbient } from '../testing/index.ts'
 import { forEachStore } from '../../test/stores.ts'
@@ -24,18 +24,18 @@ function call(model: string, tokens: number, daysAgo: number, app: string | null
     nativeFinish: null, fault: null, latencyMs: 10, durationMs: 20, usage: usage({ total: tokens - 10, cacheRead: 3 }, { total: 10, reasoning: 4 }), cost: 5n,
     absorbed: 0n, price: null, tier: null, attempts: [], untried: 0, referer: app && `https://${app}`, title: null, categories: ['cli-agent'],
     userAgent: null, user: null, session: null, inputMedia: 0, inputAudio: 0,
-    quality: { tools: true, toolCalls: 2, badToolCalls: 0, structured: false, badStructured: false }, ...rest,
+    quality: { tools: true, toolCalls: 2, badToolCalls: 0, structured: false, badStructured: false }, sampling: null, ...rest,
   }
 }
 
-async function open(store: Store, calls: readonly Generation[]): Promise<Site> {
+async function open(store: Store, calls: readonly Generation[], minKeys = 1): Promise<Site> {
   const stats = createStats({ store, ambient, flushEveryMs: 60_000 })
   for (const it of calls) stats.record(it)
   await stats.flush()
   await createRollups({ store, ambient }).catchUp()
   const figures = createFigures({ store, ambient })
   const apps = createApps({ store, ambient })
-  return createSite({ catalog, figures, apps, rankings: createRankings({ figures, apps, ambient }), ambient, version: 'test', hasCredential: () => false })
+  return createSite({ catalog, figures, apps, rankings: createRankings({ figures, apps, ambient }), parameters: createParameters({ store, ambient }), minKeys: () => minKeys, ambient, version: 'test', hasCredential: () => false })
 }
 
 forEachStore((_, openStore) => {
@@ -93,5 +93,16 @@ forEachStore((_, openStore) => {
       [requests, prompt, completion, reasoning, cached, toolCalls]), [[2, 80, 20, 8, 6, 4], [1, 290, 10, 4, 3, 2]])
     assert.deepEqual((await site.apps('openai/gpt-4o', 7)).apps.map(({ app, name, tokens, requests, share }) => [app, name, tokens, requests, share]),
       [['one.example', 'one.example', 300, 1, 75]])
+  })
+
+  test('the medians for a sample are of parameters that enough requests set, by enough keys', async () => {
+    const { store } = await openStore()
+    const calls = Array.from({ length: 50 }, (_, i) => call('openai/gpt-4o', 20, 0, null, { sampling: { temperature: 0.4, ...(i > 0 && { top_p: 0.9 }) }, keyId: `k${i % 2}` }))
+    const site = await open(store, calls)
+    const { medians, parameters } = await site.parameters('openai/gpt-4o')
+    assert.deepEqual(medians, { temperature: 0.4 })
+    assert.deepEqual(parameters.find(({ name }) => name === 'top_p')!.waiting, 'needs 50 requests, has 49')
+    const { store: other } = await openStore()
+    assert.deepEqual((await (await open(other, calls, 3)).parameters('openai/gpt-4o')).medians, {}, 'of two keys, where three are asked for')
   })
 })

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
 import type { Ambient, Endpoint } from '../core/index.ts'
 import type { Site, Window } from '../site.ts'
-import { percentilesIn, uptimeOf, type Apps, type Figures, type Rankings, type Total } from '../stats/index.ts'
+import { PARAMETER_DAYS, percentilesIn, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
 import { findIn, type Findable } from './search.ts'
 import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views.ts'
@@ -13,6 +13,9 @@ export interface SiteGiven {
   readonly figures: Pick<Figures, 'totals' | 'series' | 'sums' | 'endpoints'>
   readonly rankings: Rankings
   readonly apps: Pick<Apps, 'of'>
+  readonly parameters: Parameters
+  /** From how many different keys on a visitor is told what a parameter is set to. */
+  minKeys(): number
   readonly ambient: Ambient
   readonly version: string
   /** Whether there is a key to a provider, or none is needed. */
@@ -40,7 +43,7 @@ const TOP_APPS = 20
 const SLICE = 40
 
 /** Answers the pages' questions from the catalogue and from what was added up; no question reads a record. */
-export function createSite({ catalog, figures, rankings, apps, ambient, version, hasCredential }: SiteGiven): Site {
+export function createSite({ catalog, figures, rankings, apps, parameters, minKeys, ambient, version, hasCredential }: SiteGiven): Site {
   const shelves = new WeakMap<Snapshot, Promise<void>>()
   const choices = new WeakMap<Snapshot, ReturnType<typeof choicesOf>>()
   const findables = new WeakMap<Snapshot, readonly Findable[]>()
@@ -233,6 +236,14 @@ export function createSite({ catalog, figures, rankings, apps, ambient, version,
         days, apps: shown.map((sum) =>
           ({ ...appCardOf(known.get(sum.b), sum.b), app: sum.b, tokens: tokensOf(sum), requests: sum.counts.requests, share: percentOf(tokensOf(sum), all) })),
       }
+    },
+
+    async parameters(id) {
+      const now = shelf()
+      const entry = now.at.model(id)
+      const set = await parameters.of(entry === null ? id : countedAs(now, entry))
+      const told = toldParameters({ figures: set, published: entry?.row.default_parameters, minKeys: minKeys() })
+      return { days: PARAMETER_DAYS, parameters: told, medians: Object.fromEntries(told.flatMap(({ name, p50 }) => (p50 === null ? [] : [[name, p50]]))) }
     },
 
     async index() {

@@ -103,7 +103,7 @@ export function grainsOf(name: string): readonly Grain[] {
 /** Of a generation what is added up. */
 export type Counted = Pick<Generation,
   | 'id' | 'createdAt' | 'keyId' | 'workspace' | 'model' | 'endpoint' | 'provider' | 'streamed' | 'cancelled' | 'simulated' | 'fault'
-  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'categories' | 'user' | 'quality' | 'coalesced'>
+  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'categories' | 'user' | 'quality' | 'sampling' | 'coalesced'>
 
 /** What one call, or one try of it, adds to the cuts that it belongs to. */
 export interface Contribution {

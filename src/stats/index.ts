@@ -4,5 +4,6 @@ export {
   beginOf, createFigures, percentilesIn, uptimeOf, type Asked, type Figures, type Span, type Stretch, type Sum, type Total, type Where,
 } from './figures.ts'
 export { APP_CATEGORIES, appNumber, createApps, isLocalApp, isOfCategory, type App, type AppClaim, type Apps } from './apps.ts'
+export { createParameters, PARAMETER_DAYS, toldParameters, type ParameterFigures, type Parameters } from './parameters.ts'
 export { createRankings, type Board, type Period, type Ranked, type Rankings } from './rankings.ts'
 export { createRollups, type Rollups } from './rollups.ts'

@@ -21,7 +21,7 @@ function call(model: string, tokens: number, daysAgo: number, rest: Partial<Gene
     endpoint: `${model}@x`, provider: 'x', providerName: 'X', upstreamId: null, streamed: false, cancelled: false, simulated: false, finish: 'stop',
     nativeFinish: null, fault: null, latencyMs: 10, durationMs: 20, usage: usage({ total: tokens - 1 }, { total: 1 }), cost: 5n, absorbed: 0n, price: null,
     tier: null, attempts: [], untried: 0, referer: null, title: null, categories: [], userAgent: null, user: null, session: null, inputMedia: 0,
-    inputAudio: 0, quality: null, ...rest,
+    inputAudio: 0, quality: null, sampling: null, ...rest,
   }
 }
 

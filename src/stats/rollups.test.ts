@@ -54,6 +54,7 @@ function calls(count: number, seed = 7, days = 3): readonly Generation[] {
       categories: [], userAgent: null, user: pick(dice, [null, 'u1', 'u\n2']), session: null, inputMedia: 0, inputAudio: 0,
       quality: kind === 'answered'
         ? { tools: dice.random() < 0.5, toolCalls: 2, badToolCalls: dice.random() < 0.2 ? 1 : 0, structured: dice.random() < 0.3, badStructured: false } : null,
+      sampling: dice.random() < 0.5 ? { temperature: Math.round(dice.random() * 20) / 10 } : null,
     }
   })
 }

@@ -4,6 +4,7 @@ import type { Ambient } from '../core/index.ts'
 import type { RollupTable, Schema, Store } from '../store/index.ts'
 import { createSightings, forgetSightings } from './apps.ts'
 import { bucketOf, contributionsOf, COUNTS, CUTS, MONEY, SKETCHES, type Contribution, type Count, type Grain, type Measure, type Money } from './cuts.ts'
+import { createSettings } from './parameters.ts'
 import { COUNTED_COLUMNS, countedOf } from './row.ts'
 import { Sketching, sketchOf, sketchText } from './sketch.ts'
 
@@ -42,6 +43,7 @@ export function createRollups({ store, ambient }: { readonly store: Store; reado
       .where('seen_at', '>', ambient.now() - SILENT_MS).execute()
     const sums = new Sums()
     const apps = createSightings()
+    const settings = createSettings()
     let added = 0
     for (const { node, seq } of cursors) {
       if (added >= STEP) break
@@ -52,6 +54,7 @@ export function createRollups({ store, ambient }: { readonly store: Store; reado
       for (const row of rows) {
         const call = countedOf(row)
         apps.see(call)
+        settings.see(call)
         for (const contribution of contributionsOf(call)) sums.add(contribution)
       }
       added += rows.length
@@ -59,6 +62,7 @@ export function createRollups({ store, ambient }: { readonly store: Store; reado
     }
     if (added > 0) await write(trx, sums)
     await apps.write(trx)
+    await settings.write(trx)
     return added
   })
 
@@ -75,6 +79,7 @@ export function createRollups({ store, ambient }: { readonly store: Store; reado
     async rebuild(progress) {
       await store.exclusively(TURN, async (trx) => {
         await trx.deleteFrom('rollups').execute()
+        await trx.deleteFrom('parameter_rollups').execute()
         await forgetSightings(trx)
         await trx.updateTable('rollup_cursors').set({ seq: 0, seen_at: ambient.now() }).execute()
       })

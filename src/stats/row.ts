@@ -73,6 +73,7 @@ const VALUES = {
   structured: g => (g.quality === null ? null : flag(g.quality.structured)),
   bad_structured: g => (g.quality === null ? null : flag(g.quality.badStructured)),
   preset_id: g => g.presetId ?? null,
+  sampling: g => (g.sampling === null ? null : JSON.stringify(g.sampling)),
   node: (_, __, place) => place.node,
   seq: (_, __, place) => place.seq,
 } as const satisfies { readonly [Column in keyof GenerationTable]: Reader }
@@ -132,9 +133,14 @@ export function generationOf(row: GenerationRow): Generation {
     inputMedia: row.input_media,
     inputAudio: row.input_audio,
     quality: qualityOf(row),
+    sampling: samplingOf(row),
     ...(row.coalesced !== null && { coalesced: coalescedOf(row.coalesced) }),
     ...(row.preset_id !== null && { presetId: row.preset_id }),
   }
+}
+
+function samplingOf({ sampling }: Pick<GenerationRow, 'sampling'>): Generation['sampling'] {
+  return sampling === null ? null : readColumn<NonNullable<Generation['sampling']>>(sampling)
 }
 
 function qualityOf(row: Pick<GenerationRow, 'tools' | 'tool_calls' | 'bad_tool_calls' | 'structured' | 'bad_structured'>): Quality | null {
@@ -173,7 +179,7 @@ function usageOf(row: GenerationRow): Usage {
 export const COUNTED_COLUMNS = [
   'id', 'created_at', 'key_id', 'workspace', 'model', 'endpoint', 'provider', 'provider_name', 'upstream_id', 'streamed', 'cancelled', 'simulated', 'fault',
   'latency_ms', 'duration_ms', 'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
-  'output_tokens', 'reasoning_tokens', 'attempts', 'coalesced', 'referer', 'title', 'categories', 'external_user', 'tools', 'tool_calls', 'bad_tool_calls', 'structured', 'bad_structured', 'node', 'seq',
+  'output_tokens', 'reasoning_tokens', 'attempts', 'coalesced', 'referer', 'title', 'categories', 'external_user', 'tools', 'tool_calls', 'bad_tool_calls', 'structured', 'bad_structured', 'sampling', 'node', 'seq',
 ] as const satisfies readonly (keyof GenerationTable)[]
 /** Money as decimal text: SQLite reads every number of a row as a bigint when one of them is, at twice the price. */
 export type CountedRow = Pick<GenerationRow, typeof COUNTED_COLUMNS[number]> & { readonly cost: string; readonly absorbed: string }
@@ -195,7 +201,7 @@ export function countedOf(row: CountedRow): Counted {
     ...(row.coalesced !== null && { coalesced: coalescedOf(row.coalesced) }),
     cost: BigInt(row.cost), absorbed: BigInt(row.absorbed), attempts: attemptsOf(row), referer: row.referer, title: row.title,
     categories: categoriesOf(row), user: row.external_user,
-    quality: qualityOf(row),
+    quality: qualityOf(row), sampling: samplingOf(row),
   }
 }
 

@@ -29,6 +29,11 @@ export class Sketching {
     this.#put(value <= 1 ? 0 : Math.ceil(Math.log(value) / LOG_GAMMA), 1)
   }
 
+  /** Counts a value in a bucket of the caller's own making. */
+  addTo(bucket: number): void {
+    this.#put(bucket, 1)
+  }
+
   merge(other: Sketch): void {
     for (const [bucket, count] of other.buckets) this.#put(bucket, count)
   }
@@ -64,12 +69,18 @@ export function reachedBy(sketch: Sketch, share: number): number | null {
 }
 
 /** The value of a rank, of which 1 is the lowest. */
-function valueAt({ buckets, count }: Sketch, rank: number): number | null {
+function valueAt(sketch: Sketch, rank: number): number | null {
+  const bucket = rankIn(sketch, rank)
+  return bucket === null ? null : bucket === 0 ? 1 : 2 * GAMMA ** bucket / (GAMMA + 1)
+}
+
+/** The bucket of a rank. */
+export function rankIn({ buckets, count }: Sketch, rank: number): number | null {
   if (count === 0) return null
   let left = Math.min(count, Math.max(1, rank))
   for (const bucket of [...buckets.keys()].toSorted((a, b) => a - b)) {
     left -= buckets.get(bucket)!
-    if (left <= 0) return bucket === 0 ? 1 : 2 * GAMMA ** bucket / (GAMMA + 1)
+    if (left <= 0) return bucket
   }
   return null
 }

@@ -37,7 +37,7 @@ function generation(change: Partial<Generation> = {}): Generation {
     attempts: [{ ...ATTEMPT, outcome: 'failed', status: 500, fault: 'upstream-error', message: 'it said "no" \0' }, ATTEMPT],
     untried: 3, referer: 'https://example.com/', title: 'Example', categories: ['cli', 'coding'], userAgent: 'test/1',
     user: 'somebody', session: 's-1', inputMedia: 1, inputAudio: 2,
-    quality: { tools: true, toolCalls: 3, badToolCalls: 1, structured: true, badStructured: false },
+    quality: { tools: true, toolCalls: 3, badToolCalls: 1, structured: true, badStructured: false }, sampling: { temperature: 0.7, top_k: 40 },
     ...change,
   }
 }
@@ -45,7 +45,7 @@ function generation(change: Partial<Generation> = {}): Generation {
 const EMPTY: Partial<Generation> = {
   model: null, endpoint: null, provider: null, providerName: null, upstreamId: null, streamed: false, cancelled: true, simulated: true,
   finish: null, nativeFinish: null, fault: 'cancelled', latencyMs: null, durationMs: 0, usage: NO_USAGE, cost: 0n, price: null, tier: null,
-  attempts: [], untried: 0, referer: null, title: null, categories: [], userAgent: null, user: null, session: null, inputMedia: 0, inputAudio: 0, quality: null,
+  attempts: [], untried: 0, referer: null, title: null, categories: [], userAgent: null, user: null, session: null, inputMedia: 0, inputAudio: 0, quality: null, sampling: null,
 }
 
 function start(store: Store, flushEveryMs = 60_000): { stats: Stats; errors: Error[] } {

@@ -4,6 +4,6 @@ export { readPrivateJson, replacePrivateFile } from './folder.ts'
 export { openStore } from './open.ts'
 export { readColumn } from './text.ts'
 export type {
-  AppTable, Flag, GenerationTable, KeyTable, PepperTable, PresetTable, PresetVersionTable, ResponseEventTable, ResponseTable, RollupTable, Schema,
-  WorkspaceTable,
+  AppTable, Flag, GenerationTable, KeyTable, ParameterRollupTable, PepperTable, PresetTable, PresetVersionTable, ResponseEventTable, ResponseTable, RollupTable,
+  Schema, WorkspaceTable,
 } from './schema.ts'

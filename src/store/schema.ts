@@ -12,6 +12,7 @@ export interface Schema {
   readonly rollups: RollupTable
   readonly rollup_cursors: RollupCursorTable
   readonly apps: AppTable
+  readonly parameter_rollups: ParameterRollupTable
   readonly leases: LeaseTable
   readonly versions: VersionTable
   readonly health_summaries: HealthSummaryTable
@@ -156,6 +157,8 @@ export interface GenerationTable {
   structured: Flag | null
   bad_structured: Flag | null
   preset_id: string | null
+  /** JSON: the sampling parameters that the request set; null for none. */
+  sampling: string | null
   /** The run of a program that wrote the row, and its place among that run's rows: the order in which rows are added up. */
   node: number
   seq: number
@@ -214,6 +217,18 @@ export interface AppTable {
   claimed_title: string | null
   tagline: string | null
   hidden: Flag
+}
+
+/** What callers of a model set one sampling parameter to on one day. */
+export interface ParameterRollupTable {
+  model: string
+  parameter: string
+  /** The beginning of the day, UTC. */
+  at: number
+  /** A sketch: values in hundredths. */
+  settings: string
+  /** The smallest hashes of their keys, joined by blanks: how many they were. */
+  callers: string
 }
 
 /** How far the rows of each run of a program have been added up. */

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { OpenRouter } from '@openrouter/sdk'
 import { ambient } from '../../src/ambient.ts'
 import { usage, type Generation } from '../../src/core/index.ts'
-import { onBothStores, providerAt, type Signalbox } from './signalbox.ts'
+import { onBothStores, providerAt, saying, startUpstream, type Signalbox } from './signalbox.ts'
 
 const DAY = 86_400_000
 /** A clock that stands still: no midnight comes between a call and the question for its day. */
@@ -23,7 +23,7 @@ function call(prompt: number, daysAgo: number, rest: Partial<Generation> = {}): 
     endpoint: `${model}@sound`, provider: 'sound', providerName: 'Sound', upstreamId: null, streamed: false, cancelled: false, simulated: false, finish: 'stop',
     nativeFinish: null, fault: null, latencyMs: 10, durationMs: 20, usage: usage({ total: prompt, cacheRead: 5 }, { total: 10, reasoning: 4 }), cost: 1_000_000n,
     absorbed: 0n, price: null, tier: null, attempts: [], untried: 0, referer: null, title: null, categories: [], userAgent: null, user: null, session: null,
-    inputMedia: 0, inputAudio: 0, quality: null, ...rest,
+    inputMedia: 0, inputAudio: 0, quality: null, sampling: null, ...rest,
   }
 }
 
@@ -171,5 +171,29 @@ onBothStores((start) => {
     assert.equal(await row(), undefined)
     assert.deepEqual(await told(box.send('DELETE', '/api/v1/apps/shop.example')), { deleted: true })
     assert.deepEqual([(await row()).app_name, (await row()).verified], ['<b>Shop</b>', false])
+  })
+
+  test('what callers set parameters to is told from fifty requests on, and before that what is missing', async () => {
+    const upstream = await startUpstream()
+    const box = await start({ config: providerAt('sound', `${upstream.url}/v1`, { row: { default_parameters: { temperature: 0.6 } } }) })
+    const asked = async (): Promise<Record<string, Record<string, unknown>>> => (await told(box.get('/api/v1/parameters/acme/one'))).data
+    const ask = (count: number, rest: object) => Promise.all(Array.from({ length: count }, () => box.whole(saying('acme/one', 'Hello', rest as Record<string, unknown>))))
+    const temperature = async (requests: number) => {
+      for (let patience = 0; patience < 600; patience++) {
+        const { parameters } = await asked()
+        const it = parameters!['temperature'] as Record<string, unknown>
+        if (it['requests'] === requests) return it
+        await sleep(50)
+      }
+      throw new Error(`never ${requests} requests`)
+    }
+    await ask(49, { temperature: 0.3, top_k: 20 })
+    assert.deepEqual(await temperature(49), { default: 0.6, requests: 49, waiting: 'needs 50 requests, has 49', p10: null, p50: null, p90: null })
+    await ask(11, { temperature: 1.25 })
+    await ask(1, {})
+    assert.deepEqual(await temperature(60), { default: 0.6, requests: 60, waiting: null, p10: 0.3, p50: 0.3, p90: 1.25 })
+    const flat = await asked()
+    assert.deepEqual([flat['temperature_p90'], flat['top_k_p50'], (flat['parameters']!['top_k'] as Record<string, unknown>)['waiting']], [1.25, null, 'needs 50 requests, has 49'])
+    await refusal(box.get('/api/v1/parameters/acme/none'), 404, /no model acme\/none/)
   })
 })

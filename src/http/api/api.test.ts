@@ -19,7 +19,7 @@ const GENERATION: Generation = {
     overrides: [], source: 'catalogue',
   },
   tier: null, untried: 0, referer: 'https://app.example/', title: 'App', categories: [], userAgent: 'test/1', user: 'u1', session: 's1',
-  inputMedia: 1, inputAudio: 0, quality: null,
+  inputMedia: 1, inputAudio: 0, quality: null, sampling: null,
   attempts: [
     {
       endpoint: 'openai/gpt-5@azure', provider: 'azure', providerName: 'Azure', model: 'openai/gpt-5', credential: 'c', startedAt: 1, headersMs: 31.5,
