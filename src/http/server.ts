@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:net'
 import { fault, Roster } from '../core/index.ts'
 import { Connection, type Serving } from './connection.ts'
+import { createDeadLinks } from './dead-links.ts'
 import { createDispatch } from './dispatch.ts'
 import { openDoors, type Doors } from './doors.ts'
 import type { Exchange } from './exchange.ts'
@@ -47,6 +48,7 @@ export function createHttp(services: Services): Http {
   const sweeper = createSweeper({ now: ambient.monotonic, everyMs: Math.min(1000, Math.max(10, shortest / SWEEPS_PER_DEADLINE)) })
   const live = new Roster<Exchange>()
   const connections = new Set<Connection>()
+  const deadLinks = createDeadLinks({ sockets: () => waiting(connections), stallMs: limits.writeStallMs, now: ambient.monotonic })
   const date = createDate(ambient.now)
   let draining = false
   let aborted = 0
@@ -97,6 +99,7 @@ export function createHttp(services: Services): Http {
     for (const { socket } of connections) socket.destroy()
     await Promise.all(closing)
     sweeper.close()
+    deadLinks.close()
     metrics.close()
   }
 
@@ -141,6 +144,11 @@ export function createHttp(services: Services): Http {
     inFlight: () => live.size,
     document: () => openApiOf(routes, services.version),
   }
+}
+
+/** Connections with a request that is not answered to its end. */
+function* waiting(connections: Iterable<Connection>): Iterable<Connection['socket']> {
+  for (const connection of connections) if (!connection.idle) yield connection.socket
 }
 
 function delay(ms: number): Promise<void> {
