@@ -121,7 +121,35 @@ export interface Measured {
   readonly latency30m: Percentiles | null
   /** Tokens per second. */
   readonly throughput30m: Percentiles | null
+  /** Milliseconds to the end of the answer. */
+  readonly duration30m: Percentiles | null
   readonly samples30m: number
+  /** Of longer stretches, where they were asked for. */
+  readonly longer?: LongerFigures
+}
+
+/** What an endpoint did over whole days, today's included. */
+export interface LongerFigures {
+  readonly uptime3d: number | null
+  readonly uptime90d: number | null
+  /** Percent of the tries that brought an answer: beside what counts against uptime, a 429 does here, too. */
+  readonly availability3d: number | null
+  readonly availability90d: number | null
+  /** Of seven days. Rates are percent, null of nothing. */
+  readonly week: {
+    readonly requests: number
+    readonly promptTokens: number
+    readonly completionTokens: number
+    /** Requests with tools that could be judged, and those of them with a call that was wrong. */
+    readonly toolRequests: number
+    readonly toolErrorRate: number | null
+    readonly structuredRequests: number
+    readonly structuredErrorRate: number | null
+    /** Of prompt tokens, those that were read from the provider's cache. */
+    readonly cacheHitRate: number | null
+    /** Dollars that were really paid for a million tokens, prompt and completion together, as a decimal. */
+    readonly paidPerMillion: string | null
+  }
 }
 
 export interface EndpointView {
@@ -155,6 +183,8 @@ export interface EndpointView {
   readonly headquarters: string | null
   readonly datacenters: readonly string[]
   readonly measured: Measured | null
+  /** What the tokens of the last seven days, as many of each kind, cost by the list; null where there are none, or no price. */
+  readonly listPerMillion: string | null
 }
 
 export interface Benchmark {
@@ -244,10 +274,14 @@ export interface UptimeView {
     readonly tag: string
     readonly providerName: string
     readonly uptime: number | null
+    /** Percent of the tries that brought an answer: a 429 counts against it, and not against uptime. */
+    readonly availability: number | null
     readonly tries: number
     readonly failures: number
+    /** Tries that were told to wait. */
+    readonly limited: number
     /** One for each day, oldest first; `uptime` is null where nothing was tried. */
-    readonly byDay: readonly { readonly at: number; readonly uptime: number | null; readonly tries: number }[]
+    readonly byDay: readonly { readonly at: number; readonly uptime: number | null; readonly availability: number | null; readonly tries: number }[]
   }[]
 }
 

@@ -1,4 +1,4 @@
-import { keepsNothing, type Endpoint, type EndpointFigures } from '../core/index.ts'
+import { keepsNothing, listPerMillion, type Endpoint, type EndpointFigures, type LongerFigures } from '../core/index.ts'
 import { pricingShape, topEndpoint, type PricingShape } from './pricing-shape.ts'
 import { routerNamed } from './resolve.ts'
 import type { ModelRow, ProviderRow } from './rows.ts'
@@ -150,8 +150,24 @@ export function endpointShape(endpoint: Endpoint, entry: ModelEntry, figures: En
     uptime_last_1d: figures?.uptime1d ?? null,
     latency_last_30m: figures?.latency30m ?? null,
     throughput_last_30m: figures?.throughput30m ?? null,
+    e2e_latency_last_30m: figures?.duration30m ?? null,
     requests_last_30m: figures?.samples30m ?? 0,
+    ...(figures?.longer && longerShape(endpoint, figures.longer)),
     unpriced: endpoint.unpriced,
+  }
+}
+
+function longerShape({ price }: Endpoint, { week, ...shares }: LongerFigures): Record<string, unknown> {
+  return {
+    uptime_last_3d: shares.uptime3d, uptime_last_90d: shares.uptime90d,
+    availability_last_3d: shares.availability3d, availability_last_90d: shares.availability90d,
+    last_7d: {
+      requests: week.requests,
+      tool_requests: week.toolRequests, tool_call_error_rate: week.toolErrorRate,
+      structured_requests: week.structuredRequests, structured_output_error_rate: week.structuredErrorRate,
+      cache_hit_rate: week.cacheHitRate,
+      effective_price_per_million: week.paidPerMillion, list_price_per_million: listPerMillion(price, week.promptTokens, week.completionTokens),
+    },
   }
 }
 

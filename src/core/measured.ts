@@ -12,8 +12,36 @@ export interface EndpointFigures {
   readonly latency30m: Required<Percentiles> | null
   /** Tokens per second; p90 is what nine in ten reached. */
   readonly throughput30m: Required<Percentiles> | null
+  /** Milliseconds to the end of the answer. */
+  readonly duration30m: Required<Percentiles> | null
   /** How many answers the percentiles rest on. */
   readonly samples30m: number
+  /** Of longer stretches, where they were asked for. */
+  readonly longer?: LongerFigures
+}
+
+/** What an endpoint did over whole days, today's included. */
+export interface LongerFigures {
+  readonly uptime3d: number | null
+  readonly uptime90d: number | null
+  /** Percent of the tries that brought an answer: beside what counts against uptime, a 429 does here, too. */
+  readonly availability3d: number | null
+  readonly availability90d: number | null
+  /** Of seven days. Rates are percent, null of nothing. */
+  readonly week: {
+    readonly requests: number
+    readonly promptTokens: number
+    readonly completionTokens: number
+    /** Requests with tools that could be judged, and those of them with a call that was wrong. */
+    readonly toolRequests: number
+    readonly toolErrorRate: number | null
+    readonly structuredRequests: number
+    readonly structuredErrorRate: number | null
+    /** Of prompt tokens, those that were read from the provider's cache. */
+    readonly cacheHitRate: number | null
+    /** Dollars that were really paid for a million tokens, prompt and completion together, as a decimal. */
+    readonly paidPerMillion: string | null
+  }
 }
 
 /** What this instance's own traffic says of an endpoint, for whoever chooses among several. */

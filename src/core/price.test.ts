@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { attoFromDecimal, charge, count, usage, worstCharge, type PriceKey, type PriceSheet, type Rates } from './index.ts'
+import { attoFromDecimal, charge, count, listPerMillion, usage, worstCharge, type PriceKey, type PriceSheet, type Rates } from './index.ts'
 import { fc } from '../../test/properties.ts'
 
 function sheet(prices: Partial<Record<PriceKey, string>>, rest: Partial<PriceSheet> = {}): PriceSheet {
@@ -59,4 +59,11 @@ test('no reply within its bounds ever costs more than the worst charge', () => {
     const used = usage({ total: input, cacheRead: Math.min(cached, input) }, { total: output, reasoning: Math.min(reasoning, output) })
     assert.ok(charge(of, used).total <= worstCharge(of, { inputTokens: input, outputTokens: output, images: 0 }))
   }))
+})
+
+test('a list price of mixed tokens is by the tokens that there were, and nothing of none', () => {
+  const sheet: PriceSheet = { rates: { prompt: 1_000_000_000_000n, completion: 4_000_000_000_000n }, overrides: [], source: 'catalogue' }
+  assert.equal(listPerMillion(sheet, 300, 100), '1.75')
+  assert.equal(listPerMillion(sheet, 0, 0), null)
+  assert.equal(listPerMillion(null, 300, 100), null)
 })

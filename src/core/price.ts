@@ -1,4 +1,4 @@
-import { ceilToNano, type Atto, type Nano } from './money.ts'
+import { ceilToNano, type Atto, type Nano, decimalFromAtto } from './money.ts'
 import type { Usage } from './usage.ts'
 
 /** The keys of a price sheet, with OpenRouter's names. The first group is per token, the second per unit. */
@@ -169,4 +169,12 @@ export function isFree(sheet: PriceSheet): boolean {
   if (sheet.overrides.length > 0 || sheet.source === 'stated') return false
   for (const key in sheet.rates) if (sheet.rates[key as keyof typeof sheet.rates] !== 0n) return false
   return true
+}
+
+/** What so many tokens cost by the list, in dollars for a million of them as a decimal: what was really paid is told beside it. Null of none. */
+export function listPerMillion(sheet: PriceSheet | null, promptTokens: number, completionTokens: number): string | null {
+  const tokens = BigInt(promptTokens + completionTokens)
+  if (sheet === null || tokens === 0n) return null
+  const atto = (sheet.rates.prompt ?? 0n) * BigInt(promptTokens) + (sheet.rates.completion ?? 0n) * BigInt(completionTokens)
+  return decimalFromAtto((atto * 1_000_000n + tokens / 2n) / tokens)
 }

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
 import type { Ambient, Endpoint } from '../core/index.ts'
 import type { Site, Window } from '../site.ts'
-import { PARAMETER_DAYS, percentilesIn, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
+import { availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentilesIn, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
 import { findIn, type Findable } from './search.ts'
 import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views.ts'
@@ -141,7 +141,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const endpoints = now.at.endpointsOf(entry.row.id).filter(({ disabled }) => !disabled)
       const counted = countedAs(now, entry)
       const [measured, totals] = await Promise.all([
-        figures.endpoints(endpoints.map((it) => it.id)), figures.totals('model', week(), [counted]),
+        figures.endpoints(endpoints.map((it) => it.id), { longer: true }), figures.totals('model', week(), [counted]),
       ])
       return modelOf(now, entry, {
         endpoints: endpoints.map((endpoint) => endpointOf(now, endpoint, measured.get(endpoint.id) ?? null)),
@@ -167,7 +167,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
           const total = totals.get(endpoint.id)!
           return {
             id: endpoint.id, tag: endpoint.tag, providerName: endpoint.providerName,
-            total: { ...measuredIn(total), cacheHitRate: hitRateOf(total), paidPerMillion: paidOf(total) },
+            total: { ...measuredIn(total), cacheHitRate: hitRateOf(total), paidPerMillion: paidPerMillionOf(total) },
             points: [...series.get(endpoint.id) ?? []].map(([at, point]) => ({ at, ...measuredIn(point) })),
           }
         }).toSorted((a, b) => b.total.answers - a.total.answers),
@@ -189,11 +189,11 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
           const total = totals.get(endpoint.id)!
           return {
             id: endpoint.id, tag: endpoint.tag, providerName: endpoint.providerName,
-            uptime: uptimeOf(total), tries: total.counts.attempts, failures: total.counts.failures,
+            uptime: uptimeOf(total), availability: availabilityOf(total), tries: total.counts.attempts, failures: total.counts.failures, limited: total.counts.limited,
             byDay: Array.from({ length: days }, (_, i) => {
               const at = from + i * DAY_MS
               const day = series.get(endpoint.id)?.get(at)
-              return { at, uptime: uptimeOf(day), tries: day?.counts.attempts ?? 0 }
+              return { at, uptime: uptimeOf(day), availability: availabilityOf(day), tries: day?.counts.attempts ?? 0 }
             }),
           }
         }).toSorted((a, b) => b.tries - a.tries),
@@ -358,19 +358,6 @@ function measuredIn(total: Total) {
     answers: total.sketches.duration.count,
     latency: percentilesIn(total, 'latency'), throughput: percentilesIn(total, 'throughput'), duration: percentilesIn(total, 'duration'),
   }
-}
-
-/** Percent of prompt tokens that were read from the provider's cache, to a hundredth; null of none. */
-function hitRateOf({ counts }: Total): number | null {
-  return counts.prompt_tokens === 0 ? null : Math.round(counts.cache_read_tokens / counts.prompt_tokens * 10_000) / 100
-}
-
-/** Dollars per million tokens that were really paid, prompt and completion together, as a decimal; null of no tokens. */
-function paidOf(total: Total): string | null {
-  const tokens = tokensOf(total)
-  if (tokens === 0) return null
-  const nanoPerMillion = (total.money.cost_nano * 1_000_000n + BigInt(tokens) / 2n) / BigInt(tokens)
-  return `${nanoPerMillion / 1_000_000_000n}.${String(nanoPerMillion % 1_000_000_000n).padStart(9, '0')}`
 }
 
 /** The values of the filters that lists are narrowed by, most frequent first. */

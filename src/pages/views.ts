@@ -1,5 +1,5 @@
 import { pricingShape, topEndpoint, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
-import { decimalFromAtto, isFree, type Endpoint, type PriceSheet } from '../core/index.ts'
+import { decimalFromAtto, isFree, listPerMillion, type Endpoint, type PriceSheet } from '../core/index.ts'
 import type { EndpointView, Measured, ModelCard, ModelView, Pricing, ProviderCard } from '../site.ts'
 
 /** The rows of the catalogue as the pages show them. What nobody stated stays null, so that a page can say so. */
@@ -62,6 +62,7 @@ export function endpointOf({ at, usable }: Shelf, endpoint: Endpoint, measured: 
     usable: usable(endpoint),
     headquarters: row?.headquarters ?? null,
     datacenters: row?.datacenters ?? [],
+    listPerMillion: measured?.longer ? listPerMillion(endpoint.price, measured.longer.week.promptTokens, measured.longer.week.completionTokens) : null,
     measured,
   }
 }

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder, type Selectable } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import type { Ambient, EndpointFigures, Measured, Percentiles } from '../core/index.ts'
+import type { Ambient, EndpointFigures, LongerFigures, Measured, Percentiles } from '../core/index.ts'
 import type { RollupTable, Store } from '../store/index.ts'
 import { bucketOf, COUNTS, grainsOf, GRAINS, MINUTE_MS, MONEY, SKETCHES, type Count, type Grain, type Measure, type Money } from './cuts.ts'
 import { MINUTES_KEPT_MS } from './rollups.ts'
@@ -67,8 +67,11 @@ export interface Figures {
    * each stretch in which something happened, by the ms at which it began. Both ends are widened to whole stretches.
    */
   series(cut: string, span: Span, grain: Grain, of: readonly string[]): Promise<ReadonlyMap<string, ReadonlyMap<number, Total>>>
-  /** What endpoints did lately, as of a second or two ago: those of which nothing is known are not in it. */
-  endpoints(ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>>
+  /**
+   * What endpoints did lately, as of a second or two ago, and over days where that is asked for: those of which nothing
+   * is known are not in it.
+   */
+  endpoints(ids: readonly string[], how?: { readonly longer: boolean }): Promise<ReadonlyMap<string, EndpointFigures>>
 }
 
 const STATUS_FROM_TRIES = 100
@@ -128,6 +131,20 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
     return new Map([...day.keys()].map((id) => [id, figuresOf(five.get(id), thirty.get(id), day.get(id))]))
   }
 
+  /** Whole days, so that ninety are as many rows of an endpoint. */
+  const withLonger = async (ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>> => {
+    const now = ambient.now()
+    const last = async (days: number): Promise<ReadonlyMap<string, Sum>> => {
+      const span = { from: bucketOf(now, 1440) - (days - 1) * DAY_MS, to: now + 1 }
+      const found = ids.length === 0 ? [] : await sums({ cut: 'endpoint', span, names: ['a'], where: [{ name: 'a', is: 'in', values: ids }] })
+      return new Map(found.map((sum) => [sum.a, sum]))
+    }
+    const [lately, three, seven, ninety] = await Promise.all([endpointsNow(ids), last(3), last(7), last(90)])
+    return new Map([...ninety.keys()].map((id) => [id, {
+      ...lately.get(id) ?? figuresOf(undefined, undefined, undefined), longer: longerOf(three.get(id), seven.get(id), ninety.get(id)),
+    }]))
+  }
+
   return {
     totals, sums, series,
     async measurements() {
@@ -138,11 +155,11 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
       ])
       return new Map([...week].map(([id, total]) => [id, { lately: latelyOf(lately.get(id)), tools: toolsOf(total) }]))
     },
-    endpoints(ids) {
-      const name = ids.join('\n')
+    endpoints(ids, how) {
+      const name = `${how?.longer === true ? 'longer' : 'lately'}\n${ids.join('\n')}`
       let answer = remembered.get(name)
       if (answer === undefined) {
-        remembered.set(name, answer = endpointsNow(ids))
+        remembered.set(name, answer = how?.longer === true ? withLonger(ids) : endpointsNow(ids))
         answer.catch(() => remembered.delete(name))
       }
       return answer
@@ -231,15 +248,53 @@ function figuresOf(five: Total | undefined, thirty: Total | undefined, day: Tota
     uptime1d: uptimeOf(day),
     latency30m: percentilesIn(thirty, 'latency'),
     throughput30m: percentilesIn(thirty, 'throughput'),
+    duration30m: percentilesIn(thirty, 'duration'),
     samples30m: thirty?.sketches.latency.count ?? 0,
   }
 }
 
+function longerOf(three: Sum | undefined, seven: Sum | undefined, ninety: Sum | undefined): LongerFigures {
+  const { counts } = seven ?? NO_SUM
+  return {
+    uptime3d: uptimeOf(three), uptime90d: uptimeOf(ninety), availability3d: availabilityOf(three), availability90d: availabilityOf(ninety),
+    week: {
+      requests: counts.requests, promptTokens: counts.prompt_tokens, completionTokens: counts.completion_tokens,
+      toolRequests: counts.tool_requests, toolErrorRate: percentOf(counts.bad_tool_requests, counts.tool_requests),
+      structuredRequests: counts.structured_requests, structuredErrorRate: percentOf(counts.bad_structured_requests, counts.structured_requests),
+      cacheHitRate: hitRateOf(seven ?? NO_SUM), paidPerMillion: paidPerMillionOf(seven ?? NO_SUM),
+    },
+  }
+}
+
+type Counted = Pick<Total, 'counts' | 'money'>
+const NO_SUM: Counted = { counts: Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>, money: { cost_nano: 0n, absorbed_nano: 0n } }
+
+/** Percent, to a hundredth; null of nothing. */
+function percentOf(part: number, all: number): number | null {
+  return all === 0 ? null : Math.round(part / all * 10_000) / 100
+}
+
 /** Percent of tries that did not fail, to a hundredth; null of none. */
-export function uptimeOf(total: Total | undefined): number | null {
-  if (total === undefined || total.counts.attempts === 0) return null
-  const { attempts, failures } = total.counts
-  return Math.round((attempts - failures) / attempts * 10_000) / 100
+export function uptimeOf(total: Pick<Total, 'counts'> | undefined): number | null {
+  return total === undefined ? null : percentOf(total.counts.attempts - total.counts.failures, total.counts.attempts)
+}
+
+/** Percent of tries that brought an answer, to a hundredth: one that was told to wait brought none. Null of none. */
+export function availabilityOf(total: Pick<Total, 'counts'> | undefined): number | null {
+  return total === undefined ? null : percentOf(total.counts.attempts - total.counts.failures, total.counts.attempts + total.counts.limited)
+}
+
+/** Percent of prompt tokens that were read from the provider's cache, to a hundredth; null of none. */
+export function hitRateOf({ counts }: Pick<Total, 'counts'>): number | null {
+  return percentOf(counts.cache_read_tokens, counts.prompt_tokens)
+}
+
+/** Dollars per million tokens that were really paid, prompt and completion together, as a decimal; null of no tokens. */
+export function paidPerMillionOf({ counts, money }: Counted): string | null {
+  const tokens = BigInt(counts.prompt_tokens + counts.completion_tokens)
+  if (tokens === 0n) return null
+  const nano = (money.cost_nano * 1_000_000n + tokens / 2n) / tokens
+  return `${nano / 1_000_000_000n}.${String(nano % 1_000_000_000n).padStart(9, '0')}`
 }
 
 /** Percentiles of a measure to a tenth; of throughput p90 is what nine in ten reached. Null of nothing. */

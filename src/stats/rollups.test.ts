@@ -8,7 +8,7 @@ import { createFakeAmbient, type FakeAmbient } from '../testing/index.ts'
 import { forEachStore } from '../../test/stores.ts'
 import { appOf, COUNTS, CUTS, MINUTE_MS, MONEY, SKETCHES } from './cuts.ts'
 import { partsOf } from './figures.ts'
-import { createFigures, createRollups, createStats, type Stats } from './index.ts'
+import { availabilityOf, createFigures, createRollups, createStats, uptimeOf, type Stats } from './index.ts'
 import { MINUTES_KEPT_MS } from './rollups.ts'
 import { quantile, SKETCH_ERROR, sketchText } from './sketch.ts'
 import { fc } from '../../test/properties.ts'
@@ -259,6 +259,39 @@ forEachStore((name, open) => {
     assert.equal(figures.uptime30m, uptime)
   })
 
+  test('over days an endpoint shows uptime, what of the tries brought an answer, wrong calls, caches and what was paid', async () => {
+    const { store } = await open()
+    const list = calls(900, 13, 12).filter((call) => !call.simulated)
+    await recorded(store, list)
+    await createRollups({ store, ambient }).catchUp()
+    const figures = createFigures({ store, ambient })
+    const endpoint = 'openai/gpt-5@openai'
+    const { longer } = (await figures.endpoints([endpoint], { longer: true })).get(endpoint)!
+    const today = Math.floor(NOW / DAY) * DAY
+    const share = (part: number, all: number) => Math.round(part / all * 10_000) / 100
+    for (const [days, uptime, availability] of [[3, longer!.uptime3d, longer!.availability3d], [90, longer!.uptime90d, longer!.availability90d]] as const) {
+      const tries = list.filter((call) => call.createdAt >= today - (days - 1) * DAY).flatMap((call) => call.attempts)
+        .filter((it) => it.endpoint === endpoint && it.outcome !== 'cancelled' && it.fault !== 'invalid-request')
+      const answered = tries.filter((it) => it.outcome === 'answered').length
+      assert.equal(availability, share(answered, tries.length), `${days} days`)
+      assert.equal(uptime, share(answered, tries.filter((it) => it.fault !== 'upstream-rate-limited').length), `${days} days`)
+    }
+    const week = list.filter((call) => call.endpoint === endpoint && call.createdAt >= today - 6 * DAY)
+    const sum = (of: (call: Generation) => number) => week.reduce((all, call) => all + of(call), 0)
+    const tools = week.filter((call) => call.quality?.tools)
+    const paid = week.reduce((all, call) => all + call.cost, 0n)
+    const tokens = sum((call) => call.usage.input.total + call.usage.output.total)
+    assert.deepEqual({ ...longer!.week, paidPerMillion: Number(longer!.week.paidPerMillion).toFixed(6) }, {
+      requests: week.length, promptTokens: sum((call) => call.usage.input.total), completionTokens: sum((call) => call.usage.output.total),
+      toolRequests: tools.length, toolErrorRate: share(tools.filter((call) => call.quality!.badToolCalls > 0).length, tools.length),
+      structuredRequests: sum((call) => (call.quality?.structured ? 1 : 0)), structuredErrorRate: 0,
+      cacheHitRate: share(sum((call) => call.usage.input.cacheRead), sum((call) => call.usage.input.total)),
+      paidPerMillion: (Number(paid) / 1e9 / tokens * 1e6).toFixed(6),
+    })
+    assert.equal((await figures.endpoints([endpoint])).get(endpoint)!.longer, undefined)
+    assert.equal((await figures.endpoints(['no/such@one'], { longer: true })).size, 0)
+  })
+
   test('minutes go when no page asks for them any more; hours and days stay', async () => {
     const { store } = await open()
     await recorded(store, calls(50, 5, 20))
@@ -309,4 +342,9 @@ describe('an app', () => {
 
 test('a percentile of nothing is told as nothing', () => {
   assert.equal(quantile({ buckets: new Map(), count: 0 }, 0.5), null)
+})
+
+test('a try that was told to wait brought no answer, and is no failure', () => {
+  const counts = { ...Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<typeof COUNTS[number], number>, attempts: 8, failures: 2, limited: 2 }
+  assert.deepEqual([uptimeOf({ counts }), availabilityOf({ counts })], [75, 60])
 })

@@ -68,9 +68,9 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
    * What was measured of endpoints, and a name for it, so that nobody fetches again what has not changed. A list
    * without figures is better than none: when they cannot be read, it says that nothing is known.
    */
-  const measured = async (endpoints: readonly Endpoint[]): Promise<{ of: FiguresOf; version: string }> => {
+  const measured = async (endpoints: readonly Endpoint[], how?: { readonly longer: boolean }): Promise<{ of: FiguresOf; version: string }> => {
     try {
-      const figures = await services.figures.endpoints(endpoints.map(({ id }) => id))
+      const figures = await services.figures.endpoints(endpoints.map(({ id }) => id), how)
       return { of: (id) => figures.get(id) ?? null, version: JSON.stringify([...figures]) }
     } catch (error) {
       services.log.warn({ error: (error as Error).message }, 'figures of endpoints cannot be read')
@@ -170,7 +170,7 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
       replies: { 200: { description: 'The endpoints', schema: ModelEndpoints } }, errors: ['not-found'],
       async handle(x) {
         const { at, entry } = found(x)
-        const { of, version } = await measured(at.endpointsOf(entry.row.id))
+        const { of, version } = await measured(at.endpointsOf(entry.row.id), { longer: true })
         return store.reply(x.headers, keyOf(services, at, 'endpoints', entry.row.id, version), () => JSON.stringify(endpointsShape(entry, at, of)))
       },
     },

@@ -133,6 +133,18 @@ export const EndpointShape = z.looseObject({
   uptime_last_5m: z.number().nullable().describe('Percent of the tries that did not fail; null when there were none'),
   uptime_last_30m: z.number().nullable(),
   uptime_last_1d: z.number().nullable(),
+  e2e_latency_last_30m: Percentiles.nullable().describe('Milliseconds to the end of the answer'),
+  uptime_last_3d: z.number().nullable().optional().describe('Of whole days, today included, as all that follows; in the endpoints of one model'),
+  uptime_last_90d: z.number().nullable().optional(),
+  availability_last_3d: z.number().nullable().optional().describe('Percent of the tries that brought an answer: a 429 counts against it'),
+  availability_last_90d: z.number().nullable().optional(),
+  last_7d: z.object({
+    requests: z.int(), tool_requests: z.int(), tool_call_error_rate: z.number().nullable().describe('Percent'),
+    structured_requests: z.int(), structured_output_error_rate: z.number().nullable().describe('Percent'),
+    cache_hit_rate: z.number().nullable().describe('Percent of prompt tokens'),
+    effective_price_per_million: money.nullable().describe('Really paid for a million tokens, prompt and completion together'),
+    list_price_per_million: money.nullable().describe('The same tokens by the list'),
+  }).optional(),
   unpriced: z.string().nullable().describe('Why it has no price, and so cannot be called'),
 }).meta({ id: 'Endpoint' })
 
