@@ -117,6 +117,8 @@ export interface Outbound {
   readonly cannot: readonly string[]
   /** Of these the parameters of a request, in the names of `supported_parameters`: an endpoint's list cannot promise them. */
   readonly unspoken?: ReadonlySet<string>
+  /** Says a format of answers in words of its own where the endpoint has no parameter for it. */
+  readonly promptsFormat?: boolean
   /** Writes a request for an endpoint, or says why it cannot be written for it. */
   encode(request: ChatRequest, target: Target): Outgoing | { readonly fault: Fault }
   /** A whole answer of status 200 as events: the same grammar as a stream's. An error inside a 200 is a fault. */

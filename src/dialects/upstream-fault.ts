@@ -70,6 +70,7 @@ export function upstreamFault(
   const retry = retryAfterMs(headers) ?? said?.retryAfterMs ?? retryInWords(said?.message ?? '')
   const metadata: Record<string, unknown> = {}
   if (said?.param) metadata['parameter'] = said.param
+  if (kind === 'invalid-request' && SEALED.test(words)) metadata['reason'] = 'reasoning_signature'
   return fault(kind, messageOf(kind, words, endpoint.providerName, status), {
     upstream: {
       status,
@@ -81,6 +82,12 @@ export function upstreamFault(
     ...(Object.keys(metadata).length > 0 ? { metadata } : null),
   })
 }
+
+/** A seal of reasoning that is not taken, in the words of Claude's hosts, Google and OpenAI: without it the request may go through. */
+const SEALED = new RegExp([
+  'signature.{0,80}thinking', 'thinking.{0,80}signature', 'thought[ _-]?signature', 'bound to a different conversation',
+  'expected .?thinking.? or .?redacted_', 'invalid_encrypted_content', 'encrypted content.{0,60}(verified|decrypt)',
+].join('|'), 'i')
 
 const WAITS: ReadonlySet<FaultKind> = new Set(['upstream-rate-limited', 'overloaded', 'upstream-error', 'upstream-payment', 'timeout'])
 

@@ -15,6 +15,7 @@ import { lostCost, type Hedging, type Loser } from './hedge.ts'
 import type { Downloads } from './inline.ts'
 import type { LargeBody } from './large.ts'
 import type { Share } from './places.ts'
+import { unsealed } from './unsealed.ts'
 import { openLocal, openUpstream, type Opened, type Source } from './source.ts'
 import type { Upstreams } from './upstreams.ts'
 
@@ -183,6 +184,7 @@ const WORTH_TRYING_MS = 2000
 export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: ChatRequest, trying: Trying): Promise<Tried> {
   const { candidates } = plan
   let request = asked
+  let bare = false
   const { departure } = trying
   let failures: Failures | null = null
   let full: Candidate[] | null = null
@@ -223,6 +225,7 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Chat
       continue
     }
     const running = begin(parts, candidate, trying, place, cost)
+    running.unsealed = bare
     // Another endpoint of it may have been passed over, and this one was not.
     failures?.passedOver.delete(candidate.endpoint.providerName)
     if (trying.review !== null) {
@@ -252,6 +255,7 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Chat
     if (result !== null) fail(parts, failures, result)
     if (result?.again !== undefined && result.by.candidate === candidate) {
       request = result.again
+      bare ||= result.fault.kind !== 'schema-mismatch'
       at--
       continue
     }
@@ -437,6 +441,10 @@ export class RunningAttempt {
   status: number | null = null
   dropped: readonly string[] = NOTHING
   changed: readonly Changed[] = NOTHING
+  /** The format of its answer was said in the prompt. */
+  prompted = false
+  /** It was not sent what models had thought before, because a seal was refused. */
+  unsealed = false
   /** The limit on output tokens that the request had when it was written for the endpoint. */
   limit: number | undefined = undefined
   /** Its number where it tries an endpoint that kept failing; else 0. */
@@ -518,7 +526,9 @@ async function attempt(
   if ('fault' in opened) {
     running.status = opened.status
     if (opened.status === null) running.headersMs = null
-    return failed(running, opened.fault)
+    const why = failed(running, opened.fault)
+    const again = unsealed(request, why.fault)
+    return again === null ? why : { ...why, again }
   }
   const { source } = opened
   running.source = source
@@ -526,6 +536,7 @@ async function attempt(
   running.status = source.status
   running.dropped = opened.dropped
   running.changed = opened.changed ?? NOTHING
+  running.prompted = opened.prompted === true
 
   for (;;) {
     let batch: readonly ChatEvent[] | null

@@ -109,11 +109,15 @@ function parametersOf({ call, given, answering }: Told): JsonObject | null {
   if (!answering) return ignored.length > 0 ? { ignored } : null
   const { attempt } = answering
   const { request } = asked.operation
-  const dropped = attempt.dropped.filter((name) => name !== 'reasoning' || request.reasoning !== undefined)
+  const dropped = [
+    ...attempt.dropped.filter((name) => name !== 'reasoning' || request.reasoning !== undefined),
+    ...(attempt.unsealed ? ['reasoning_details'] : []),
+  ]
+  const prompted = attempt.prompted ? ['response_format'] : []
   const changed = changedIn(attempt, request.maxOutputTokens).filter(({ parameter }) => !dropped.includes(parameter))
   const kept = fitOf(asked.preferences, given.policy).unsupportedParameters !== 'keep' ? []
     : [...needOf(request, asked.stream).parameters].filter((name) => lacks(attempt.candidate.endpoint, name) && !dropped.includes(name))
-  const all = { dropped, changed, kept, ignored }
+  const all = { dropped, prompted, changed, kept, ignored }
   const said = Object.entries(all).filter(([, list]) => list.length > 0)
   return said.length > 0 ? Object.fromEntries(said) : null
 }

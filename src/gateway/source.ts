@@ -4,6 +4,7 @@ import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Depa
 import type { GuardedFetch, Net, OutboundResponse } from '../net/index.ts'
 import type { Authoriser, LocalProvider } from '../providers/index.ts'
 import { inlined, type Downloads } from './inline.ts'
+import { inWords, isUnsaid } from './format-words.ts'
 import type { LargeBody } from './large.ts'
 
 /** Where the events of one attempt come from, read by read. */
@@ -52,7 +53,7 @@ export interface Exchange {
 
 /** What a provider's answer to a request came to: events to read, or a fault with what is known of it. */
 export type Opened =
-  | { readonly source: Source; readonly dropped: readonly string[]; readonly changed?: readonly Changed[] | undefined }
+  | { readonly source: Source; readonly dropped: readonly string[]; readonly changed?: readonly Changed[] | undefined; readonly prompted?: boolean }
   | { readonly fault: Fault; readonly status: number | null }
 
 /** Sends a request and reads the answer's head. Resolves; what goes wrong is a fault in the result. */
@@ -66,9 +67,14 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
       return { fault: faultOf(error), status: null }
     }
   }
-  const outgoing = exchange.large === null ? outbound.encode(request, target)
-    : await exchange.large.encode(outbound.dialect, request, target)
+  let outgoing = exchange.large === null ? outbound.encode(request, target) : await exchange.large.encode(outbound.dialect, request, target)
   if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
+  const prompted = request.format !== undefined && outbound.promptsFormat !== true && isUnsaid(request.format, outgoing.dropped)
+  if (prompted) {
+    const said = inWords(request)
+    outgoing = exchange.large === null ? outbound.encode(said, target) : await exchange.large.encode(outbound.dialect, said, target)
+    if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
+  }
   const refusal = exchange.check ? exchange.check(outgoing) : null
   if (refusal) return { fault: refusal, status: null }
   let response: OutboundResponse
@@ -85,12 +91,12 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
   const { status } = response
   try {
     if (status === 200 && !response.headers['content-encoding'] && target.stream && !isWhole(response)) {
-      return { source: new StreamSource(response, outbound.decoder(target)), dropped: outgoing.dropped, changed: outgoing.changed }
+      return { source: new StreamSource(response, outbound.decoder(target)), dropped: outgoing.dropped, changed: outgoing.changed, prompted }
     }
     if (status === 200 && !response.headers['content-encoding']) {
       const body = await readAll(response, MAX_WHOLE_BYTES)
       if (!isUtf8(body)) return { fault: fault('invalid-response', 'The provider sent bytes that are no UTF-8', { upstream: { status } }), status }
-      return { source: new WholeSource(outbound.decodeReply(body, target), response), dropped: outgoing.dropped, changed: outgoing.changed }
+      return { source: new WholeSource(outbound.decodeReply(body, target), response), dropped: outgoing.dropped, changed: outgoing.changed, prompted }
     }
     const body = await readAll(response, MAX_ERROR_BYTES, 'cut')
     return { fault: outbound.decodeFault(status, response.headers, body, target), status }

@@ -222,6 +222,59 @@ describe('A stream', () => {
   })
 })
 
+describe('An endpoint without the parameter', () => {
+  const plain = (name: string, model: string, parameters: readonly string[], dialect = 'openai-chat') =>
+    at(name, model, { dialect, endpoint: { supported_parameters: parameters } })
+  const bare = startSignalbox({
+    config: together(plain('none', 'acme/none', ['max_tokens']), plain('json', 'acme/json', ['max_tokens', 'response_format']), plain('full', 'acme/full', ['max_tokens', 'response_format', 'structured_outputs'])),
+  })
+  const bodyOf = (): { messages: readonly { role: string; content: unknown }[]; response_format?: unknown } => upstream.requests.at(-1)!.body as never
+  const parametersOf = (reply: WholeReply) => (reply as unknown as { openrouter_metadata: { parameters?: unknown } }).openrouter_metadata.parameters
+
+  test('is asked in words, behind the instructions of the caller, and its answer is held to the schema all the same', async () => {
+    const box = await bare
+    says(GOOD, BAD)
+    const reply = await box.whole(saying('acme/none', 'Where?', STRICT), TOLD)
+    assert.equal(contentOf(reply), GOOD)
+    const { messages, response_format } = bodyOf()
+    assert.equal(response_format, undefined)
+    assert.deepEqual(messages.map(({ role }) => role), ['system', 'user'])
+    assert.match(JSON.stringify(messages[0]!.content), /fits the JSON Schema below.*additionalProperties/)
+    assert.deepEqual(parametersOf(reply), { dropped: ['response_format'], prompted: ['response_format'] })
+    await box.refused(saying('acme/none', 'Where?', STRICT))
+    says('{}')
+    await box.whole({ model: 'acme/none', messages: [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'Where?' }], response_format: { type: 'json_object' } })
+    assert.match(JSON.stringify(bodyOf().messages), /^\[\{"role":"system","content":.*Be brief\..*Answer with one JSON object/)
+    assert.equal(bodyOf().messages.length, 2)
+  })
+
+  test('for schemas, and with one for JSON, is asked for JSON by the parameter and for which in words', async () => {
+    const box = await bare
+    says(GOOD)
+    const reply = await box.whole(saying('acme/json', 'Where?', STRICT), TOLD)
+    assert.deepEqual(bodyOf().response_format, { type: 'json_object' })
+    assert.match(JSON.stringify(bodyOf().messages[0]!.content), /fits the JSON Schema below/)
+    assert.deepEqual(parametersOf(reply), { dropped: ['structured_outputs'], prompted: ['response_format'] })
+  })
+
+  test('One that has it is asked by it alone', async () => {
+    const box = await bare
+    says(GOOD)
+    const reply = await box.whole(saying('acme/full', 'Where?', STRICT), TOLD)
+    assert.deepEqual(bodyOf().response_format, STRICT.response_format)
+    assert.deepEqual(bodyOf().messages.map(({ role }) => role), ['user'])
+    assert.equal(parametersOf(reply), undefined)
+  })
+
+  test('A request that wants its parameters honoured is not served by words', async () => {
+    const box = await bare
+    says(GOOD)
+    const refusal = await box.refused(saying('acme/none', 'Where?', { ...STRICT, provider: { require_parameters: true } }))
+    assert.equal(refusal.status, 404)
+    assert.equal(upstream.requests.length, 0)
+  })
+})
+
 describe('On every surface', () => {
   const surfaces: readonly (readonly [name: string, path: string, body: Record<string, unknown>, text: (reply: never) => string])[] = [
     ['Responses', '/api/v1/responses', { model: 'acme/one', input: 'Where?', text: { format: { type: 'json_schema', name: 'city', schema: CITY, strict: true } } },

@@ -35,18 +35,16 @@ const MINIMAX_STATUS: Readonly<Record<string, number>> = {
 
 const TOO_LONG = /exceeds? context limit|prompt is too long|too many total text bytes/i
 const MODERATED = /content filtering policy|blocked by.{0,40}polic/i
-const SIGNATURE = /signature.{0,80}thinking|thinking.{0,80}signature|bound to a different conversation|expected .?thinking.? or .?redacted_/i
 
 /**
  * Anthropic has one type for everything that is wrong with a request, so its words decide: a prompt that does not
- * fit goes to a larger context, and a refused signature is marked, since the request may go through without it.
+ * fit goes to a larger context.
  */
 function refined(of: Fault, said: Said | null): Fault {
   const words = (said?.message ?? '').slice(0, 2048)
   if (of.kind !== 'invalid-request') return of
   if (TOO_LONG.test(words)) return { ...of, kind: 'context-length' }
   if (MODERATED.test(words)) return { ...of, kind: 'moderated' }
-  if (SIGNATURE.test(words)) return { ...of, metadata: { ...of.metadata, reason: 'reasoning_signature' } }
   return of
 }
 

@@ -13,6 +13,7 @@ const MAX_EVENT_BYTES = 32 * 1024 * 1024
 /** Anthropic Messages, version 2023-06-01, as it is spoken to Claude and to the many hosts that offer the same route. */
 export const outbound: Outbound = {
   dialect: DIALECT,
+  promptsFormat: true,
   listHeaders: ['anthropic-beta'],
   cannot: [
     'audio-video: and files that are neither PDF nor text',

@@ -83,7 +83,7 @@ export const metadataSchema = z.looseObject({
   coalesced: z.object({ paid_by: text, calls: count }).optional()
     .describe('The answer is one of several identical requests: the generation that is charged for it, and how many share it.'),
   parameters: z.object({
-    dropped: names.optional(), kept: names.optional(), ignored: names.optional(),
+    dropped: names.optional(), prompted: names.optional(), kept: names.optional(), ignored: names.optional(),
     changed: z.array(z.object({ parameter: text, asked: z.number().nullable(), sent: z.number() })).optional(),
   }).optional().describe('What of the request an endpoint was not sent as it was asked for.'),
   pipeline: z.array(z.looseObject({ type: text, name: text, summary: text.optional(), data: z.looseObject({}).optional() })).optional(),

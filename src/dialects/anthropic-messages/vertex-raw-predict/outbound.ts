@@ -22,6 +22,7 @@ const modelOf = (endpoint: Endpoint): string => encodeURIComponent(endpoint.upst
 export const outbound: Outbound = {
   ...messages,
   dialect: DIALECT,
+  promptsFormat: true,
   encode: (request, target) => encode(request, asClaude(target), ENVELOPE),
 }
 

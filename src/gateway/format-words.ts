@@ -1,0 +1,26 @@
+import { rewrite, type ChatRequest, type Message, type OutputFormat } from '../core/index.ts'
+
+const ONE_OBJECT = 'Answer with one JSON object and nothing else: no text before or after it, and no code fence.'
+const ONE_VALUE = 'Answer with one JSON value that fits the JSON Schema below and nothing else: no text before or after it, and no code fence.'
+
+/** Whether a format is asked for that what goes out says nothing of, or only half: JSON, and not which. */
+export function isUnsaid(format: OutputFormat, dropped: readonly string[]): boolean {
+  if (format.type !== 'json' && format.type !== 'schema') return false
+  return dropped.includes('response_format') || (format.type === 'schema' && dropped.includes('structured_outputs'))
+}
+
+/**
+ * The request with its format said in the prompt, where a model that has no parameter for it may still read it: behind
+ * the caller's own instructions, so that the beginning of the prompt stays what a cache knows.
+ */
+export function inWords(request: ChatRequest): ChatRequest {
+  const { format, messages } = request
+  const words = format?.type !== 'schema' ? ONE_OBJECT
+    : [ONE_VALUE, ...(format.description === undefined ? [] : [format.description]), JSON.stringify(format.schema)].join('\n')
+  const said = { type: 'text', text: words } as const
+  const [first, ...rest] = messages
+  const isInstruction = first?.role === 'system' || first?.role === 'developer'
+  const next: readonly Message[] = isInstruction ? [{ ...first, parts: [...first.parts, { ...said, text: `\n\n${words}` }] }, ...rest]
+    : [{ role: 'system', parts: [said] }, ...messages]
+  return rewrite(request, { messages: next })
+}
