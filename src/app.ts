@@ -4,7 +4,7 @@ import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, type Snapshot } from './catalog/index.ts'
 import type { Config, Secret } from './config/index.ts'
 import { fault, FaultError, type Ambient, type Credential, type Generation, type Measured } from './core/index.ts'
-import { askedOfPreset, DIALECTS, parseUpstream, responseEnds } from './dialects/index.ts'
+import { askedOfPreset, DIALECTS, parseUpstream, responseEnds, type Dialect } from './dialects/index.ts'
 import {
   createAdmission, createGateway, createLargeBodies, createTokenCounter, createUpstreams,
   type Admission, type Alarm, type Gateway, type Past, type PlacesRules, type Timeouts, type Upstreams,
@@ -242,7 +242,7 @@ export async function createCallPath(given: {
   const gateway = createGateway({
     judge,
     admission, upstreams,
-    offer: (reference) => catalog.snapshot().offer(reference),
+    offer: (reference, operation) => catalog.snapshot().offer(reference, operation),
     models: () => catalog.snapshot(),
     routerRules: () => rules,
     stages: [
@@ -329,7 +329,7 @@ function createPast({ recall, catalog }: { readonly recall: AppHistory['recall']
     const credentials = (provider: string): readonly Credential[] => Object.hasOwn(keys, provider) ? keys[provider]! : []
     return {
       catalog: hash, policyVersion: policy.hash,
-      offer: (reference) => snapshot.offer(reference),
+      offer: (reference, operation) => snapshot.offer(reference, operation),
       models: () => snapshot,
       providers: () => ({ credentials }),
       given: { health: viewOf(health), measured: measuredIn(health), policy: { ...DEFAULT_POLICY, ...policy.value }, credentials, now: asOf },
@@ -340,8 +340,16 @@ function createPast({ recall, catalog }: { readonly recall: AppHistory['recall']
 /** What the catalogue is made from: the operator's rows, and the dialects that can be spoken here. */
 export function catalogInput(config: Config): Parameters<typeof createCatalog>[0] {
   const faces = [...DIALECTS].flatMap(([name, { outbound }]) => (outbound ? [[name, outbound.unspoken ?? NOTHING] as const] : []))
-  return { overlay: config.overlay, faces: new Set(faces.map(([name]) => name)), unspoken: new Map(faces), settings: config.settings }
+  const facesOf = {
+    completion: namesOf(({ outbound, continues }) => outbound !== undefined && continues === true),
+    embedding: namesOf(({ embed }) => embed?.outbound !== undefined),
+    rerank: namesOf(({ rerank }) => rerank?.outbound !== undefined),
+  }
+  return { overlay: config.overlay, faces: new Set(faces.map(([name]) => name)), facesOf, unspoken: new Map(faces), settings: config.settings }
 }
+
+const namesOf = (has: (dialect: Dialect) => boolean): ReadonlySet<string> =>
+  new Set([...DIALECTS].flatMap(([name, dialect]) => (has(dialect) ? [name] : [])))
 
 /** How many calls may be under way at each provider. */
 function upstreamRulesOf({ limits, providers }: Config): { readonly own: ReadonlyMap<string, PlacesRules>; readonly others: PlacesRules } {

@@ -10,6 +10,12 @@ export interface Reach {
 /** Request paths of the protocols, as the head of providers.json gives them. */
 export type ProtocolPaths = Readonly<Record<string, { readonly path: string }>>
 
+/** The dialects that speak to models of one kind, and those that are better for it where a provider has them. */
+export interface KindFaces {
+  readonly first?: ReadonlySet<string>
+  readonly faces: ReadonlySet<string>
+}
+
 /**
  * Chooses the dialect of an endpoint: what the operator set; else the first protocol of its row, then of its
  * provider's list, that has an outbound face. A row's own protocol is the only one where another would reach
@@ -19,14 +25,15 @@ export type ProtocolPaths = Readonly<Record<string, { readonly path: string }>>
 export function reachOf(
   row: EndpointRow,
   provider: ProviderRow,
-  faces: ReadonlySet<string>,
+  { first, faces }: KindFaces,
   paths: ProtocolPaths,
   settings: Readonly<Record<string, string>>,
 ): Reach {
   const protocols = protocolsOf(row, provider)
   const dialect = row.simulated ? 'demo' : provider.own_dialect
     ? (faces.has(provider.own_dialect) ? provider.own_dialect : null)
-    : (provider.own_base_url && meantBy(provider.own_base_url, protocols, provider, faces))
+    : protocols.find((protocol) => first?.has(protocol))
+      ?? (provider.own_base_url && meantBy(provider.own_base_url, protocols, provider, faces))
       ?? protocols.find((protocol) => faces.has(protocol)) ?? null
   const template = row.own_address ? row.base_url : ownTemplate(provider, dialect, paths) ?? templateOf(row, provider, dialect, paths)
   return { dialect, baseUrl: template ? inCloud(fill(cloudTemplate(template, provider, row, dialect, settings), settings), provider) : null, protocols }

@@ -1,5 +1,5 @@
 import type { DiscoveredRows } from './merge.ts'
-import type { Unspoken } from './endpoints.ts'
+import type { FacesOf, Unspoken } from './endpoints.ts'
 import { createOverlayCheck } from './overlay-check.ts'
 import { completeEndpoint, completeModel, type EndpointPatch, type ModelPatch, type Overlay } from './rows.ts'
 import { partsOf, recipeOf, type CatalogRecipe } from './recipe.ts'
@@ -10,6 +10,7 @@ export interface CatalogInput {
   readonly overlay: Overlay
   /** The dialects that have an outbound face here, by folder name. */
   readonly faces: ReadonlySet<string>
+  readonly facesOf?: FacesOf
   /** Parameters that a dialect has no word for: no endpoint spoken to in it honours them, whatever its row lists. */
   readonly unspoken?: Unspoken
   /** What fills the `{placeholder}`s of a provider's address; `variables` are those that its row names. */

@@ -1,5 +1,5 @@
 import type { DataPolicy, Effort, Endpoint, JsonObject, Model, PriceSheet, ReasoningSupport, Tier } from '../core/index.ts'
-import { fill, reachOf, type ProtocolPaths } from './address.ts'
+import { fill, reachOf, type KindFaces, type ProtocolPaths } from './address.ts'
 import { boundOf, priceOf, type Decimals, type Priced } from './price.ts'
 import type { DataPolicyRow, EndpointRow, ModeRow, ModelRow, ProviderRow, ReasoningRow } from './rows.ts'
 
@@ -12,6 +12,12 @@ export interface EndpointMaker {
 
 /** Parameters, in the names of `supported_parameters`, that a dialect has no word for, by its name. */
 export type Unspoken = ReadonlyMap<string, ReadonlySet<string>>
+
+/**
+ * Dialects with an outbound face for models of another kind than chat, by that kind. Models that continue a text
+ * (`completion`) are chat models to all the others.
+ */
+export type FacesOf = Readonly<Partial<Record<'completion' | 'embedding' | 'rerank', ReadonlySet<string>>>>
 
 /** Which of a row's extra modes are billing tiers. `fast` is the vendors' name for what OpenAI sells as priority. */
 const TIER_OF_MODE: Readonly<Record<string, Tier>> = { fast: 'priority', priority: 'priority', flex: 'flex' }
@@ -26,6 +32,7 @@ const QUIRK_OF_REASONING_FIELD: Readonly<Record<string, string>> = {
 export function createEndpointMaker(given: {
   readonly providers: ReadonlyMap<string, ProviderRow>
   readonly faces: ReadonlySet<string>
+  readonly facesOf?: FacesOf
   readonly unspoken?: Unspoken
   readonly paths: ProtocolPaths
   readonly settings: (provider: string, variables: readonly string[]) => Readonly<Record<string, string>>
@@ -58,10 +65,20 @@ export function createEndpointMaker(given: {
     return door
   }
 
+  const facesFor = (kind: string): KindFaces => {
+    const { completion, embedding, rerank } = given.facesOf ?? {}
+    switch (kind) {
+      case 'embedding': return { faces: embedding ?? NO_FACES }
+      case 'rerank': return { faces: rerank ?? NO_FACES }
+      case 'completion': return { faces: given.faces, ...(completion && { first: completion }) }
+      default: return { faces: given.faces }
+    }
+  }
+
   const endpointOf = (row: EndpointRow, model: ModelRow, priced: Priced): Endpoint => {
     const door = doorOf(row.provider)
     const { row: provider } = door
-    const reach = reachOf(row, provider, given.faces, given.paths, door.settings)
+    const reach = reachOf(row, provider, facesFor(model.kind), given.paths, door.settings)
     const own = QUIRK_OF_REASONING_FIELD[row.reasoning_field ?? '']
     return {
       id: row.id,
@@ -127,6 +144,8 @@ export function createEndpointMaker(given: {
     }),
   }
 }
+
+const NO_FACES: ReadonlySet<string> = new Set()
 
 const spoken = (parameters: readonly string[], unspoken: ReadonlySet<string> | undefined): readonly string[] =>
   (unspoken ? parameters.filter((name) => !unspoken.has(name)) : parameters)

@@ -76,6 +76,7 @@ function costsNothing(rates: Rates): boolean {
 }
 
 function isComplete(rates: Rates, kind: string): boolean {
+  if (kind === 'embedding') return rates.prompt !== undefined
   if (TOKEN_KINDS.has(kind)) return rates.prompt !== undefined && rates.completion !== undefined
   return Object.keys(rates).length > 0
 }

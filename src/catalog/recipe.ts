@@ -14,6 +14,8 @@ export interface CatalogRecipe {
   readonly overlay: Overlay
   readonly discovered: readonly (readonly [string, DiscoveredRows])[]
   readonly faces: readonly string[]
+  /** For models of other kinds than chat; absent in recipes that are older than these. */
+  readonly facesOf?: Readonly<Record<string, readonly string[]>>
   /** Names of the settings that fill a provider's address. */
   readonly settings: Readonly<Record<string, readonly string[]>>
   readonly simulate: boolean
@@ -21,7 +23,7 @@ export interface CatalogRecipe {
 
 /** The recipe of a snapshot that was made from this. */
 export function recipeOf(
-  seed: string, { overlay, faces, settings }: CatalogInput, discovered: ReadonlyMap<string, DiscoveredRows>, simulate: boolean,
+  seed: string, { overlay, faces, facesOf, settings }: CatalogInput, discovered: ReadonlyMap<string, DiscoveredRows>, simulate: boolean,
   providers: Snapshot['providers'],
 ): CatalogRecipe {
   const filled: Record<string, readonly string[]> = {}
@@ -31,6 +33,7 @@ export function recipeOf(
   }
   return {
     seed, settings: filled, simulate, discovered: [...discovered], faces: [...faces].toSorted(),
+    ...(facesOf && { facesOf: Object.fromEntries(Object.entries(facesOf).map(([kind, of]) => [kind, [...of].toSorted()])) }),
     overlay: {
       ...overlay,
       providers: Object.fromEntries(Object.entries(overlay.providers).map(([slug, patch]) => [slug, withoutQuery<ProviderPatch>(patch)])),
@@ -42,9 +45,10 @@ export function recipeOf(
 }
 
 /** What a recipe asks for, but for the seed. A setting that was filled is filled with a word. */
-export function partsOf({ overlay, discovered, faces, settings, simulate }: CatalogRecipe): Omit<SnapshotParts, 'seed'> {
+export function partsOf({ overlay, discovered, faces, facesOf, settings, simulate }: CatalogRecipe): Omit<SnapshotParts, 'seed'> {
   return {
     overlay, simulate, discovered: new Map(discovered), faces: new Set(faces),
+    ...(facesOf && { facesOf: Object.fromEntries(Object.entries(facesOf).map(([kind, of]) => [kind, new Set(of)])) }),
     settings: (provider) => Object.fromEntries((settings[provider] ?? []).map((name) => [name, 'set'])),
   }
 }

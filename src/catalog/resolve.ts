@@ -1,4 +1,4 @@
-import { fault, isFree, type Endpoint, type Fault, type Offer, type RouterReference } from '../core/index.ts'
+import { fault, isFree, type Endpoint, type Fault, type Offer, type Operation, type RouterReference } from '../core/index.ts'
 import type { Names } from './names.ts'
 import { nearest } from './nearest.ts'
 import type { ModelEntry } from './snapshot.ts'
@@ -15,6 +15,7 @@ const ROUTERS: Readonly<Record<string, RouterReference['router']>> = { 'openrout
 
 /** Where models of other kinds are asked, in the API's own words. */
 const ROUTE_OF_KIND: Readonly<Record<string, string>> = {
+  chat: 'POST /api/v1/chat/completions',
   completion: 'POST /api/v1/completions',
   embedding: 'POST /api/v1/embeddings',
   rerank: 'POST /api/v1/rerank',
@@ -23,6 +24,11 @@ const ROUTE_OF_KIND: Readonly<Record<string, string>> = {
   audio: 'POST /api/v1/audio/speech',
   speech: 'POST /api/v1/audio/speech',
   transcription: 'POST /api/v1/audio/transcriptions',
+}
+
+/** The kinds of models that an operation may ask, the first being what it is called by. */
+const KINDS: Readonly<Record<Operation['type'], readonly string[]>> = {
+  chat: ['chat', 'completion'], embed: ['embedding'], rerank: ['rerank'],
 }
 
 /** Which of the router models that can be asked here has this id; null for every other model. */
@@ -52,7 +58,7 @@ export type Resolved = { readonly offer: Offer } | { readonly router: RouterRefe
  * Faults carry OpenRouter's `availability`: model_not_found, wrong_endpoint, model_deprecated, free_variant_ended,
  * no_endpoints.
  */
-export function resolve(reference: string, by: Resolver): Resolved {
+export function resolve(reference: string, by: Resolver, operation: Operation['type'] = 'chat'): Resolved {
   let name = reference
   for (let step = 0; step < 2 && Object.hasOwn(by.modelAliases, name); step++) name = by.modelAliases[name]!
   if (name.length > LONGEST) return { fault: notFound(`${reference.slice(0, 60)}…`, []) }
@@ -60,7 +66,7 @@ export function resolve(reference: string, by: Resolver): Resolved {
   for (;;) {
     const found = find(name, by.names)
     if (found.length > 1) return { fault: ambiguous(reference, name, found) }
-    if (found.length === 1) return meant(reference, found[0]!, suffixes, by)
+    if (found.length === 1) return meant(reference, found[0]!, suffixes, by, operation)
     const colon = name.lastIndexOf(':')
     const suffix = colon > 0 ? name.slice(colon + 1).toLowerCase() : ''
     const rest = name.slice(0, colon)
@@ -85,15 +91,16 @@ function find(name: string, names: Names): readonly ModelEntry[] {
   return name.includes('/') ? [] : names.bare(name)
 }
 
-function meant(reference: string, entry: ModelEntry, suffixes: Suffixes, by: Resolver): Resolved {
+function meant(reference: string, entry: ModelEntry, suffixes: Suffixes, by: Resolver, operation: Operation['type']): Resolved {
   const { row } = entry
+  if (row.kind === 'router' && operation !== 'chat') return { fault: wrongEndpoint(reference, entry, operation) }
   if (row.kind === 'router') return routerOf(reference, row.id, suffixes)
-  if (row.alias_target === undefined) return withStatics(reference, entry, suffixes, by)
+  if (row.alias_target === undefined) return withStatics(reference, entry, suffixes, by, operation)
   const target = by.targetOf(entry)
   if (target === null || target.row.alias_target !== undefined) {
     return { fault: gone(reference, `${row.id} stands for ${row.alias_target}, which is not in the catalogue`, 'no_endpoints', []) }
   }
-  const resolved = withStatics(reference, target, suffixes, by)
+  const resolved = withStatics(reference, target, suffixes, by, operation)
   return 'offer' in resolved ? { offer: { ...resolved.offer, via: 'latest' } } : resolved
 }
 
@@ -111,7 +118,7 @@ function routerOf(reference: string, id: string, { dynamic, static: fixed }: Suf
 }
 
 /** Takes the rows of static variants where there are such; elsewhere what the variant means of the plain model. */
-function withStatics(reference: string, entry: ModelEntry, { dynamic, static: fixed, simulated }: Suffixes, by: Resolver): Resolved {
+function withStatics(reference: string, entry: ModelEntry, { dynamic, static: fixed, simulated }: Suffixes, by: Resolver, operation: Operation['type']): Resolved {
   let at = entry
   const variants = [...dynamic]
   for (const suffix of fixed) {
@@ -124,7 +131,7 @@ function withStatics(reference: string, entry: ModelEntry, { dynamic, static: fi
     if (why !== null) return { fault: why }
     variants.push(suffix)
   }
-  return offerOf(reference, at, variants, simulated, by)
+  return offerOf(reference, at, variants, simulated, by, operation)
 }
 
 /** Why a model without a row for a static variant cannot stand for it; null where it can. */
@@ -145,9 +152,9 @@ function lacking(reference: string, entry: ModelEntry, suffix: string, by: Resol
   }
 }
 
-function offerOf(reference: string, entry: ModelEntry, variants: readonly string[], simulated: boolean, by: Resolver): Resolved {
+function offerOf(reference: string, entry: ModelEntry, variants: readonly string[], simulated: boolean, by: Resolver, operation: Operation['type']): Resolved {
   const { row } = entry
-  if (row.kind !== 'chat') return { fault: wrongEndpoint(reference, entry) }
+  if (!KINDS[operation].includes(row.kind)) return { fault: wrongEndpoint(reference, entry, operation) }
   if (simulated) return { offer: { requested: reference, model: entry.model, variants, endpoints: [by.simulationOf(entry)] } }
   if (row.status === 'retired' && by.endpointsOf(entry).length === 0) return { fault: retired(reference, entry, by.names) }
   return { offer: { requested: reference, model: entry.model, variants, endpoints: by.endpointsOf(entry) } }
@@ -175,15 +182,17 @@ function ambiguous(reference: string, name: string, owners: readonly ModelEntry[
   })
 }
 
-function wrongEndpoint(reference: string, { row }: ModelEntry): Fault {
-  const route = ROUTE_OF_KIND[row.kind]
+function wrongEndpoint(reference: string, { row }: ModelEntry, operation: Operation['type']): Fault {
+  const route = ROUTE_OF_KIND[row.kind === 'router' ? 'chat' : row.kind]
+  const [wanted = ''] = KINDS[operation]
   const detail = route ? `${row.id} is asked at ${route}` : `${row.id} cannot be asked through this API`
-  const article = /^[aeiou]/.test(row.kind) ? 'an' : 'a'
-  return fault('wrong-endpoint', `${row.id} is ${article} ${row.kind} model, not a chat model: ${detail}`, {
+  return fault('wrong-endpoint', `${row.id} is ${articled(row.kind)} model, not ${articled(wanted)} model: ${detail}`, {
     field: 'model',
     availability: availability('wrong_endpoint', reference, { constraint: { field: 'model', detail } }),
   })
 }
+
+const articled = (kind: string): string => `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`
 
 function unknown(reference: string, name: string, names: Names): Fault {
   if (name.includes('@preset/')) {

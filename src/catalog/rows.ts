@@ -229,6 +229,9 @@ export class ConfigError extends Error {
   }
 }
 
+/** What a model of a kind gives where its row does not say. */
+const OUTPUT_OF_KIND: Readonly<Record<string, string>> = { embedding: 'embeddings', rerank: 'rerank' }
+
 /** A model's row with what an operator, or a server that was found, left out. */
 export function completeModel(row: ModelPatch): ModelRow {
   const { enabled: _, ...given } = row
@@ -245,7 +248,7 @@ export function completeModel(row: ModelPatch): ModelRow {
     context_length: null,
     max_output_tokens: null,
     input_modalities: ['text'],
-    output_modalities: ['text'],
+    output_modalities: [OUTPUT_OF_KIND[given.kind ?? 'chat'] ?? 'text'],
     knowledge_cutoff: null,
     hugging_face_id: null,
     supported_parameters: [],

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { Choosable, Endpoint, Model, ModelId } from '../core/index.ts'
+import type { Choosable, Endpoint, Model, ModelId, Operation } from '../core/index.ts'
 import { DEMO, demoEndpoint } from './builtin.ts'
 import { describeModel } from './describe.ts'
-import { createEndpointMaker, type Unspoken } from './endpoints.ts'
+import { createEndpointMaker, type FacesOf, type Unspoken } from './endpoints.ts'
 import { dateOf, latestOf } from './latest.ts'
 import { mergeRows, type DiscoveredRows } from './merge.ts'
 import { createNames, type Names } from './names.ts'
@@ -29,7 +29,7 @@ export interface Snapshot {
   providerNamed(name: string): string | null
   readonly models: readonly ModelEntry[]
   /** What a caller's reference offers: slug, canonical slug, alias, bare name, `:variants`; or why it offers nothing. */
-  offer(reference: string): Resolved
+  offer(reference: string, operation?: Operation['type']): Resolved
   /** By exact id, canonical slug or alias; null when there is none. A moving alias is its own entry. */
   model(id: string): ModelEntry | null
   /** What a moving alias stands for at present, by the catalogue's dates; null for every other model. */
@@ -48,6 +48,7 @@ export interface SnapshotParts {
   readonly overlay: Overlay
   readonly discovered: ReadonlyMap<string, DiscoveredRows>
   readonly faces: ReadonlySet<string>
+  readonly facesOf?: FacesOf
   readonly unspoken?: Unspoken
   readonly settings: (provider: string, variables: readonly string[]) => Readonly<Record<string, string>>
   readonly simulate: boolean
@@ -58,9 +59,9 @@ export interface SnapshotParts {
  * holds the endpoints of thirty.
  */
 export function createSnapshot(parts: SnapshotParts): Snapshot {
-  const rows = mergeRows(parts.seed, parts.overlay, parts.discovered.values(), parts.faces)
+  const rows = mergeRows(parts.seed, parts.overlay, parts.discovered.values(), allFaces(parts))
   const maker = createEndpointMaker({
-    providers: rows.providers, faces: parts.faces, ...(parts.unspoken && { unspoken: parts.unspoken }), paths: parts.seed.paths, settings: parts.settings,
+    providers: rows.providers, faces: parts.faces, ...(parts.facesOf && { facesOf: parts.facesOf }), ...(parts.unspoken && { unspoken: parts.unspoken }), paths: parts.seed.paths, settings: parts.settings,
   })
   const entries = rows.models.map((row) => entryOf(row, parts.seed.texts[row.id] ?? null, maker.modelOf))
   const names = createNames(entries)
@@ -97,7 +98,7 @@ export function createSnapshot(parts: SnapshotParts): Snapshot {
     providers: rows.providers,
     providerNamed: (name) => (slugs ??= slugsByName(rows.providers.values())).get(name.toLowerCase()) ?? null,
     models: entries,
-    offer: (reference) => resolve(reference, resolver),
+    offer: (reference, operation = 'chat') => resolve(reference, resolver, operation),
     model: (id) => names.exact(id),
     targetOf,
     *choosable(usable) {
@@ -117,6 +118,11 @@ export function createSnapshot(parts: SnapshotParts): Snapshot {
       return entry === null ? [] : endpointsOf(targetOf(entry) ?? entry)
     },
   }
+}
+
+/** What an operator may name as a provider's dialect. */
+function allFaces({ faces, facesOf = {} }: SnapshotParts): ReadonlySet<string> {
+  return new Set([faces, ...Object.values(facesOf)].flatMap((of) => [...of]))
 }
 
 function targetIn(alias: ModelEntry, rows: readonly ModelRow[], names: Names): ModelEntry | null {
@@ -149,6 +155,6 @@ function slugsByName(providers: Iterable<ProviderRow>): ReadonlyMap<string, stri
 }
 
 function versionOf(parts: SnapshotParts): string {
-  const rest = JSON.stringify([parts.overlay, [...parts.discovered], [...parts.faces].toSorted(), parts.simulate])
+  const rest = JSON.stringify([parts.overlay, [...parts.discovered], [...allFaces(parts)].toSorted(), parts.simulate])
   return createHash('sha256').update(parts.seed.hash).update(rest).digest('base64url').slice(0, 16)
 }

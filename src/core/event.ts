@@ -1,6 +1,8 @@
 import type { Annotation, MediaKind, Seal } from './chat.ts'
+import type { Vector } from './embed.ts'
 import type { Fault } from './fault.ts'
 import type { Charge } from './price.ts'
+import type { Ranked } from './rerank.ts'
 import type { Usage } from './usage.ts'
 
 /** What a block of a reply is. Blocks of one choice may be open side by side (parallel tool calls). */
@@ -12,6 +14,10 @@ export type Block =
   /** Deltas are base64 (or one whole `url`); `id` and `expiresAt` are those of OpenAI's audio. */
   | { readonly type: 'media'; readonly kind: MediaKind; readonly mime?: string; readonly url?: string; readonly id?: string; readonly expiresAt?: number }
   | { readonly type: 'native'; readonly dialect: string; readonly value: unknown }
+  /** All vectors of a request for embeddings, in the order of its inputs; whole when it opens. */
+  | { readonly type: 'embeddings'; readonly vectors: readonly Vector[] }
+  /** The documents of a request to rank, the best first; whole when it opens. */
+  | { readonly type: 'ranking'; readonly ranked: readonly Ranked[] }
 
 /** One token with its alternatives, in OpenAI's shape, which every dialect with logprobs follows closely enough. */
 export interface TokenLogprob {

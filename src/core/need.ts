@@ -77,13 +77,17 @@ export function quantizationsMeant(names: readonly string[]): ReadonlySet<string
 
 /** What a request demands of an endpoint; the plan sees this and never the request. */
 export interface Need {
-  readonly operation: 'chat'
+  readonly operation: 'chat' | 'embed' | 'rerank'
   /** Bytes of text in the prompt, as UTF-8: byte-level vocabularies never make more tokens than that. */
   readonly inputBytes: number
   /** An estimate of the prompt's tokens (bytes ÷ 4 and a share for each message and media part). */
   readonly inputTokens: number
   /** The caller's limit on output tokens. */
   readonly outputBound: number | null
+  /** Of inputs that are read apart from each other: how many, and the tokens of the longest, which has the window for itself. */
+  readonly apart?: { readonly count: number; readonly longest: number }
+  /** What is billed by search units takes so many. */
+  readonly searchUnits?: number
   readonly inputModalities: ReadonlySet<string>
   readonly outputModalities: ReadonlySet<string>
   readonly images: number

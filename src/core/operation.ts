@@ -1,14 +1,35 @@
 import type { ChatRequest } from './chat.ts'
-import type { Preferences } from './need.ts'
+import { embedNeed, type EmbedRequest } from './embed.ts'
+import { needOf, type Need, type Preferences } from './need.ts'
+import { rerankNeed, type RerankRequest } from './rerank.ts'
 import type { StageNote } from './stage.ts'
 
-/** What a caller asks for, whatever surface it came through. Further operations join as their dialects do. */
 export interface Chat {
   readonly type: 'chat'
   readonly request: ChatRequest
 }
 
-export type Operation = Chat
+export interface Embed {
+  readonly type: 'embed'
+  readonly request: EmbedRequest
+}
+
+export interface Rerank {
+  readonly type: 'rerank'
+  readonly request: RerankRequest
+}
+
+/** What a caller asks for, whatever surface it came through. Further operations join as their dialects do. */
+export type Operation = Chat | Embed | Rerank
+
+/** What an operation demands of an endpoint. */
+export function demandOf(operation: Operation, stream: boolean): Need {
+  switch (operation.type) {
+    case 'chat': return needOf(operation.request, stream)
+    case 'embed': return embedNeed(operation.request)
+    case 'rerank': return rerankNeed(operation.request)
+  }
+}
 
 /** Something the caller switched on or configured by id (OpenRouter's `plugins[]`). */
 export interface Plugin {
@@ -17,9 +38,9 @@ export interface Plugin {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** What an inbound face makes of a body. */
-export interface Asked {
-  readonly operation: Operation
+/** What an inbound face makes of a body; a chat, where nothing else is said. */
+export interface Asked<O extends Operation = Chat> {
+  readonly operation: O
   readonly preferences: Preferences
   readonly plugins: readonly Plugin[]
   readonly stream: boolean
@@ -40,6 +61,11 @@ export interface Asked {
 }
 
 /** What was asked in the words of its caller, where a preset has filled in the rest. */
-export function asSaid(asked: Asked): Asked {
+export function asSaid(asked: Asked<Operation>): Asked<Operation> {
   return asked.said ? { ...asked, operation: { type: 'chat', request: asked.said } } : asked
+}
+
+/** Whether a conversation is asked for: what stages, conversations and audits are about. */
+export function asksForChat(asked: Asked<Operation>): asked is Asked<Chat> {
+  return asked.operation.type === 'chat'
 }

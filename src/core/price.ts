@@ -97,11 +97,19 @@ export function charge(sheet: PriceSheet, usage: Usage): Charge {
   return { total: ceilToNano(prompt + completion + services), prompt, completion, services }
 }
 
+/** More than a request can take of anything that is billed. */
+interface WorstBound {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly images: number
+  readonly searchUnits?: number
+}
+
 /**
  * The most that a request can cost at a sheet: every prompt token at the dearest input rate, every output token
  * at the dearest output rate, over all overrides that the prompt may reach.
  */
-export function worstCharge(sheet: PriceSheet, bound: { inputTokens: number; outputTokens: number; images: number }): Nano {
+export function worstCharge(sheet: PriceSheet, bound: WorstBound): Nano {
   let worst = worstAt(sheet.rates, bound)
   for (const override of sheet.overrides) {
     if (bound.inputTokens <= override.minPromptTokens) continue
@@ -114,10 +122,11 @@ export function worstCharge(sheet: PriceSheet, bound: { inputTokens: number; out
 const INPUT_RATES = ['prompt', 'input_cache_write', 'input_cache_write_1h', 'audio', 'image_token'] as const
 const OUTPUT_RATES = ['completion', 'internal_reasoning', 'audio_output', 'image_output'] as const
 
-function worstAt(rates: Rates, bound: { inputTokens: number; outputTokens: number; images: number }): Atto {
+function worstAt(rates: Rates, bound: WorstBound): Atto {
   let cost = dearest(rates, INPUT_RATES) * BigInt(bound.inputTokens) + dearest(rates, OUTPUT_RATES) * BigInt(bound.outputTokens)
   if (rates.request !== undefined) cost += rates.request
   if (rates.image !== undefined && bound.images > 0) cost += rates.image * BigInt(bound.images)
+  if (rates.search_unit !== undefined && bound.searchUnits !== undefined) cost += rates.search_unit * BigInt(bound.searchUnits)
   return cost
 }
 

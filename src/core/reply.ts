@@ -1,11 +1,16 @@
 import type { Annotation, Part } from './chat.ts'
+import type { Vector } from './embed.ts'
 import type { ChatEvent, EventStream, FinishReason, TokenLogprob } from './event.ts'
 import type { Fault } from './fault.ts'
 import type { Charge } from './price.ts'
+import type { Ranked } from './rerank.ts'
 import type { Usage } from './usage.ts'
 
 /** A part of a whole reply: the parts of a message, with what only replies carry. */
-export type ReplyPart = Part | { readonly type: 'audio'; readonly id?: string; readonly base64: string; readonly transcript: string; readonly expiresAt?: number }
+export type ReplyPart = Part
+  | { readonly type: 'embeddings'; readonly vectors: readonly Vector[] }
+  | { readonly type: 'ranking'; readonly ranked: readonly Ranked[] }
+  | { readonly type: 'audio'; readonly id?: string; readonly base64: string; readonly transcript: string; readonly expiresAt?: number }
 
 export interface Choice {
   readonly index: number
@@ -163,6 +168,8 @@ function partOf(open: OpenBlock): ReplyPart {
       }
     case 'tool-call': return { type: 'tool-call', id: block.id, name: block.name, form: block.form, input: open.text, ...seal }
     case 'native': return { type: 'native', dialect: block.dialect, value: block.value, ...seal }
+    case 'embeddings':
+    case 'ranking': return block
     case 'media':
       if (block.kind === 'audio') {
         return {

@@ -65,6 +65,24 @@ export function usage(
   }
 }
 
+/** What several answers consumed together, the pieces of one request. A cost is stated where all of them state theirs. */
+export function usageOfAll(all: readonly Usage[]): Usage {
+  const sum = <K extends string>(of: (usage: Usage) => Readonly<Record<K, number>>): Record<K, number> => {
+    const into = {} as Record<K, number>
+    for (const one of all) for (const [key, value] of Object.entries(of(one)) as [K, number][]) into[key] = (into[key] ?? 0) + value
+    return into
+  }
+  const stated = all.map((one) => one.stated)
+  return {
+    input: sum((one) => one.input),
+    output: sum((one) => one.output),
+    services: sum((one) => one.services),
+    ...(stated.length > 0 && stated.every((cost) => cost !== undefined) && { stated: stated.reduce((total, cost) => total + cost, 0n) }),
+    ...(all.some((one) => one.billed !== undefined) && { billed: sum((one) => one.billed ?? { input: one.input.total, output: one.output.total }) }),
+    counted: all.every((one) => one.counted === 'by-upstream') ? 'by-upstream' : 'by-us',
+  }
+}
+
 const NO_SERVICES: Readonly<Record<string, number>> = Object.freeze({})
 
 /** The usage of a call that consumed nothing. */

@@ -1,5 +1,5 @@
 import type {
-  Asked, ChatEvent, ChatReply, ChatRequest, Endpoint, Fault, JsonObject,
+  Asked, Chat, ChatEvent, ChatReply, ChatRequest, Embed, EmbedRequest, Endpoint, Fault, JsonObject, Operation, Rerank, RerankRequest,
 } from '../core/index.ts'
 
 /**
@@ -19,7 +19,7 @@ export interface ReplyMeta {
   readonly provider: string
   readonly tier?: string | null
   /** What was asked, for formats whose answers repeat it. */
-  readonly asked?: Asked
+  readonly asked?: Asked<Operation>
   /** Milliseconds since the epoch, for formats that say when an answer was complete. */
   now?(): number
 }
@@ -40,13 +40,13 @@ export interface Encoder {
   end(metadata?: JsonObject): string
 }
 
-export interface Inbound {
+export interface Inbound<O extends Operation = Chat> {
   readonly dialect: string
   /**
    * Reads a body. `bytes` are those of the body where they may be spliced later.
    * Faults name the deepest path: `messages[0].content[1].image_url.url`. `headers` have lower-case names.
    */
-  decode(body: unknown, bytes?: Uint8Array, headers?: RequestHeaders): { readonly asked: Asked } | { readonly fault: Fault }
+  decode(body: unknown, bytes?: Uint8Array, headers?: RequestHeaders): { readonly asked: Asked<O> } | { readonly fault: Fault }
   /** A whole reply as a JSON body. A fault after partial output is a 200 whose choice says so, as OpenRouter answers it. */
   reply(reply: ChatReply, meta: ReplyMeta, metadata?: JsonObject): Rendered
   encoder(meta: ReplyMeta): Encoder
@@ -61,6 +61,9 @@ export interface Inbound {
   /** The media type of a stream where it is not that of server-sent events. */
   readonly streamType?: string
 }
+
+/** How answers and faults are told, whatever was asked. */
+export type Voice = Omit<Inbound, 'decode'>
 
 export type FaceAddress = Readonly<Record<string, string | boolean>>
 
@@ -107,7 +110,7 @@ export interface Decoder {
   readonly finished?: boolean
 }
 
-export interface Outbound {
+export interface Outbound<Request extends Operation['request'] = ChatRequest> {
   readonly dialect: string
   /** Whether the provider fetches media at this address itself; without the method it fetches all. Others are sent as bytes. */
   fetches?(url: string, target: Target): boolean
@@ -119,8 +122,10 @@ export interface Outbound {
   readonly unspoken?: ReadonlySet<string>
   /** Says a format of answers in words of its own where the endpoint has no parameter for it. */
   readonly promptsFormat?: boolean
+  /** The request in pieces, in order, where the provider takes only so much at once; one piece where all of it fits. */
+  split?(request: Request, target: Target): readonly Request[]
   /** Writes a request for an endpoint, or says why it cannot be written for it. */
-  encode(request: ChatRequest, target: Target): Outgoing | { readonly fault: Fault }
+  encode(request: Request, target: Target): Outgoing | { readonly fault: Fault }
   /** A whole answer of status 200 as events: the same grammar as a stream's. An error inside a 200 is a fault. */
   decodeReply(body: Uint8Array, target: Target): readonly ChatEvent[]
   decoder(target: Target): Decoder
@@ -128,10 +133,18 @@ export interface Outbound {
   decodeFault(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, body: Uint8Array, target: Target): Fault
 }
 
-export interface Dialect {
+/** The faces for one operation. */
+export interface Faces<O extends Operation, Request extends Operation['request']> {
+  readonly inbound?: Inbound<O>
+  readonly outbound?: Outbound<Request>
+}
+
+export interface Dialect extends Faces<Chat, ChatRequest> {
   readonly name: string
-  readonly inbound?: Inbound
   /** The face for an address that says a part of the request. */
   inboundAt?(address: FaceAddress): Inbound
-  readonly outbound?: Outbound
+  readonly embed?: Faces<Embed, EmbedRequest>
+  readonly rerank?: Faces<Rerank, RerankRequest>
+  /** It is made for models that continue a text. */
+  readonly continues?: true
 }

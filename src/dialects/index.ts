@@ -4,9 +4,11 @@ import { bedrockConverse } from './bedrock-converse/index.ts'
 import { cohereV2 } from './cohere-v2/index.ts'
 import type { Dialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content/index.ts'
+import { jinaRerank } from './jina-rerank/index.ts'
 import { ollamaNative } from './ollama-native/index.ts'
 import { azureOpenai, mistralChat, openaiChat } from './openai-chat/index.ts'
 import { openaiCompletions } from './openai-completions/index.ts'
+import { openaiEmbeddings } from './openai-embeddings/index.ts'
 import { openaiResponses } from './openai-responses/index.ts'
 import { watsonxTextChat } from './watsonx-text-chat/index.ts'
 
@@ -24,10 +26,14 @@ export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
   ['ollama-native', ollamaNative],
   ['bedrock-converse', bedrockConverse],
   ['watsonx-text-chat', watsonxTextChat],
+  ['openai-embeddings', openaiEmbeddings],
+  ['jina-rerank', jinaRerank],
 ])
 
 export type * from './dialect.ts'
 export { replySchema as completionReplySchema, requestSchema as completionRequestSchema } from './openai-completions/index.ts'
+export { replySchema as embeddingsReplySchema, requestSchema as embeddingsRequestSchema } from './openai-embeddings/index.ts'
+export { replySchema as rerankReplySchema, requestSchema as rerankRequestSchema } from './jina-rerank/index.ts'
 export { parseBody, parseUpstream, type Parsed } from './json.ts'
 export { askedOfPreset, presetOf, type PresetContent } from './preset.ts'
 export {

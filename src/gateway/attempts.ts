@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Changed, Dialect, Outgoing, Target } from '../dialects/index.ts'
 import {
   charge, commits, fault, FAULTS, faultOf,
-  type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault, type Nano,
+  type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Operation, type Endpoint, type Fault, type Nano,
   type FaultKind, type HedgePayer, type JsonObject, type Need, type Plan, type Preferences, type Review,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
@@ -15,8 +15,10 @@ import { lostCost, type Hedging, type Loser } from './hedge.ts'
 import type { Downloads } from './inline.ts'
 import type { LargeBody } from './large.ts'
 import type { Share } from './places.ts'
+import { openInPieces } from './pieces.ts'
+import { reworded } from './format-words.ts'
+import { openLocal, openUpstream, type Door, type Opened, type Source } from './source.ts'
 import { unsealed } from './unsealed.ts'
-import { openLocal, openUpstream, type Opened, type Source } from './source.ts'
 import type { Upstreams } from './upstreams.ts'
 
 /** Milliseconds that each stretch of an attempt may take. */
@@ -181,9 +183,9 @@ const WORTH_TRYING_MS = 2000
  * goes on). After a failure a provider is asked only while its retry budget lasts: when everything fails, every caller
  * would otherwise ask everybody, and the load of that is what keeps the last ones from coming back.
  */
-export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: ChatRequest, trying: Trying): Promise<Tried> {
+export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Operation, trying: Trying): Promise<Tried> {
   const { candidates } = plan
-  let request = asked
+  let operation = asked
   let bare = false
   const { departure } = trying
   let failures: Failures | null = null
@@ -236,11 +238,11 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Chat
     const slowAfterMs = trying.hedge === null || second !== null ? null : trying.hedge.slowAfter(candidate)
     let result: Committed | Failed | null
     try {
-      if (slowAfterMs === null) result = await attempt(parts, running, request, trying, left)
+      if (slowAfterMs === null) result = await attempt(parts, running, operation, trying, left)
       else {
         failures ??= new Failures(parts.limits())
         const watched: Watched = { first: running, leftMs: left, slowAfterMs, others: candidates.slice(at + 1) };
-        ({ result, second } = await attemptWatched(parts, watched, failures, request, trying))
+        ({ result, second } = await attemptWatched(parts, watched, failures, operation, trying))
       }
     } catch (error) {
       running.over()
@@ -254,7 +256,7 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Chat
     failures ??= new Failures(parts.limits())
     if (result !== null) fail(parts, failures, result)
     if (result?.again !== undefined && result.by.candidate === candidate) {
-      request = result.again
+      operation = { type: 'chat', request: result.again }
       bare ||= result.fault.kind !== 'schema-mismatch'
       at--
       continue
@@ -305,9 +307,9 @@ interface Outrun {
  * then the other would not have been asked after it either.
  */
 async function attemptWatched(
-  parts: AttemptParts, { first, leftMs, slowAfterMs, others }: Watched, failures: Failures, request: ChatRequest, trying: Trying,
+  parts: AttemptParts, { first, leftMs, slowAfterMs, others }: Watched, failures: Failures, operation: Operation, trying: Trying,
 ): Promise<Outrun> {
-  const trial = attempt(parts, first, request, trying, leftMs)
+  const trial = attempt(parts, first, operation, trying, leftMs)
   const slow = Promise.withResolvers<null>()
   const timer = parts.deadlines(() => slow.resolve(null))
   timer.set(slowAfterMs)
@@ -315,7 +317,7 @@ async function attemptWatched(
   if (early !== null) return { result: early, second: null }
   const second = openBeside(parts, first, others, failures, trying)
   if (second === null) return { result: await trial, second: null }
-  const hedge = attempt(parts, second, request, trying, timeLeft(parts, second.candidate, trying))
+  const hedge = attempt(parts, second, operation, trying, timeLeft(parts, second.candidate, trying))
   try {
     const ahead = await Promise.race([trial, hedge])
     const [other, pending] = ('source' in ahead ? ahead.attempt : ahead.by) === first ? [second, hedge] as const : [first, trial] as const
@@ -516,18 +518,18 @@ export class RunningAttempt {
 }
 
 async function attempt(
-  parts: AttemptParts, running: RunningAttempt, request: ChatRequest, trying: Trying, leftMs: number,
+  parts: AttemptParts, running: RunningAttempt, operation: Operation, trying: Trying, leftMs: number,
 ): Promise<Committed | Failed> {
   const { timeouts, candidate: { endpoint } } = running
   running.deadline.set(Math.max(1, Math.min(endpoint.reasoning.supported ? timeouts.firstTokenReasoningMs : timeouts.firstTokenMs, leftMs)))
 
-  const opened = await open(parts, running, request, trying)
+  const opened = await open(parts, running, operation, trying)
   running.headersMs = tenths(running.elapsedMs())
   if ('fault' in opened) {
     running.status = opened.status
     if (opened.status === null) running.headersMs = null
     const why = failed(running, opened.fault)
-    const again = unsealed(request, why.fault)
+    const again = operation.type === 'chat' ? unsealed(operation.request, why.fault) : null
     return again === null ? why : { ...why, again }
   }
   const { source } = opened
@@ -618,8 +620,8 @@ function failed(running: RunningAttempt, of: Fault, said: readonly ChatEvent[] =
   }
 }
 
-async function open(parts: AttemptParts, running: RunningAttempt, request: ChatRequest, trying: Trying): Promise<Opened> {
-  const { credential } = running.candidate
+function open(parts: AttemptParts, running: RunningAttempt, operation: Operation, trying: Trying): Opened | Promise<Opened> {
+  const { request } = operation
   const endpoint = trying.fit.unsupportedParameters === 'keep' ? trusting(running.candidate.endpoint, request, trying.need) : running.candidate.endpoint
   const options = trying.preferences.options?.[endpoint.provider]
   const target: Target = {
@@ -628,16 +630,33 @@ async function open(parts: AttemptParts, running: RunningAttempt, request: ChatR
     ...(options && { options }),
     ...(endpoint.dataPolicy.requiresUserIds && { userId: userIdOf(trying.workspace, request.user) }),
   }
+  const faces = parts.dialects.get(endpoint.dialect ?? '')
+  switch (operation.type) {
+    case 'chat': return openChat(parts, running, operation.request, target, trying)
+    case 'embed': return faces?.embed?.outbound ? openInPieces(doorOf(parts, running, request, target, trying), faces.embed.outbound, operation.request) : NO_FACE
+    case 'rerank': return faces?.rerank?.outbound ? openInPieces(doorOf(parts, running, request, target, trying), faces.rerank.outbound, operation.request) : NO_FACE
+  }
+}
+
+function openChat(parts: AttemptParts, running: RunningAttempt, request: ChatRequest, target: Target, trying: Trying): Opened | Promise<Opened> {
+  const { endpoint } = target
   const asked = withDefaultEffort(clamped(request, outputOffered(endpoint, trying.need.inputTokens)), endpoint)
   running.limit = asked.maxOutputTokens
   const dialect = endpoint.dialect ?? ''
   const local = parts.locals.get(dialect)
   if (local) return { source: openLocal(local, asked, target, trying.departure), dropped: [] }
   const outbound = parts.dialects.get(dialect)?.outbound
-  if (!outbound) return { fault: fault('internal', 'No dialect for the endpoint'), status: null }
+  if (!outbound) return NO_FACE
+  const { large } = trying
+  return openUpstream(doorOf(parts, running, request, target, trying), outbound, asked, large ? (written) => large.encode(dialect, written, target) : null, outbound.promptsFormat ? null : reworded)
+}
+
+/** What a request needs to get to an endpoint and back. */
+function doorOf(parts: AttemptParts, running: RunningAttempt, request: Operation['request'], target: Target, trying: Trying): Door {
+  const { credential } = running.candidate
   const providers = parts.providers()
-  return openUpstream({
-    net: parts.net, outbound, target, request: asked, large: trying.large ?? null,
+  return {
+    net: parts.net, target,
     headers: providers.headers(credential),
     authoriser: providers.authoriser(credential),
     connectMs: running.timeouts.connectMs,
@@ -648,8 +667,10 @@ async function open(parts: AttemptParts, running: RunningAttempt, request: ChatR
       running.abort = abort
       if (trying.departure.gone || running.deadline.expired || running.superseded) abort()
     },
-  })
+  }
 }
+
+const NO_FACE: Opened = { fault: fault('internal', 'No dialect for the endpoint'), status: null }
 
 /**
  * A request that says nothing of reasoning, with the effort that its model is known for (o3-mini: medium). The
@@ -661,11 +682,11 @@ function withDefaultEffort(request: ChatRequest, endpoint: Endpoint): ChatReques
 }
 
 /** Sees a request before it goes: refuses what its endpoint would not be sent whole, and keeps what the caller wants echoed. */
-function checkOf(parts: AttemptParts, running: RunningAttempt, request: ChatRequest, trying: Trying): (outgoing: Outgoing) => Fault | null {
+function checkOf(parts: AttemptParts, running: RunningAttempt, request: Operation['request'], trying: Trying): (outgoing: Outgoing) => Fault | null {
   return ({ body, dropped }) => {
     const { endpoint, credential } = running.candidate
     // An effort that the catalogue put in is not the caller's to lose.
-    const lost = trying.fit.unsupportedParameters === 'refuse' ? dropped.find((name) => name !== 'reasoning' || request.reasoning !== undefined) : undefined
+    const lost = trying.fit.unsupportedParameters === 'refuse' ? dropped.find((name) => name !== 'reasoning' || ('reasoning' in request && request.reasoning !== undefined)) : undefined
     if (lost !== undefined) {
       return fault('unsupported-parameter', `${lost}: ${endpoint.providerName} cannot be sent it, and provider.unsupported_parameters is refuse`, { field: lost })
     }
@@ -675,7 +696,7 @@ function checkOf(parts: AttemptParts, running: RunningAttempt, request: ChatRequ
 }
 
 /** The endpoint as if it honoured every parameter of the request; the two names of the limit stay what they are. */
-function trusting(endpoint: Endpoint, { extras }: ChatRequest, { parameters }: Need): Endpoint {
+function trusting(endpoint: Endpoint, { extras }: Operation['request'], { parameters }: Need): Endpoint {
   if (endpoint.parameters === null) return endpoint
   const trusted = new Set([...endpoint.parameters, ...parameters, ...Object.keys(extras)])
   if (endpoint.parameters.has('max_completion_tokens') && !endpoint.parameters.has('max_tokens')) trusted.delete('max_tokens')

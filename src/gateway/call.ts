@@ -1,5 +1,5 @@
 import type { ReplyMeta } from '../dialects/index.ts'
-import type { Asked, Departure, EventStream, Fault, JsonObject, StageNote, TrafficClass } from '../core/index.ts'
+import type { Asked, Departure, EventStream, Fault, JsonObject, Operation, StageNote, TrafficClass } from '../core/index.ts'
 import type { PlanExplanation, RoutingPolicy } from '../routing/index.ts'
 import type { LargeBody } from './large.ts'
 import type { CoalesceExplanation } from './coalesce.ts'
@@ -13,7 +13,7 @@ export interface Call {
   readonly createdAt: number
   /** The monotonic clock at the last byte of the body: latency is counted from here. */
   readonly startedAt: number
-  readonly asked: Asked
+  readonly asked: Asked<Operation>
   readonly surface: string
   /** `trafficClass` is the best that the key's calls may have; `api` unless its settings say otherwise. */
   readonly key: { readonly id: string; readonly workspace: string; readonly trafficClass?: TrafficClass }
@@ -70,7 +70,7 @@ export interface Gateway {
   /** Resolves when the call is committed to an endpoint or has failed; never rejects. */
   generate(call: Call): Promise<Outcome>
   /** Rejects with a FaultError where nothing is known of the moment. */
-  explain(asked: Asked, how?: Explaining): Promise<Explanation | { readonly fault: Fault }>
+  explain(asked: Asked<Operation>, how?: Explaining): Promise<Explanation | { readonly fault: Fault }>
   /** The tokens of a request's prompt, by our own count: an estimate, because no provider is asked. */
   countTokens(asked: Asked): Promise<{ readonly tokens: number } | { readonly fault: Fault }>
   /** Calls that have not reached their end. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import {
   asSaid, Departure, fault, NO_CHARGE, NO_USAGE,
-  type Ambient, type Asked, type ChatEvent, type Fault, type Generation,
+  type Ambient, type Asked, type ChatEvent, type Fault, type Generation, type Operation,
 } from '../core/index.ts'
 import type { RoutingPolicy } from '../routing/index.ts'
 import type { Call, Outcome } from './call.ts'
@@ -39,12 +39,12 @@ export interface CoalesceExplanation {
   readonly why?: string
 }
 
-export function explainCoalesce(asked: Asked, policy: Pick<RoutingPolicy, 'coalesce'>): CoalesceExplanation {
+export function explainCoalesce(asked: Asked<Operation>, policy: Pick<RoutingPolicy, 'coalesce'>): CoalesceExplanation {
   const why = whyAlone(asked, policy)
   return why === null ? { shares: true } : { shares: false, why }
 }
 
-function whyAlone({ preferences, operation: { request } }: Asked, policy: Pick<RoutingPolicy, 'coalesce'>): string | null {
+function whyAlone({ preferences, operation: { request } }: Asked<Operation>, policy: Pick<RoutingPolicy, 'coalesce'>): string | null {
   const { coalesce } = preferences
   if (coalesce === undefined && policy.coalesce !== 'on') return 'neither the request nor the policy asks for it'
   if (coalesce === false) return 'provider.coalesce is false, for the request, its key or its workspace'

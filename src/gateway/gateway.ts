@@ -1,7 +1,7 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
-  asSaid, BYTES_PER_TOKEN, fault, FaultError, FAULTS, needOf, rewrite,
-  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Generation, type JsonObject, type Measured, type Offer, type RouterReference,
+  asksForChat, asSaid, BYTES_PER_TOKEN, demandOf, fault, FaultError, FAULTS, needOf, rewrite,
+  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Generation, type JsonObject, type Measured, type Offer, type Operation, type RouterReference,
   type Review, type Stage, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
@@ -30,7 +30,7 @@ import type { Upstreams } from './upstreams.ts'
 export type { Timeouts } from './attempts.ts'
 
 export interface GatewayParts {
-  readonly offer: (reference: string) => { readonly offer: Offer } | { readonly router: RouterReference } | { readonly fault: Fault }
+  readonly offer: (reference: string, operation: Operation['type']) => { readonly offer: Offer } | { readonly router: RouterReference } | { readonly fault: Fault }
   /** The catalogue at this moment, for router models. */
   readonly models: () => Models
   readonly routerRules: () => RouterRules
@@ -87,8 +87,8 @@ export interface Past {
 }
 
 /** What a call is once its models are resolved. */
-interface Resolved {
-  readonly asked: Asked
+interface Resolved<O extends Operation = Operation> {
+  readonly asked: Asked<O>
   readonly offers: readonly Offer[]
   readonly notes: readonly StageNote[]
 }
@@ -134,6 +134,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       const { endpoint } = committed.attempt.candidate
       if (endpoint.simulated) return
       const cachedTokens = input.cacheRead + input.cacheWrite5m + input.cacheWrite1h
+      if (!asksForChat(call.asked)) return
       const { request } = call.asked.operation
       if (cachedTokens === 0 && request.session === undefined && request.cacheKey === undefined) return
       const { prompt, input_cache_read: cached } = endpoint.price?.rates ?? {}
@@ -165,20 +166,20 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   /** Where the conversation's last turn was answered; asked only while any is remembered. */
-  const stickyOf = (asked: Asked, workspace: string | null): ((model: string) => Sticky | null) | undefined => {
-    if (workspace === null || !parts.affinity.any()) return undefined
+  const stickyOf = (asked: Asked<Operation>, workspace: string | null): ((model: string) => Sticky | null) | undefined => {
+    if (workspace === null || !parts.affinity.any() || !asksForChat(asked)) return undefined
     const conversation = new ConversationOf(workspace, asked.operation.request)
     return (model) => parts.affinity.find(conversation, model, ambient.now())
   }
   /** Without a workspace nobody's conversation is continued. */
-  const givenOf = (asked: Asked, workspace: string | null): Given => {
+  const givenOf = (asked: Asked<Operation>, workspace: string | null): Given => {
     const providers = parts.providers()
     const sticky = stickyOf(asked, workspace)
     return {
       preferences: asked.preferences,
       credentials: providers.credentials,
       remedy: providers.remedy,
-      serviceTier: asked.operation.request.serviceTier,
+      serviceTier: asksForChat(asked) ? asked.operation.request.serviceTier : undefined,
       health: parts.health,
       policy: parts.policy(),
       now: ambient.now(),
@@ -197,8 +198,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     const prepared = preparing instanceof Promise ? await preparing : preparing
     if ('fault' in prepared) return refused(call, prepared.fault)
     const { offers } = prepared
-    const { request } = prepared.asked.operation
-    const need = needOf(request, prepared.asked.stream)
+    const { operation } = prepared.asked
+    const need = demandOf(operation, prepared.asked.stream)
     const given = givenOf(prepared.asked, call.key.workspace)
     const plan = makePlan(need, offers, given)
     if (plan.candidates.length === 0) {
@@ -208,7 +209,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       }
     }
     const echo: JsonObject[] | null = call.asked.echo ? [] : null
-    const tried = await tryCandidates(attemptParts, plan, request, {
+    const tried = await tryCandidates(attemptParts, plan, operation, {
       stream: call.asked.stream,
       preferences: prepared.asked.preferences,
       need, echo, fit: fitOf(prepared.asked.preferences, given.policy),
@@ -238,9 +239,9 @@ export function createGateway(parts: GatewayParts): Gateway {
     inFlight++
     const events = new Relay(relaying, {
       call, need, tried, committed, transforms: prepared.transforms, place,
-      audit: auditable(request) ? new Audit(request, parts.judge) : null,
+      audit: operation.type === 'chat' && auditable(operation.request) ? new Audit(operation.request, parts.judge) : null,
       review: call.asked.stream ? prepared.review : null,
-    }, new Meter(request, endpoint, parts.tokens))
+    }, new Meter(operation.request, endpoint, parts.tokens))
     const metadata = (): JsonObject => withPassedOver(metadataOf({
       call, prepared: events.notes.length === 0 ? prepared : { ...prepared, notes: [...prepared.notes, ...events.notes] },
       plan, need, given, failed: tried.failed, answering: { attempt, provider, failure: events.failure },
@@ -309,7 +310,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
     async explain(asked, how = {}) {
       const past = await pastOf(parts, how)
-      const givenThen = (of: Asked): Given => {
+      const givenThen = (of: Asked<Operation>): Given => {
         const then = { ...givenOf(of, past ? null : how.workspace ?? null), ...past?.given }
         return how.policy ? { ...then, policy: { ...then.policy, ...how.policy } } : then
       }
@@ -319,7 +320,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       if ('fault' in found) return found
       const prepared = await staged(parts.stages, found)
       if ('fault' in prepared) return prepared
-      const need = needOf(prepared.asked.operation.request, prepared.asked.stream)
+      const need = demandOf(prepared.asked.operation, prepared.asked.stream)
       const given = givenThen(prepared.asked)
       const plan = makePlan(need, prepared.offers, given)
       return {
@@ -336,6 +337,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       if ('fault' in resolved) return resolved
       const prepared = await staged(parts.stages, resolved)
       if ('fault' in prepared) return prepared
+      if (!asksForChat(prepared.asked)) return { fault: fault('internal', 'The tokens of a conversation are counted') }
       const { request } = prepared.asked.operation
       const [text = 0] = await parts.tokens.count([promptText(request)])
       const { inputTokens, inputBytes } = needOf(request, false)
@@ -388,14 +390,15 @@ function lower(a: TrafficClass, b: TrafficClass): TrafficClass {
  * The models of a request with what may serve them. A model that nobody has heard of is the caller's mistake even as a
  * fallback; one that is retired or served elsewhere drops out of a list that names others.
  */
-function resolve(parts: GatewayParts, choose: Choose, asked: Asked): Resolving | Promise<Resolving> {
+function resolve(parts: GatewayParts, choose: Choose, asked: Asked<Operation>): Resolving | Promise<Resolving> {
   const offers: Offer[] = []
   let left: Fault | null = null
   for (const reference of asked.preferences.models) {
-    const found = parts.offer(reference)
+    const found = parts.offer(reference, asked.operation.type)
     if ('offer' in found) offers.push(found.offer)
-    else if ('router' in found) return resolveChosen(parts, choose, asked)
-    else if (isSlip(found.fault)) return found
+    else if ('router' in found) {
+      if (asksForChat(asked)) return resolveChosen(parts, choose, asked)
+    } else if (isSlip(found.fault)) return found
     else left ??= found.fault
   }
   return resolvedOf(asked, offers, asked.notes ?? NONE, left)
@@ -408,7 +411,7 @@ async function resolveChosen(parts: GatewayParts, choose: Choose, asked: Asked):
   let current = asked
   let left: Fault | null = null
   for (const reference of asked.preferences.models) {
-    const found = parts.offer(reference)
+    const found = parts.offer(reference, 'chat')
     const made = 'router' in found ? await choose(found.router, current) : found
     if ('fault' in made) {
       if (isSlip(made.fault)) return made
@@ -433,13 +436,15 @@ function isSlip({ kind }: Fault): boolean {
   return kind === 'model-not-found' || kind === 'ambiguous-model' || kind === 'invalid-request'
 }
 
-function resolvedOf(asked: Asked, offers: readonly Offer[], notes: readonly StageNote[], left: Fault | null): Resolving {
+function resolvedOf(asked: Asked<Operation>, offers: readonly Offer[], notes: readonly StageNote[], left: Fault | null): Resolving {
   if (offers.length === 0) return { fault: left ?? fault('invalid-request', 'model: is required', { field: 'model' }) }
   return { asked, offers, notes }
 }
 
 /** Runs the stages' request side, where one wants to. */
 function staged(stages: readonly Stage[], { asked, offers, notes }: Resolved): Preparing | Promise<Preparing> {
+  // Stages are about conversations.
+  if (!asksForChat(asked)) return { asked, offers, notes, transforms: NONE, review: null }
   const call: StageCall = { asked, offers }
   return stages.some((stage) => stage.wants(call)) ? runStages(stages, call, notes) : { asked, offers, notes, transforms: NONE, review: null }
 }

@@ -1,5 +1,5 @@
 import type { Outbound, Target } from '../dialects/index.ts'
-import { rewrite, type ChatRequest, type MediaKind, type MediaPart, type Part } from '../core/index.ts'
+import { rewrite, type ChatRequest, type EmbedRequest, type MediaKind, type MediaPart, type Operation, type Part } from '../core/index.ts'
 import type { GuardedFetch } from '../net/index.ts'
 
 /** What has been downloaded for a call: an address is fetched once, whatever is tried after. */
@@ -15,31 +15,38 @@ const TYPES: Readonly<Record<MediaKind, RegExp>> = {
  * The request with the media that its provider will not fetch put in as bytes. The addresses are the caller's, so
  * they are fetched under guard. Rejects with a FaultError that names the part.
  */
-export async function inlined(
-  request: ChatRequest, outbound: Outbound, target: Target, fetch: GuardedFetch, downloads: Downloads,
-): Promise<ChatRequest> {
+export async function inlined<Request extends Operation['request']>(
+  request: Request, outbound: Fetching, target: Target, fetch: GuardedFetch, downloads: Downloads,
+): Promise<Request> {
   if (!outbound.fetches || !someUnfetched(request, outbound, target)) return request
-  const messages = await Promise.all(request.messages.map(async (message, m) => ({
-    ...message,
-    parts: await Promise.all(message.parts.map(async (part, p): Promise<Part> => {
-      const url = unfetched(part, outbound, target)
-      if (url === null) return part
-      const media = part as MediaPart
-      const field = `messages[${m}].content[${p}]`
-      let download = downloads.get(url)
-      if (!download) downloads.set(url, download = fetch(url, { maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, types: TYPES[media.kind], field }))
-      const { mime, bytes } = await download
-      return { ...media, source: { from: 'data', mime, base64: Buffer.from(bytes).toString('base64') } }
-    })),
-  })))
-  return rewrite(request, { messages })
+  const brought = <P extends Part>(parts: readonly P[], place: string): Promise<readonly P[]> => Promise.all(parts.map(async (part, p): Promise<P> => {
+    const url = unfetched(part, outbound, target)
+    if (url === null) return part
+    const media = part as MediaPart
+    const field = `${place}.content[${p}]`
+    let download = downloads.get(url)
+    if (!download) downloads.set(url, download = fetch(url, { maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, types: TYPES[media.kind], field }))
+    const { mime, bytes } = await download
+    return { ...part, source: { from: 'data', mime, base64: Buffer.from(bytes).toString('base64') } }
+  }))
+  if ('messages' in request) {
+    const messages = await Promise.all(request.messages.map(async (message, m) => ({ ...message, parts: await brought(message.parts, `messages[${m}]`) })))
+    return rewrite(request as ChatRequest, { messages }) as Request
+  }
+  const { origin: _, ...rest } = request as EmbedRequest
+  const inputs = await Promise.all(rest.inputs.map(async (input, i) => ('parts' in input ? { parts: await brought(input.parts, `input[${i}]`) } : input)))
+  return { ...rest, inputs } as EmbedRequest as Request
 }
 
-function someUnfetched(request: ChatRequest, outbound: Outbound, target: Target): boolean {
-  return request.messages.some(({ parts }) => parts.some((part) => unfetched(part, outbound, target) !== null))
+type Fetching = Pick<Outbound, 'fetches'>
+
+function someUnfetched(request: Operation['request'], outbound: Fetching, target: Target): boolean {
+  if ('documents' in request) return false
+  if ('messages' in request) return request.messages.some(({ parts }) => parts.some((part) => unfetched(part, outbound, target) !== null))
+  return request.inputs.some((input) => 'parts' in input && input.parts.some((part) => unfetched(part, outbound, target) !== null))
 }
 
-function unfetched(part: Part, outbound: Outbound, target: Target): string | null {
+function unfetched(part: Part, outbound: Fetching, target: Target): string | null {
   if (part.type !== 'media' || part.source.from !== 'url') return null
   return outbound.fetches!(part.source.url, target) ? null : part.source.url
 }

@@ -1,6 +1,6 @@
 import type { Changed } from '../dialects/index.ts'
 import {
-  FAULTS, needOf, usdFromNano, type Attempt, type Fault, type JsonObject, type Need, type Offer, type StageNote,
+  FAULTS, usdFromNano, type Attempt, type ChatRequest, type Fault, type JsonObject, type Need, type Offer, type StageNote,
 } from '../core/index.ts'
 import { explain, fitOf, lacks, type Given, type RoutePlan } from '../routing/index.ts'
 import type { RunningAttempt } from './attempts.ts'
@@ -103,24 +103,26 @@ function attemptsOf({ failed, answering }: Told): readonly JsonObject[] {
 }
 
 /** What of the request the endpoint that answered was not sent, was sent otherwise, or was sent without a promise. */
-function parametersOf({ call, given, answering }: Told): JsonObject | null {
+function parametersOf({ call, need, given, answering }: Told): JsonObject | null {
   const { asked } = call
   const { ignored } = asked
   if (!answering) return ignored.length > 0 ? { ignored } : null
   const { attempt } = answering
-  const { request } = asked.operation
+  const { reasoning, maxOutputTokens }: Partial<ChatRequest> = asked.operation.type === 'chat' ? asked.operation.request : NOTHING
   const dropped = [
-    ...attempt.dropped.filter((name) => name !== 'reasoning' || request.reasoning !== undefined),
+    ...attempt.dropped.filter((name) => name !== 'reasoning' || reasoning !== undefined),
     ...(attempt.unsealed ? ['reasoning_details'] : []),
   ]
   const prompted = attempt.prompted ? ['response_format'] : []
-  const changed = changedIn(attempt, request.maxOutputTokens).filter(({ parameter }) => !dropped.includes(parameter))
+  const changed = changedIn(attempt, maxOutputTokens).filter(({ parameter }) => !dropped.includes(parameter))
   const kept = fitOf(asked.preferences, given.policy).unsupportedParameters !== 'keep' ? []
-    : [...needOf(request, asked.stream).parameters].filter((name) => lacks(attempt.candidate.endpoint, name) && !dropped.includes(name))
+    : [...need.parameters].filter((name) => lacks(attempt.candidate.endpoint, name) && !dropped.includes(name))
   const all = { dropped, prompted, changed, kept, ignored }
   const said = Object.entries(all).filter(([, list]) => list.length > 0)
   return said.length > 0 ? Object.fromEntries(said) : null
 }
+
+const NOTHING = Object.freeze({})
 
 /** The limit is lowered before a face sees it, and the face may change it again: the caller is told of both as one. */
 function changedIn({ limit, changed }: RunningAttempt, asked: number | undefined): readonly Changed[] {

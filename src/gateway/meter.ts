@@ -1,6 +1,6 @@
 import {
   charge, NO_CHARGE, NO_USAGE, usage,
-  type Charge, type ChatEvent, type ChatRequest, type Endpoint, type Fault, type FinishReason, type Nano, type Part, type PriceSheet, type Usage,
+  type Charge, type ChatEvent, type Endpoint, type Fault, type FinishReason, type Nano, type Operation, type Part, type PriceSheet, type Usage,
 } from '../core/index.ts'
 import type { TokenCounter } from './tokens.ts'
 
@@ -42,7 +42,7 @@ export class Meter {
   upstreamId: string | null = null
   tier: string | null = null
   fault: Fault | null = null
-  readonly #request: ChatRequest
+  readonly #request: Operation['request']
   readonly #endpoint: Pick<Endpoint, 'price' | 'plainPrice'>
   readonly #tokens: TokenCounter
   #reported: Usage | null = null
@@ -53,7 +53,7 @@ export class Meter {
   #choices = 0
   #finishes = 0
 
-  constructor(request: ChatRequest, endpoint: Pick<Endpoint, 'price' | 'plainPrice'>, tokens: TokenCounter) {
+  constructor(request: Operation['request'], endpoint: Pick<Endpoint, 'price' | 'plainPrice'>, tokens: TokenCounter) {
     this.#request = request
     this.#endpoint = endpoint
     this.#tokens = tokens
@@ -152,7 +152,7 @@ export function withRetries(metered: Metered, retries: Nano): Metered {
 }
 
 /** Everything of a request that becomes tokens of text, up to a million characters. */
-export function promptText(request: ChatRequest): string {
+export function promptText(request: Operation['request']): string {
   const pieces: string[] = []
   const collect = (parts: readonly Part[]): void => {
     for (const part of parts) {
@@ -161,7 +161,14 @@ export function promptText(request: ChatRequest): string {
       else if (part.type !== 'media' && part.type !== 'native') pieces.push(part.text)
     }
   }
-  for (const message of request.messages) collect(message.parts)
-  if (request.tools) pieces.push(JSON.stringify(request.tools))
+  if ('messages' in request) {
+    for (const message of request.messages) collect(message.parts)
+    if (request.tools) pieces.push(JSON.stringify(request.tools))
+  } else if ('inputs' in request) {
+    for (const input of request.inputs) if ('parts' in input) collect(input.parts)
+  } else {
+    // The query is read again with each document.
+    for (const { text } of request.documents) pieces.push(request.query, text ?? '')
+  }
   return pieces.join('\n').slice(0, MAX_PROMPT)
 }

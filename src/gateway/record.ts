@@ -59,7 +59,7 @@ export function recordOf(call: Call, need: Need, tried: Tried, end: End | null, 
     inputAudio: need.audios,
     quality: end?.quality ?? null,
     ...(call.asked.presetId !== undefined && { presetId: call.asked.presetId }),
-    sampling: isEmpty(request.sampling) ? null : request.sampling,
+    sampling: 'sampling' in request && !isEmpty(request.sampling) ? request.sampling : null,
   }
 }
 

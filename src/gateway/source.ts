@@ -1,11 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import type { Changed, Decoder, Outbound, Outgoing, Target } from '../dialects/index.ts'
-import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault } from '../core/index.ts'
+import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault, type Operation } from '../core/index.ts'
 import type { GuardedFetch, Net, OutboundResponse } from '../net/index.ts'
 import type { Authoriser, LocalProvider } from '../providers/index.ts'
 import { inlined, type Downloads } from './inline.ts'
-import { inWords, isUnsaid } from './format-words.ts'
-import type { LargeBody } from './large.ts'
 
 /** Where the events of one attempt come from, read by read. */
 export interface Source {
@@ -33,13 +31,10 @@ const MAX_ERROR_BYTES = 64 * 1024
 /** How long the rest of a stream may take after its end mark, so that its socket can be used again. */
 const TAIL_MS = 1000
 
-export interface Exchange {
+/** An endpoint with what a request needs to get there and back, whatever is asked. */
+export interface Door {
   readonly net: Net
-  readonly outbound: Outbound
   readonly target: Target
-  readonly request: ChatRequest
-  /** What writes the request in the place of the face; null where the face itself may. */
-  readonly large: LargeBody | null
   readonly headers: readonly string[]
   /** Where each request is signed, or its token expires; null where `headers` do. */
   readonly authoriser: Authoriser | null
@@ -56,34 +51,40 @@ export type Opened =
   | { readonly source: Source; readonly dropped: readonly string[]; readonly changed?: readonly Changed[] | undefined; readonly prompted?: boolean }
   | { readonly fault: Fault; readonly status: number | null }
 
-/** Sends a request and reads the answer's head. Resolves; what goes wrong is a fault in the result. */
-export async function openUpstream(exchange: Exchange): Promise<Opened> {
-  const { outbound, target } = exchange
-  let { request } = exchange
+/**
+ * Sends a request and reads the answer's head. `write` writes it in the place of the face, null where the face itself
+ * may; `reword` says in other words what the endpoint would not be told. Resolves; what goes wrong is a fault in the result.
+ */
+export async function openUpstream<Request extends Operation['request']>(
+  door: Door, outbound: Outbound<Request>, asked: Request, write: ((request: Request) => Promise<Outgoing | { readonly fault: Fault }>) | null,
+  reword: ((request: Request, dropped: readonly string[]) => Request | null) | null,
+): Promise<Opened> {
+  const { target } = door
+  let request = asked
   if (outbound.fetches) {
     try {
-      request = await inlined(request, outbound, target, exchange.download, exchange.downloads())
+      request = await inlined(request, outbound, target, door.download, door.downloads())
     } catch (error) {
       return { fault: faultOf(error), status: null }
     }
   }
-  let outgoing = exchange.large === null ? outbound.encode(request, target) : await exchange.large.encode(outbound.dialect, request, target)
+  let outgoing = write === null ? outbound.encode(request, target) : await write(request)
   if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
-  const prompted = request.format !== undefined && outbound.promptsFormat !== true && isUnsaid(request.format, outgoing.dropped)
+  const said = reword === null ? null : reword(request, outgoing.dropped)
+  const prompted = said !== null
   if (prompted) {
-    const said = inWords(request)
-    outgoing = exchange.large === null ? outbound.encode(said, target) : await exchange.large.encode(outbound.dialect, said, target)
+    outgoing = write === null ? outbound.encode(said, target) : await write(said)
     if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
   }
-  const refusal = exchange.check ? exchange.check(outgoing) : null
+  const refusal = door.check ? door.check(outgoing) : null
   if (refusal) return { fault: refusal, status: null }
   let response: OutboundResponse
   try {
-    response = await send(exchange, outgoing)
+    response = await send(door, outbound, outgoing)
     // A token that was revoked before its time, or a clock that is off: once more with a new one.
-    if (response.status === 401 && exchange.authoriser?.refused()) {
+    if (response.status === 401 && door.authoriser?.refused()) {
       response.abort()
-      response = await send(exchange, outgoing)
+      response = await send(door, outbound, outgoing)
     }
   } catch (error) {
     return { fault: faultOf(error), status: null }
@@ -106,19 +107,19 @@ export async function openUpstream(exchange: Exchange): Promise<Opened> {
   }
 }
 
-function send(exchange: Exchange, outgoing: Outgoing): Promise<OutboundResponse> {
-  const { target, authoriser } = exchange
+function send(door: Door, outbound: Pick<Outbound, 'listHeaders'>, outgoing: Outgoing): Promise<OutboundResponse> {
+  const { target, authoriser } = door
   const url = urlOf(target.endpoint.baseUrl!, outgoing.path)
-  const headers = headersFor(target, exchange.outbound, outgoing.headers, exchange.headers)
-  if (authoriser) return authorised(exchange, authoriser, url, headers, outgoing)
-  return exchange.net.send({ url, method: 'POST', headers, body: outgoing.body, connectMs: exchange.connectMs, control: exchange.control })
+  const headers = headersFor(target, outbound, outgoing.headers, door.headers)
+  if (authoriser) return authorised(door, authoriser, url, headers, outgoing)
+  return door.net.send({ url, method: 'POST', headers, body: outgoing.body, connectMs: door.connectMs, control: door.control })
 }
 
 async function authorised(
-  exchange: Exchange, authoriser: Authoriser, url: string, plain: readonly string[], { body }: Outgoing,
+  door: Door, authoriser: Authoriser, url: string, plain: readonly string[], { body }: Outgoing,
 ): Promise<OutboundResponse> {
   const headers = [...plain, ...await authoriser.headers({ method: 'POST', url, body })]
-  return exchange.net.send({ url, method: 'POST', headers, body, connectMs: exchange.connectMs, control: exchange.control })
+  return door.net.send({ url, method: 'POST', headers, body, connectMs: door.connectMs, control: door.control })
 }
 
 /** The path behind the address; what an address has as its query (Azure's api-version) stays at the end. */
@@ -271,7 +272,7 @@ const EMPTY = new Uint8Array(0)
  * are the same for almost every call of an endpoint, so the last are kept with it.
  */
 function headersFor(
-  target: Target, outbound: Outbound, own: Readonly<Record<string, string>>, credential: readonly string[],
+  target: Target, outbound: Pick<Outbound, 'listHeaders'>, own: Readonly<Record<string, string>>, credential: readonly string[],
 ): readonly string[] {
   const { endpoint, stream } = target
   const known = LAST_HEADERS.get(endpoint)

@@ -1,5 +1,5 @@
 import { FAULTS, fault, faultOf, FaultError, type Fault } from '../core/index.ts'
-import type { Inbound } from '../dialects/index.ts'
+import type { Voice } from '../dialects/index.ts'
 import { JSON_TYPE, send, type Exchange } from './exchange.ts'
 import type { Log } from './services.ts'
 
@@ -7,7 +7,7 @@ import type { Log } from './services.ts'
  * Answers an exchange with a fault, in the words of the surface that was spoken to. The status is the one of the
  * table of faults; `Retry-After` is in whole seconds, rounded up, because clients sleep for exactly that long.
  */
-export function sendFault(x: Exchange, face: Inbound, what: Fault, extra: readonly string[] = [], metadata?: Readonly<Record<string, unknown>>): void {
+export function sendFault(x: Exchange, face: Voice, what: Fault, extra: readonly string[] = [], metadata?: Readonly<Record<string, unknown>>): void {
   // OpenRouter leaves the metadata out of internal errors: it would tell what we just decided not to.
   const shown = metadata && what.kind !== 'internal' ? { openrouter_metadata: metadata } : undefined
   const { status, body } = face.fault(what, shown, x.id)

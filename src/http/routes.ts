@@ -3,6 +3,7 @@ import { CHAT_EXAMPLE, ChatReplyShape, ChatRequestShape } from './api/chat-shape
 import { analyticsRoutes } from './api/analytics.ts'
 import { completionRoutes } from './api/completions.ts'
 import { datasetRoutes } from './api/datasets.ts'
+import { embeddingsRoutes } from './api/embeddings.ts'
 import { explainRoutes } from './api/explain.ts'
 import { generateContentRoutes } from './api/generate-content.ts'
 import { generationRoutes } from './api/generation.ts'
@@ -12,6 +13,7 @@ import { messagesRoutes } from './api/messages.ts'
 import { catalogRoutes } from './api/models.ts'
 import { parameterRoutes } from './api/parameters.ts'
 import { presetRoutes } from './api/presets.ts'
+import { rerankRoutes } from './api/rerank.ts'
 import { responseRoutes } from './api/responses.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Metrics } from './metrics.ts'
@@ -52,6 +54,8 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...completionRoutes(given),
     ...responseRoutes(given),
     ...presetRoutes(services),
+    ...embeddingsRoutes(given),
+    ...rerankRoutes(given),
     ...goneRoutes(),
     ...explainRoutes(services, face, keyPreferences),
     ...generationRoutes(services),

@@ -1,5 +1,5 @@
-import type { Asked, ChatEvent, Fault, JsonObject } from '../core/index.ts'
-import type { Encoder, Inbound } from '../dialects/index.ts'
+import type { Asked, ChatEvent, Fault, JsonObject, Operation } from '../core/index.ts'
+import type { Encoder, Voice } from '../dialects/index.ts'
 import type { Outcome } from '../gateway/index.ts'
 import { linesOf, type Exchange } from './exchange.ts'
 import { caught, masked, sendFault } from './failure.ts'
@@ -9,8 +9,8 @@ import type { Swept } from './sweeper.ts'
 
 export interface StreamGiven {
   readonly x: Exchange
-  readonly face: Inbound
-  readonly asked: Asked
+  readonly face: Voice
+  readonly asked: Asked<Operation>
   readonly limits: HttpLimits
   readonly log: Log
   /** Comments during silence; a key can turn them off for clients that cannot read them. */
@@ -105,7 +105,7 @@ interface Writer {
   failed(what: Fault, metadata?: JsonObject): void
 }
 
-function createWriter({ x, face, asked, limits, heartbeats, abort }: Omit<StreamGiven, 'asked' | 'withMetadata'> & { readonly asked?: Asked }): Writer {
+function createWriter({ x, face, asked, limits, heartbeats, abort }: Omit<StreamGiven, 'asked' | 'withMetadata'> & { readonly asked?: Asked<Operation> }): Writer {
   const { sweeper } = x.serving
   let over = false
   let parting: Fault | null = null

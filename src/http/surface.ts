@@ -1,6 +1,7 @@
-import { collect, Departure, fault, FaultError, type Asked, type Fault, type Preferences } from '../core/index.ts'
-import { parseBody, type Inbound } from '../dialects/index.ts'
+import { asksForChat, collect, Departure, fault, FaultError, type Asked, type Chat, type Fault, type Operation, type Preferences } from '../core/index.ts'
+import { parseBody, type Inbound, type Voice } from '../dialects/index.ts'
 import { LARGE_BYTES, type Call, type LargeBodies, type LargeBody, type Outcome } from '../gateway/index.ts'
+import type { Presets } from '../presets/index.ts'
 import { attributionOf, wantsMetadata } from './attribution.ts'
 import { JSON_TYPE, send } from './exchange.ts'
 import { masked, sendFault } from './failure.ts'
@@ -21,9 +22,9 @@ export function bodyOf(x: Keyed): unknown {
  * Reads what a body asks, with the preset that it names and under the settings of its key and workspace; `bytes` are those of the body where it is the
  * whole of it. Throws FaultErrors that name the field at fault.
  */
-export function askedOf(
-  x: Keyed, face: Inbound, { services, keyPreferences }: Pick<SurfaceGiven, 'services' | 'keyPreferences'>, body: unknown, bytes?: Uint8Array,
-): Asked {
+export function askedOf<O extends Operation>(
+  x: Keyed, face: Inbound<O>, { services, keyPreferences }: Pick<SurfaceGiven, 'services' | 'keyPreferences'>, body: unknown, bytes?: Uint8Array,
+): Asked<O> {
   const decoded = face.decode(body, bytes, x.headers)
   if ('fault' in decoded) throw new FaultError(decoded.fault)
   return underKey(x, keyPreferences, services, decoded.asked)
@@ -32,13 +33,20 @@ export function askedOf(
 /**
  * A preset fills in before the settings of the key tighten: what it says of routing is its caller's wish like any other.
  */
-function underKey(x: Keyed, keyPreferences: KeyReader, { catalog, presets }: Services, read: Asked): Asked {
+function underKey<O extends Operation>(x: Keyed, keyPreferences: KeyReader, { catalog, presets }: Services, read: Asked<O>): Asked<O> {
   const { settings } = x.key
-  const heard = inSession(presets ? presets.fill(x.key.workspace, read) : read, x.headers['x-session-id'])
+  const whole = presets ? filledIn(presets, x.key.workspace, read) : read
+  const heard = inSession(whole, x.headers['x-session-id'])
   const asked = heard.echo && settings.echo_upstream_body === false ? { ...heard, echo: false } : heard
   const tightened = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
   const preferences = tightened.hedge === undefined || settings.allow_hedge === true ? tightened : withoutHedge(tightened, asked.preferences)
   return preferences === asked.preferences ? asked : { ...asked, preferences }
+}
+
+/** What only a conversation can name is filled in only there. */
+function filledIn<O extends Operation>(presets: Presets, workspace: string, read: Asked<O>): Asked<O> {
+  const asked: Asked<Operation> = read
+  return asksForChat(asked) ? presets.fill(workspace, asked) as Asked<Operation> as Asked<O> : read
 }
 
 /**
@@ -59,7 +67,7 @@ function withoutHedge(tightened: Preferences, asked: Preferences): Preferences {
 const SESSION_LENGTH = 256
 
 /** A request that names no session is of the one that its header names (OpenRouter's `x-session-id`, at most 256 characters). */
-function inSession(asked: Asked, header: string | string[] | undefined): Asked {
+function inSession<O extends Operation>(asked: Asked<O>, header: string | string[] | undefined): Asked<O> {
   const { request } = asked.operation
   if (header === undefined || request.session !== undefined) return asked
   const session = String(header)
@@ -95,6 +103,19 @@ async function answerLarge(given: SurfaceGiven, face: Inbound, x: Keyed, bodies:
   return answer(given, face, x, asked, undefined, arrived)
 }
 
+/**
+ * The same for operations whose bodies are lists that can be sent in pieces: those that would hold the event loop up are
+ * refused. No answer is streamed.
+ */
+export function createListSurface<O extends Exclude<Operation, Chat>>(given: SurfaceGiven, face: Inbound<O>): (x: Keyed) => Promise<void> {
+  return (x) => {
+    if (x.body!.length > LARGE_BYTES) {
+      throw new FaultError(fault('payload-too-large', `The body has ${x.body!.length} bytes; a request here has at most ${LARGE_BYTES}: send its list in several`))
+    }
+    return answer(given, face, x, askedOf(x, face, given, bodyOf(x)))
+  }
+}
+
 /** As `askedOf`, in a thread, which also writes the request: a body of many megabytes would hold the event loop up. */
 export async function readLarge(
   given: SurfaceGiven, face: Inbound, x: Keyed, bodies: Pick<LargeBodies, 'read'>,
@@ -114,7 +135,7 @@ export interface Arrived {
 
 /** What a surface does once it knows what is asked. `follow` may stand between the gateway and the caller. */
 export function answer(
-  { services, limits }: SurfaceGiven, face: Inbound, x: Keyed, asked: Asked, follow?: (calling: Promise<Outcome>) => Promise<Outcome>,
+  { services, limits }: SurfaceGiven, face: Voice, x: Keyed, asked: Asked<Operation>, follow?: (calling: Promise<Outcome>) => Promise<Outcome>,
   { departure, large }: Arrived = { departure: new Departure(), large: null },
 ): Promise<void> {
   const call = callOf(face, x, asked, { departure, large }, follow !== undefined)
@@ -133,7 +154,7 @@ export function answer(
 }
 
 /** The call that a request is; `kept` when its answer is for its caller alone. It knows nothing of the exchange, which may be over before it is. */
-export function callOf(face: Inbound, x: Keyed, asked: Asked, { departure, large }: Arrived, kept: boolean): Call {
+export function callOf(face: Voice, x: Keyed, asked: Asked<Operation>, { departure, large }: Arrived, kept: boolean): Call {
   return {
     id: x.id!,
     createdAt: x.createdAt,
@@ -152,14 +173,14 @@ export function callOf(face: Inbound, x: Keyed, asked: Asked, { departure, large
  * Made here and not where it is set: a closure there would put the whole exchange into the scope that the call's
  * abort hangs on, and V8 then promoted half of all garbage (measured: 50 µs a request in the place of 35).
  */
-function cutterOf(x: Keyed, face: Inbound, abort: () => void): (what: Fault) => void {
+function cutterOf(x: Keyed, face: Voice, abort: () => void): (what: Fault) => void {
   return (what) => {
     sendFault(x, face, what)
     abort()
   }
 }
 
-async function answerWhole(x: Keyed, face: Inbound, calling: Promise<Outcome>, withMetadata: boolean): Promise<void> {
+async function answerWhole(x: Keyed, face: Voice, calling: Promise<Outcome>, withMetadata: boolean): Promise<void> {
   const outcome = await calling
   if ('fault' in outcome) return sendFault(x, face, masked(outcome.fault), [], withMetadata ? outcome.metadata() : undefined)
   const reply = await collect(outcome.events)

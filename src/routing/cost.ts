@@ -18,6 +18,7 @@ export function estimatedCost(sheet: PriceSheet, need: Need, outputTokens: numbe
   let cost = need.inputTokens * Number(rates.prompt ?? 0n) + outputTokens * Number(rates.completion ?? 0n)
   if (rates.request !== undefined) cost += Number(rates.request)
   if (rates.image !== undefined && need.images > 0) cost += Number(rates.image) * need.images
+  if (rates.search_unit !== undefined && need.searchUnits !== undefined) cost += Number(rates.search_unit) * need.searchUnits
   return cost
 }
 
@@ -29,15 +30,17 @@ export function inputCeiling(need: Need): number {
   return need.inputBytes + 4 * Math.max(0, need.inputTokens - Math.ceil(need.inputBytes / BYTES_PER_TOKEN))
 }
 
-/** The most that the request can cost at an endpoint; no prompt longer than its window is ever billed. */
+/** The most that the request can cost at an endpoint; no prompt longer than its window is ever billed, nor any of several. */
 export function worstCost(endpoint: Endpoint, sheet: PriceSheet, need: Need, ceiling: number, policy: RoutingPolicy): Nano {
   const { contextLength, maxPromptTokens, maxOutputTokens } = endpoint
+  const { apart, searchUnits } = need
+  const windows = apart === undefined ? 1 : apart.count
   let inputTokens = ceiling
-  if (contextLength !== null && contextLength < inputTokens) inputTokens = contextLength
-  if (maxPromptTokens !== null && maxPromptTokens < inputTokens) inputTokens = maxPromptTokens
+  if (contextLength !== null && contextLength * windows < inputTokens) inputTokens = contextLength * windows
+  if (maxPromptTokens !== null && maxPromptTokens * windows < inputTokens) inputTokens = maxPromptTokens * windows
   let outputTokens = need.outputBound ?? Infinity
   if (maxOutputTokens !== null && maxOutputTokens < outputTokens) outputTokens = maxOutputTokens
   if (contextLength !== null && contextLength < outputTokens) outputTokens = contextLength
   if (outputTokens === Infinity) outputTokens = policy.unboundedOutputTokens
-  return worstCharge(sheet, { inputTokens, outputTokens: outputTokens * need.choices, images: need.images })
+  return worstCharge(sheet, { inputTokens, outputTokens: outputTokens * need.choices, images: need.images, ...(searchUnits !== undefined && { searchUnits }) })
 }

@@ -2,7 +2,7 @@ import { decimalFromAtto, ratesFor, REJECTIONS } from '../core/index.ts'
 import type { Atto, DataPolicy, Endpoint, Preferences, RejectionReason, Unpriced } from '../core/index.ts'
 import { outputShare } from './fit.ts'
 import { lacks } from './parameters.ts'
-import { names, overpriced, type Case } from './reject.ts'
+import { names, overpriced, promptOf, type Case } from './reject.ts'
 
 /** Says in a sentence, with the figures, why an endpoint was rejected for `why`; and whose limit it was, where it is not the request's. */
 export function detailOf(why: RejectionReason, endpoint: Endpoint, of: Case): string {
@@ -80,12 +80,13 @@ export function missing(has: ReadonlySet<string>, wanted: ReadonlySet<string>): 
 }
 
 function contextDetail(endpoint: Endpoint, { need }: Case): string {
-  const prompt = `the prompt is about ${grouped(need.inputTokens)} tokens`
-  if (endpoint.maxPromptTokens !== null && need.inputTokens > endpoint.maxPromptTokens) {
+  const tokens = promptOf(need)
+  const prompt = `the ${need.apart === undefined ? 'prompt' : 'longest input'} is about ${grouped(tokens)} tokens`
+  if (endpoint.maxPromptTokens !== null && tokens > endpoint.maxPromptTokens) {
     return `${prompt}, it takes at most ${grouped(endpoint.maxPromptTokens)}`
   }
   const context = grouped(endpoint.contextLength ?? 0)
-  if (need.inputTokens > (endpoint.contextLength ?? Infinity)) return `${prompt}, its context is ${context}`
+  if (tokens > (endpoint.contextLength ?? Infinity)) return `${prompt}, its context is ${context}`
   return `${prompt} and ${grouped(outputShare(endpoint, need))} more are for output, its context is ${context}`
 }
 

@@ -6,6 +6,7 @@ import { missing } from './detail.ts'
 import { fitOf, outputShare } from './fit.ts'
 import type { Given } from './given.ts'
 import { lacks } from './parameters.ts'
+import { promptOf } from './reject.ts'
 import { relaxed, type Relaxed } from './relax.ts'
 
 /** Reasons that no request could change: the rest is what the caller can act on, so it decides what the error is. */
@@ -42,6 +43,9 @@ const FIELDS: Readonly<Partial<Record<RejectionReason, string>>> = {
   parameters: 'provider.require_parameters',
 }
 
+/** Where a request says what is to be read. */
+const INPUT_FIELDS: Readonly<Record<Need['operation'], string>> = { chat: 'messages', embed: 'input', rerank: 'documents' }
+
 const PRIVACY: ReadonlySet<RejectionReason> = new Set(['data_policy', 'zdr'])
 
 const NAMED = 5
@@ -74,7 +78,7 @@ export function planFault(plan: Plan, offers: readonly Offer[], need: Need, rest
       ...(excludedBy.length > 0 && { excluded_by: excludedBy }),
       ...(code === 'free_variant_ended' && { fallback_models: modelsOf(offers) }),
       ...(main !== null && FIELDS[main.why] !== undefined && {
-        constraint: { field: fieldOf(main), detail: main.detail + gainOf(fieldOf(main), constraints) },
+        constraint: { field: fieldOf(main, need), detail: main.detail + gainOf(fieldOf(main, need), constraints) },
       }),
     },
   })
@@ -142,15 +146,18 @@ function tooLong(plan: Plan, offers: readonly Offer[], need: Need, telling: read
   }
   const { limit, output } = roomiest ?? { limit: 0, output: 0 }
   // Digits without separators: clients read the two numbers out of this sentence to cut their history down.
+  const field = INPUT_FIELDS[need.operation]
+  const tokens = promptOf(need)
   const message = `This endpoint's maximum context length is ${limit} tokens. However, you requested about `
-    + `${need.inputTokens + output} tokens (${need.inputTokens} of input, ${output} for the output). `
-    + 'Shorten the messages, lower max_tokens, or name a model with a larger context in models.'
+    + `${tokens + output} tokens (${tokens} of input, ${output} for the output). `
+    + (need.operation === 'chat' ? 'Shorten the messages, lower max_tokens, or name a model with a larger context in models.'
+      : 'Shorten the longest input, or name a model with a larger context in models.')
   return fault('context-length', message, {
-    field: 'messages',
+    field,
     availability: {
       ...availabilityOf('constraint_filtered', offers, telling),
       excluded_by: ['context_length'],
-      constraint: { field: 'messages', detail: plan.rejected.find((it) => it.why === 'context_length')!.detail },
+      constraint: { field, detail: plan.rejected.find((it) => it.why === 'context_length')!.detail },
     },
   })
 }
@@ -241,7 +248,8 @@ function namesOf(group: readonly Rejection[], note?: (provider: string) => strin
   return providers.length > NAMED ? `${named} and ${providers.length - NAMED} more` : named
 }
 
-function fieldOf({ why, detail }: Rejection): string {
+function fieldOf({ why, detail }: Rejection, { operation }: Need): string {
+  if (why === 'modality' || why === 'context_length') return INPUT_FIELDS[operation]
   if (why !== 'not_allowed') return FIELDS[why]!
   return detail.includes('provider.order') ? 'provider.order' : 'provider.only'
 }

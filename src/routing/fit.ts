@@ -43,6 +43,6 @@ export function outputShare(endpoint: Endpoint, need: Need): number {
  * than one at another price, so such an endpoint stands behind those that have the room.
  */
 export function isCramped(endpoint: Endpoint, need: Need): boolean {
-  if (need.outputBound === null || endpoint.contextLength === null) return false
+  if (!need.outputBound || endpoint.contextLength === null) return false
   return (endpoint.contextLength - need.inputTokens) * 2 < outputShare(endpoint, need)
 }

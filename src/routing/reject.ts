@@ -57,8 +57,9 @@ function whyNotFitting(endpoint: Endpoint, of: Case): RejectionReason | null {
   const { need } = of
   if (!holdsAll(endpoint.inputModalities, need.inputModalities)) return 'modality'
   if (!holdsAll(endpoint.outputModalities, need.outputModalities)) return 'modality'
-  if (endpoint.maxPromptTokens !== null && need.inputTokens > endpoint.maxPromptTokens) return 'context_length'
-  if (endpoint.contextLength !== null && need.inputTokens + leastOutput(endpoint, of) > endpoint.contextLength) {
+  const prompt = promptOf(need)
+  if (endpoint.maxPromptTokens !== null && prompt > endpoint.maxPromptTokens) return 'context_length'
+  if (endpoint.contextLength !== null && prompt + leastOutput(endpoint, of) > endpoint.contextLength) {
     return 'context_length'
   }
   if (of.wishes.fit.maxOutput !== 'clamp' && exceedsOutput(endpoint, need)) return 'max_output'
@@ -83,6 +84,11 @@ function whyNotWished(endpoint: Endpoint, of: Case): RejectionReason | null {
     for (const parameter of of.need.parameters) if (lacks(endpoint, parameter)) return 'parameters'
   }
   return null
+}
+
+/** The tokens that have to fit a window: of inputs that are read apart, those of the longest. */
+export function promptOf({ apart, inputTokens }: Need): number {
+  return apart === undefined ? inputTokens : apart.longest
 }
 
 /** No modality stated is no limit: rows that an operator writes for a local server seldom have any. */

@@ -33,6 +33,8 @@ export interface Asked {
   maxTokens?: number
   choices: number
   logprobs: boolean
+  /** The whole request, of operations that are no conversations. */
+  body?: Loose
   /** Why the real provider would refuse this request with a 400. */
   problem?: string
 }

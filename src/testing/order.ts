@@ -4,6 +4,7 @@ import type { MessagesShape } from './dialects/anthropic-messages-shapes.ts'
 import type { ResponsesShape } from './dialects/openai-responses-shapes.ts'
 import type { GeminiShape } from './dialects/google-generate-content-shapes.ts'
 import type { CohereShape } from './dialects/cohere-v2.ts'
+import type { EmbeddingsShape } from './dialects/openai-embeddings.ts'
 import type { OllamaShape } from './dialects/ollama-native.ts'
 import type { ConverseShape } from './dialects/bedrock-converse.ts'
 
@@ -28,7 +29,7 @@ export type Part =
 /** Totals: `input` includes both cache figures, `output` includes `reasoning`. Dialects that differ subtract. */
 export interface Usage { input: number; output: number; cacheRead?: number; cacheWrite?: number; reasoning?: number }
 
-export type Shape = FramingShape | ChatShape | ResponsesShape | MessagesShape | GeminiShape | CohereShape | OllamaShape | ConverseShape
+export type Shape = FramingShape | ChatShape | ResponsesShape | MessagesShape | GeminiShape | CohereShape | EmbeddingsShape | OllamaShape | ConverseShape
 
 /**
  * What the fake shall do with one request: what to say (nothing given: the echo), in what shape, and how to misbehave.

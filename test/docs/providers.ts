@@ -20,9 +20,14 @@ const SIGN_INS: Readonly<Record<string, string>> = {
   'oauth2-client-credentials': 'client credentials', none: 'none',
 }
 
+const speaks = (protocol: string): boolean => {
+  const { outbound, embed, rerank } = DIALECTS.get(protocol) ?? {}
+  return (outbound ?? embed?.outbound ?? rerank?.outbound) !== undefined
+}
+
 /** Formats that a provider's models need beside the first one: clouds sell different models by different protocols. */
 export function dialectsOf({ kind, protocols }: Row): readonly string[] {
-  const spoken = protocols.map(({ protocol }) => protocol).filter((protocol) => DIALECTS.get(protocol)?.outbound)
+  const spoken = protocols.map(({ protocol }) => protocol).filter((protocol) => speaks(protocol))
   const names = spoken.map((name) => (name === 'anthropic-messages' && kind === 'cloud' && spoken[0] === 'google-generate-content' ? 'anthropic-messages/vertex-raw-predict' : name))
   return kind === 'cloud' ? names : names.slice(0, 1)
 }

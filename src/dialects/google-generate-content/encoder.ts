@@ -178,6 +178,9 @@ class ObjectEncoder implements Encoder {
         return this.part(choice, { ...(block.url === undefined ? { inlineData: { mimeType, data: gathered } } : { fileData: { mimeType, fileUri: block.url } }), ...sealed })
       }
       case 'native': return block.dialect === DIALECT && isObject(block.value) ? this.part(choice, block.value) : ''
+      // No conversation has one.
+      case 'embeddings':
+      case 'ranking': return ''
     }
   }
 }

@@ -1,4 +1,4 @@
-import { FAULTS } from '../../core/index.ts'
+import { asksForChat, FAULTS } from '../../core/index.ts'
 import type { Inbound, ReplyMeta } from '../dialect.ts'
 import { decode, showsThoughts, type Addressed } from './decode.ts'
 import { createEncoder, type Framing } from './encoder.ts'
@@ -31,7 +31,7 @@ export function inboundAt(address: Addressed & { readonly framing: Framing }): I
 }
 
 function thoughtsIn({ asked }: ReplyMeta): boolean {
-  return asked !== undefined && showsThoughts(asked.operation.request)
+  return asked !== undefined && asksForChat(asked) && showsThoughts(asked.operation.request)
 }
 
 const UNADDRESSED = 'unaddressed'

@@ -17,6 +17,9 @@ function partOf(part: ReplyPart, thoughts: boolean): JsonObject[] {
     case 'media': return [{ ...mediaOf(part), ...sealed(part.seal) }]
     case 'audio': return [{ inlineData: { mimeType: 'audio/wav', data: part.base64 } }]
     case 'native': return part.dialect === DIALECT && isObject(part.value) ? [part.value] : []
+    // No conversation has vectors or a ranking.
+    case 'embeddings':
+    case 'ranking':
     case 'tool-result': return []
   }
 }

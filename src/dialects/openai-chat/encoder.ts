@@ -144,6 +144,9 @@ class ChunkEncoder implements Encoder {
         this.wrap(event, '{"content":', '}')
         // What another dialect made up has no word here; our own are details of reasoning.
         return block.dialect === 'openai-chat' && isDetail(block.value) ? out + this.details(choice, { ...block.value, index: state.details++ }) : out
+      // No conversation has one.
+      case 'embeddings':
+      case 'ranking': return out
     }
   }
 

@@ -1,9 +1,12 @@
 /** OpenAI's chat completions with OpenRouter's extensions: the format that callers speak most, and most providers. */
 import type { Dialect } from '../dialect.ts'
+import { outbound as embeddings } from '../openai-embeddings/index.ts'
+import { outbound as rerank } from '../jina-rerank/index.ts'
 import { inbound } from './inbound.ts'
 import { outbound } from './outbound.ts'
 
-export const openaiChat: Dialect = { name: 'openai-chat', inbound, outbound }
+/** Who speaks OpenAI's chat has its embeddings beside it, and a router or a server of open models often Jina's rerank. */
+export const openaiChat: Dialect = { name: 'openai-chat', inbound, outbound, embed: { outbound: embeddings }, rerank: { outbound: rerank } }
 
 /** What only routers of this format can say, and neither of these two. */
 const PLAIN_CANNOT = [...outbound.cannot, 'cache.marks: prefixes are found without them']
@@ -12,10 +15,12 @@ const PLAIN_CANNOT = [...outbound.cannot, 'cache.marks: prefixes are found witho
 export const mistralChat: Dialect = {
   name: 'mistral-chat',
   outbound: { ...outbound, dialect: 'mistral-chat', cannot: [...PLAIN_CANNOT, 'reasoning.seals: thoughts go back as the words that they are'] },
+  embed: { outbound: embeddings },
 }
 export const azureOpenai: Dialect = {
   name: 'azure-openai',
   outbound: { ...outbound, dialect: 'azure-openai', cannot: [...PLAIN_CANNOT, "reasoning: what OpenAI's models thought is neither shown nor taken back"] },
+  embed: { outbound: embeddings },
 }
 
 export { requestSchema } from './wire.ts'

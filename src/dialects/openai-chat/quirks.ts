@@ -105,6 +105,7 @@ export const ELSEWHERE: readonly string[] = [
   'signature-opaque', 'no-sampling-on-new-models', 'tool-id-charset', 'four-cache-breakpoints', 'thought-signature',
   'usage-thoughts-excluded', 'prompt-block-no-candidates', 'schema-subset', 'vertex-anthropic-body', 'binary-event-stream',
   'tool-config-required', 'blank-text-rejected', 'tool-choice-no-none', 'p-k-names', 'billed-vs-token-usage', 'citations-by-offset',
+  'base64-embeddings', 'int8-embeddings', 'output-dimension-name', 'embeddings-input-type', 'embeddings-query-or-passage', 'multimodal-embeddings',
   'ndjson', 'no-tool-choice', 'think-param', 'silent-context-truncation', 'anthropic-first', 'async-job',
 ]
 

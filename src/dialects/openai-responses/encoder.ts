@@ -185,6 +185,9 @@ export class ResponseEncoder implements Encoder {
         return before + this.event('response.image_generation_call.in_progress', `"output_index":${item.at},"item_id":"${item.id}"`)
       }
       case 'native': return this.native(block)
+      // No conversation has one.
+      case 'embeddings':
+      case 'ranking': return ''
     }
   }
 

@@ -31,6 +31,9 @@ export function generationRoutes(services: Services): readonly Route[] {
   }]
 }
 
+/** What kind of call a surface is for, in OpenRouter's words; of those that are not here, `completions`. */
+const API_TYPES: Readonly<Record<string, string>> = { 'openai-embeddings': 'embeddings', 'jina-rerank': 'rerank' }
+
 /** A generation in OpenRouter's shape, with the router model that was asked for. What nobody has measured is null, never zero. */
 export function generationBody(g: Generation, router: string | null): Record<string, unknown> {
   const { input, output } = g.usage
@@ -46,7 +49,7 @@ export function generationBody(g: Generation, router: string | null): Record<str
     model: g.model ?? g.requested,
     provider_name: g.providerName,
     router,
-    api_type: 'completions',
+    api_type: API_TYPES[g.surface] ?? 'completions',
     origin: g.referer ?? '',
     http_referer: g.referer,
     user_agent: g.userAgent,

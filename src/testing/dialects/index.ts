@@ -3,13 +3,16 @@ import { bedrockConverse } from './bedrock-converse.ts'
 import { cohereV2 } from './cohere-v2.ts'
 import type { FakeDialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content.ts'
+import { jinaRerank } from './jina-rerank.ts'
 import { ollamaNative } from './ollama-native.ts'
 import { openaiChat } from './openai-chat.ts'
 import { openaiResponses } from './openai-responses.ts'
 import { openaiCompletions } from './openai-completions.ts'
+import { openaiEmbeddings } from './openai-embeddings.ts'
 import { watsonxTextChat } from './watsonx-text-chat.ts'
 
 /** The wire formats that the fake speaks, tried in this order against the path. */
 export const FAKE_DIALECTS: readonly FakeDialect[] = [
   openaiChat, openaiResponses, anthropicMessages, googleGenerateContent, cohereV2, ollamaNative, bedrockConverse, watsonxTextChat, openaiCompletions,
+  openaiEmbeddings, jinaRerank,
 ]
