@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { createConformance, openApiOf } from './openapi.ts'
 import { createRoutes } from './routes.ts'
 import { HTTP_LIMITS } from './limits.ts'
@@ -44,6 +45,20 @@ describe('the table of routes', () => {
 })
 
 describe('the document of the API', () => {
+  it('has schemas only that are well-formed by the schema of schemas', () => {
+    const ajv = new Ajv2020({ strict: false })
+    const wellFormed = (where: string, schema: unknown) => assert.ok(ajv.validateSchema(schema as object), `${where}: ${ajv.errorsText(ajv.errors)}`)
+    for (const [name, schema] of Object.entries(document.components.schemas)) wellFormed(name, schema)
+    let inline = 0
+    for (const [path, methods] of Object.entries(document.paths)) {
+      JSON.stringify(methods, (key, value: unknown) => {
+        if (key === 'schema') wellFormed(`schema ${++inline}, of ${path}`, value)
+        return value
+      })
+    }
+    assert.ok(inline > 50, `${inline} schemas`)
+  })
+
   it('is OpenAPI 3.1 with every address of the table, and refers to nothing that is not in it', () => {
     assert.equal(document.openapi, '3.1.0')
     for (const route of routes) for (const path of route.paths) assert.ok(document.paths[path], path)

@@ -25,8 +25,12 @@ export function jsonSchemaOf(schema: z.ZodType): Record<string, unknown> {
 export function checker(schema: z.ZodType | Record<string, unknown>): Checker {
   let validate: ValidateFunction | null = null
   let explain: ValidateFunction | null = null
-  const compile = (allErrors: boolean) => new Ajv2020({ allErrors, strict: false, verbose: allErrors, discriminator: true })
-    .compile(schema instanceof z.ZodType ? jsonSchemaOf(schema) : schema)
+  let json: Record<string, unknown> | null = null
+  // Schemas are our own. Held against the schema of schemas, which ajv compiles anew each time, and with its passes over
+  // the code, which is no slower without them, those of one start took 600 ms more: a test holds the document to it once.
+  const compile = (allErrors: boolean) => new Ajv2020({
+    allErrors, strict: false, verbose: allErrors, discriminator: true, meta: false, validateSchema: false, code: { optimize: false },
+  }).compile(json ??= schema instanceof z.ZodType ? jsonSchemaOf(schema) : schema)
   return (value) => {
     validate ??= compile(false)
     if (validate(value)) return null

@@ -175,19 +175,16 @@ async function start(given: Given): Promise<Signalbox> {
   }
 }
 
-/** All boxes of a process publish the same document, whose checkers take a while to compile. */
-const conformances = new Map<string, ReturnType<typeof createConformance>>()
+/** All boxes of a process publish the same document, which takes a while to make, and its checkers to compile. */
+let conformance: Promise<ReturnType<typeof createConformance>> | null = null
 
-async function conformanceOf(url: string): Promise<ReturnType<typeof createConformance>> {
-  const document = await (await fetch(`${url}/openapi.json`)).text()
-  let differs = conformances.get(document)
-  if (differs) return differs
-  conformances.set(document, differs = createConformance(JSON.parse(document) as OpenApi))
+const conformanceOf = (url: string): Promise<ReturnType<typeof createConformance>> => conformance ??= (async () => {
+  const differs = createConformance(await (await fetch(`${url}/openapi.json`)).json() as OpenApi)
   // Compiled now: in the middle of a story it would stop this process, server and provider in it, for a while.
   differs({ method: 'POST', path: '/api/v1/chat/completions', sent: saying('a/b', 'c'), status: 200, got: {} })
   differs({ method: 'POST', path: '/api/v1/chat/completions', status: 400, got: {} })
   return differs
-}
+})()
 
 /** A fake upstream that is closed after the suite. */
 export function startUpstream(options?: FakeUpstreamOptions): Promise<FakeUpstream> {
