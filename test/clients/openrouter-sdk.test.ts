@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { OpenRouter } from '@openrouter/sdk'
+import { HTTPClient, OpenRouter } from '@openrouter/sdk'
 import type { ChatMessages, ChatRequest, ChatResult, ChatStreamChunk, ChatStreamDelta } from '@openrouter/sdk/models'
 import * as errors from '@openrouter/sdk/models/errors'
 import { CITY_SCHEMA, order, PNG_BYTES, PNG_URL, ROADS, SEAL, startWorld, THINKERS, TWO_CALLS } from './world.ts'
@@ -8,8 +8,14 @@ import { CITY_SCHEMA, order, PNG_BYTES, PNG_URL, ROADS, SEAL, startWorld, THINKE
 /** OpenRouter's official client: it checks every answer against its schema and throws where a field is missing or null. */
 
 const { upstream, box, last, assertLetGo } = await startWorld()
+/**
+ * What it makes a Request of is held: Node forgets the signal of one that was collected as garbage while its answer is
+ * still read, and an abort after that reaches nobody.
+ */
+const held: unknown[] = []
+const httpClient = new HTTPClient({ fetcher: (request, init) => fetch((held.push(request), request), init) })
 /** Without retries: by default it tries every 5xx again for up to an hour. */
-const client = new OpenRouter({ apiKey: box.key, serverURL: `${box.url}/api/v1`, retryConfig: { strategy: 'none' } })
+const client = new OpenRouter({ apiKey: box.key, serverURL: `${box.url}/api/v1`, retryConfig: { strategy: 'none' }, httpClient })
 type Asking = Omit<ChatRequest, 'stream'>
 type Options = Parameters<typeof client.chat.send>[1]
 

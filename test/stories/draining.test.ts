@@ -14,7 +14,7 @@ import { follow, type Following } from './stream.ts'
 
 /** A server that is told to stop: a process of its own, as an operator has it, with many streams under way. */
 
-const STREAMS = 60
+const STREAMS = 24
 const ROOT = path.resolve(import.meta.dirname, '../..')
 
 interface Process {
