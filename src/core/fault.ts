@@ -29,6 +29,7 @@ export const FAULTS = {
   'no-endpoint': row(404, 'not_found', 'nothing', 'caller', 'the model exists, but no endpoint can take this request'),
   'model-unavailable': row(404, 'not_found', 'endpoint', 'provider', 'the provider no longer serves the model'),
   'method-not-allowed': row(405, 'invalid_request', 'nothing', 'caller', 'the route does not take this method'),
+  'conflict': row(409, 'invalid_request', 'nothing', 'caller', 'something else is being done to it at this moment; another try may do'),
   'gone': row(410, 'not_found', 'nothing', 'caller', 'the address is no longer served; the message names its successor'),
   'payload-too-large': row(413, 'payload_too_large', 'model', 'caller', 'the body is larger than the limit'),
   'unsupported-media-type': row(415, 'invalid_request', 'nothing', 'caller', 'the body is not of a type that the route reads'),

@@ -2,6 +2,7 @@ import type { Inbound } from '../dialects/index.ts'
 import { CHAT_EXAMPLE, ChatReplyShape, ChatRequestShape } from './api/chat-shapes.ts'
 import { analyticsRoutes } from './api/analytics.ts'
 import { completionRoutes } from './api/completions.ts'
+import { conversationRoutes } from './api/conversations.ts'
 import { datasetRoutes } from './api/datasets.ts'
 import { embeddingsRoutes } from './api/embeddings.ts'
 import { explainRoutes } from './api/explain.ts'
@@ -56,6 +57,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...presetRoutes(services),
     ...embeddingsRoutes(given),
     ...rerankRoutes(given),
+    ...conversationRoutes(given),
     ...goneRoutes(),
     ...explainRoutes(services, face, keyPreferences),
     ...generationRoutes(services),

@@ -36,7 +36,7 @@ export interface Services {
   readonly admission?: Pick<Admission, 'knock' | 'figures'>
   readonly upstreams?: Pick<Upstreams, 'figures'>
   /** Responses that are kept between turns; without it none are. */
-  readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove' | 'hasEvents' | 'runs'>
+  readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove' | 'hasEvents' | 'runs' | 'conversations'>
   /** Whether a response of a workspace is kept when neither its request nor its key says. */
   storeDefault?(workspace: string): boolean
   /** What requests are filled in with where they name a preset; without it a preset is a model that nobody knows. */

@@ -1,5 +1,6 @@
 /** What callers of Responses want kept from turn to turn: sealed, of one workspace, and gone when its time is over. */
 export { createResponses, type Kept, type Responses, type ResponsesSettings } from './responses.ts'
+export type { Conversation, Conversations, Turn } from './conversations.ts'
 export type { EndWords, Run, Runs } from './runs.ts'
 export { contextOf, inputItems, resolved, type Item } from './turns.ts'
 export { openVault, type Vault } from './vault.ts'

@@ -1,5 +1,6 @@
 import type { Ambient, JsonObject } from '../core/index.ts'
 import { readColumn, type Store } from '../store/index.ts'
+import { createConversations, type Conversations } from './conversations.ts'
 import { createEventLog, framesOf } from './event-log.ts'
 import { createRuns, type Contents, type EndWords, type Runs, type RunsSettings } from './runs.ts'
 import type { Item } from './turns.ts'
@@ -37,6 +38,7 @@ export interface Responses {
   prune(): Promise<void>
   /** Those that are made in the background, and the events of all. */
   readonly runs: Runs
+  readonly conversations: Conversations
 }
 
 export interface ResponsesSettings extends RunsSettings {
@@ -64,6 +66,7 @@ export function createResponses({ store, vault, ambient, settings, words, onErro
     open: (workspace, id, content) => readColumn(vault.open(content, placeOf(workspace, id))),
   }
   const log = createEventLog({ store, vault })
+  const conversations = createConversations({ store, vault, ambient, settings, onError })
   const runs = createRuns({ store, log, contents, ambient, settings, words, onError })
 
   const find = async (workspace: string, id: string): Promise<Kept | null> => {
@@ -80,7 +83,7 @@ export function createResponses({ store, vault, ambient, settings, words, onErro
   }
 
   return {
-    runs, find,
+    runs, conversations, find,
     async keep({ id, workspace, key, createdAt, items, response, frames }) {
       const content = contents.seal(workspace, id, { items, response })
       const events = frames === undefined ? [] : [await log.rowOf(workspace, id, framesOf(frames, 0))]
@@ -99,10 +102,12 @@ export function createResponses({ store, vault, ambient, settings, words, onErro
     },
     hasEvents: async (id) => await log.last(db, id) >= 0,
     async prune() {
-      for (;;) {
-        const over = await db.selectFrom('responses').select('id').where('expires_at', '<=', ambient.now()).limit(PRUNED_AT_ONCE).execute()
-        if (over.length === 0) return
-        await db.deleteFrom('responses').where('id', 'in', over.map(({ id }) => id)).execute()
+      for (const table of ['responses', 'conversations'] as const) {
+        for (;;) {
+          const over = await db.selectFrom(table).select('id').where('expires_at', '<=', ambient.now()).limit(PRUNED_AT_ONCE).execute()
+          if (over.length === 0) break
+          await db.deleteFrom(table).where('id', 'in', over.map(({ id }) => id)).execute()
+        }
       }
     },
   }

@@ -22,6 +22,8 @@ export interface Schema {
   readonly response_events: ResponseEventTable
   readonly presets: PresetTable
   readonly preset_versions: PresetVersionTable
+  readonly conversations: ConversationTable
+  readonly conversation_items: ConversationItemTable
   readonly migrations: MigrationTable
 }
 
@@ -317,4 +319,30 @@ export interface PresetVersionTable {
   /** The key that made it. */
   creator: string
   created_at: number
+}
+
+/** A conversation that is kept for its caller. */
+export interface ConversationTable {
+  id: string
+  workspace: string
+  key_id: string
+  created_at: number
+  /** From here on it is as if it had never been; each change moves it on. */
+  expires_at: number
+  /** Sealed: its metadata. */
+  content: string
+  /** The place of the next item. */
+  next: number
+  /** The turn that is under way, and until when it is believed in. */
+  turn: string | null
+  turn_until_at: number
+}
+
+/** What was said in a conversation, in the order of its places. */
+export interface ConversationItemTable {
+  conversation: string
+  place: number
+  id: string
+  /** Sealed. */
+  content: string
 }

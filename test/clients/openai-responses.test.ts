@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { OpenRouter } from '@openrouter/sdk'
-import OpenAI, { AuthenticationError, BadRequestError, InternalServerError, NotFoundError } from 'openai'
+import OpenAI, { AuthenticationError, BadRequestError, ConflictError, InternalServerError, NotFoundError } from 'openai'
 import { zodResponsesFunction, zodTextFormat } from 'openai/helpers/zod'
 import type { FunctionTool, ResponseInputItem } from 'openai/resources/responses/responses'
 import { z } from 'zod'
-import { assertEvents, assertTyped, eventsOf } from './responses-grammar.ts'
+import { assertEvents, assertTyped, assertTypedIn, eventsOf } from './responses-grammar.ts'
 import { CITY_SCHEMA, order, PNG_BYTES, PNG_URL, ROADS, SEAL, startWorld, THINKERS, TWO_CALLS } from './world.ts'
 
 /** OpenAI's own client through its newer door, and OpenRouter's through its copy of it: any model behind any provider. */
@@ -181,6 +181,44 @@ describe('What is kept', () => {
     const one = await client.responses.create({ model: ROADS[0].id, input: 'Hi' })
     const error = await client.responses.create({ model: ROADS[0].id, input: 'Again', previous_response_id: one.id }).catch((thrown: unknown) => thrown)
     assert.ok(error instanceof BadRequestError && error.param === 'previous_response_id' && /store_default/.test(error.message))
+  })
+})
+
+describe('A conversation', () => {
+  test('is made, gone on with by two models, listed page by page, changed and deleted', async () => {
+    const made = await client.conversations.create({ items: [{ type: 'message', role: 'user', content: 'My name is Ada.' }], metadata: { topic: 'names' } })
+    assertTypedIn('conversations/conversations', 'Conversation', made)
+    assert.deepEqual([made.object, made.metadata], ['conversation', { topic: 'names' }])
+    for (const road of [ROADS[0], ROADS[1]!]) {
+      const turn = await client.responses.create({ model: road.id, conversation: made.id, input: 'Who am I?' })
+      assertTyped('Response', turn)
+      assert.equal(turn.conversation!.id, made.id)
+      assert.ok(JSON.stringify(last().body).includes('My name is Ada.'))
+    }
+    const streamed = await client.responses.stream({ model: ROADS[0].id, conversation: { id: made.id }, input: 'And streamed?' }).finalResponse()
+    assert.equal(streamed.conversation!.id, made.id)
+    const items = await Array.fromAsync(client.conversations.items.list(made.id, { limit: 2, order: 'asc' }))
+    assert.equal(items.length, 7)
+    for (const item of items) assertTypedIn('conversations/items', 'ConversationItem', item)
+    const added = await client.conversations.items.create(made.id, { items: [{ role: 'user', content: 'One more.' }] })
+    const [item] = added.data
+    assert.ok(item && 'id' in item && typeof item.id === 'string')
+    assert.deepEqual(await client.conversations.items.retrieve(item.id, { conversation_id: made.id }), item)
+    assert.equal((await client.conversations.items.delete(item.id, { conversation_id: made.id })).id, made.id)
+    assert.deepEqual((await client.conversations.update(made.id, { metadata: { topic: 'ships' } })).metadata, { topic: 'ships' })
+    assert.deepEqual((await client.conversations.retrieve(made.id)).metadata, { topic: 'ships' })
+    assert.equal((await client.conversations.delete(made.id)).deleted, true)
+    await assert.rejects(client.conversations.retrieve(made.id), NotFoundError)
+    await assert.rejects(client.responses.create({ model: ROADS[0].id, conversation: made.id, input: 'Hi' }), NotFoundError)
+  })
+
+  test('that has a turn under way refuses another with the error that the client tries again by itself', async () => {
+    const { id } = await client.conversations.create()
+    const running = await client.responses.create({ model: ROADS[0].id, conversation: id, input: order({ text: ['a', 'b', 'c', 'd'], stallAfter: 2 }), background: true })
+    const error = await client.responses.create({ model: ROADS[0].id, conversation: id, input: 'Me too' }).catch((thrown: unknown) => thrown)
+    assert.ok(error instanceof ConflictError && error.param === 'conversation')
+    await client.responses.cancel(running.id)
+    assert.equal((await client.responses.create({ model: ROADS[0].id, conversation: id, input: 'Now' })).status, 'completed')
   })
 })
 

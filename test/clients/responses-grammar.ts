@@ -28,6 +28,11 @@ export function assertTyped(type: string, value: unknown): void {
   assert.equal(types.differs(type, value), null)
 }
 
+/** The same for a type of another part of the client. */
+export function assertTypedIn(part: string, type: string, value: unknown): void {
+  assert.equal(officialTypes(path.join(ROOT, `node_modules/openai/resources/${part}.d.ts`)).differs(type, value), null)
+}
+
 /** The types of events that OpenAI's client knows. */
 export const KNOWN_EVENTS: readonly string[] = types.literals('ResponseStreamEvent', 'type')
 

@@ -162,7 +162,8 @@ const fields = {
   store: z.boolean().nullish().describe('Whether the response is kept; false when it is left out, unless a setting or background says otherwise.'),
   background: z.boolean().nullish().describe('Made with nobody waiting, and kept: with store: false only until it was fetched.'),
   previous_response_id: text.nullish(),
-  conversation: z.union([text, z.looseObject({ id: text })]).nullish(),
+  conversation: z.union([text, z.looseObject({ id: text })]).nullish()
+    .describe('What was said before, to which this turn is added; the response is kept, unless store: false is said.'),
   prompt: z.looseObject({ id: text }).nullish(),
   modalities: z.array(z.enum(['text', 'image', 'audio'])).nullish(),
   image_config: z.looseObject({}).nullish(),

@@ -4,7 +4,7 @@ import {
   createBackgroundEncoder, createResponseEncoder, queuedResponse, responseErrorSchema, responseRequestSchema, responseSchema, STREAM_END, type Inbound,
 } from '../../dialects/index.ts'
 import { LARGE_BYTES, type Outcome } from '../../gateway/index.ts'
-import { contextOf, inputItems, resolved, type Item, type Kept, type Responses, type Run } from '../../responses/index.ts'
+import { contextOf, inputItems, resolved, type Item, type Kept, type Responses, type Run, type Runs, type Turn } from '../../responses/index.ts'
 import { z } from '../../schema/index.ts'
 import { masked } from '../failure.ts'
 import { queryReader } from '../query.ts'
@@ -18,12 +18,12 @@ const ResponseShape = responseSchema.meta({ id: 'Response' })
 /** Refusals in the words of this surface. */
 export const ResponseErrorShape = responseErrorSchema.meta({ id: 'ResponseError' })
 const DeletedShape = z.object({ id: z.string(), object: z.literal('response'), deleted: z.literal(true) })
-const ItemsShape = z.object({
+export const ItemsShape = z.object({
   object: z.literal('list'), data: z.array(z.looseObject({ id: z.string(), type: z.string() })),
   first_id: z.string().nullable(), last_id: z.string().nullable(), has_more: z.boolean(),
 })
 const Params = z.object({ id: z.string() })
-const ItemsQuery = z.object({
+export const ItemsQuery = z.object({
   after: z.string().optional().describe('The id of the item before the first of the page'),
   limit: z.int().min(1).max(100).optional().describe('20 unless told otherwise'),
   order: z.enum(['asc', 'desc']).optional().describe('desc, the newest first, unless told otherwise'),
@@ -32,7 +32,7 @@ const GetQuery = z.object({
   stream: z.boolean().optional().describe('The events of a response that was streamed or made in the background, to its end'),
   starting_after: z.int().min(0).optional().describe('The number of the last event that is known; with `stream`'),
 })
-const PAGE = 20
+export const PAGE = 20
 
 /** The surface of OpenAI's Responses, and what is kept of them; there is none where nobody speaks it. */
 export function responseRoutes(given: SurfaceGiven): readonly Route[] {
@@ -49,13 +49,13 @@ export function responseRoutes(given: SurfaceGiven): readonly Route[] {
         also: { type: 'text/event-stream', description: 'With `stream: true`: numbered events from `response.created` to `response.completed`, then `[DONE]`' },
       },
     },
-    errors: [...INFERENCE_ERRORS, 'unavailable'],
+    errors: [...INFERENCE_ERRORS, 'unavailable', 'conflict'],
     handle: createHandler(given, face),
   }
   return services.responses ? [create, ...keptRoutes(given, services.responses, face)] : [create]
 }
 
-const speaksOf = (face: Inbound) => ({ face, errors: ResponseErrorShape })
+export const speaksOf = (face: Inbound) => ({ face, errors: ResponseErrorShape })
 
 function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promise<Reply> {
   const { services } = given
@@ -74,28 +74,69 @@ function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promis
     if (!isBody(body)) return answer(given, face, x, read(x, body, x.body!))
     const refused = refusal(body, responses !== undefined)
     if (refused) throw new FaultError(refused)
-    const before = responses && isGiven(body['previous_response_id']) ? await previous(x, body, responses, services.log) : NOTHING
-    const background = body['background'] === true
-    const asks = body['store'] ?? (background || storesUnasked(x.key, services))
-    if (!responses || (before === NOTHING && asks !== true && !background)) return answer(given, face, x, read(x, body, x.body!))
+    if (!responses || !keeps(body, x, services)) return answer(given, face, x, read(x, body, x.body!))
+    const turn = isGiven(body['conversation']) ? await turnOf(x, body, responses, services.log) : null
+    try {
+      return await answerKept(given, face, x, { body, read, responses, turn, before: turn?.items ?? await previous(x, body, responses, services.log) })
+    } catch (error) {
+      await turn?.leave()
+      throw error
+    }
+  }
+}
 
-    // The caller's own items are looked at first, so that a fault names them by the places that they have in the request.
-    const own = resolved(body['input'], before)
-    if (own.fault) throw new FaultError(own.fault)
-    const { preferences } = read(x, { ...body, input: own.input })
-    const store = asks === true && preferences.zdr !== true
-    if (body['store'] === true && !store) throw new FaultError(bad('store', 'true asks for a response to be kept, and zero data retention for none: send store: false, or leave zdr out'))
-    if (background && preferences.zdr === true) throw new FaultError(bad('background', 'true needs the response to be kept until it is fetched, and zero data retention keeps none: leave it out, or leave zdr out'))
-    const items = [...before, ...inputItems(own.input, x.id!)]
-    const asked = read(x, { ...body, store, input: before === NOTHING ? own.input : items })
-    if (background) return inBackground(given, face, x, asked, items, responses)
-    if (!store) return answer(given, face, x, asked)
-    return answer(given, face, x, asked, async (calling) => {
-      const outcome = await calling
-      return 'fault' in outcome ? outcome : { ...outcome, events: kept(outcome, asked.stream, (response, frames) => responses.keep({
-        id: x.id!, workspace: x.key.workspace, key: x.key.id, createdAt: x.createdAt, items, response, ...(frames !== null && { frames }),
-      }), (error) => services.log.error({ generation: x.id, err: error }, 'a response could not be kept')) }
-    })
+/** What a request goes on from, and what is kept of it. */
+interface Keeping {
+  readonly body: Body
+  readonly read: (x: Keyed, body: unknown) => Asked
+  readonly responses: NonNullable<Services['responses']>
+  readonly turn: Turn | null
+  readonly before: readonly Item[]
+}
+
+async function answerKept(given: SurfaceGiven, face: Inbound, x: Keyed, { body, read, responses, turn, before }: Keeping): Promise<Reply> {
+  const { services } = given
+  const background = body['background'] === true
+  // The caller's own items are looked at first, so that a fault names them by the places that they have in the request.
+  const own = resolved(body['input'], before)
+  if (own.fault) throw new FaultError(own.fault)
+  const { preferences } = read(x, { ...body, input: own.input })
+  const zdr = preferences.zdr === true
+  if (zdr && body['store'] === true) throw new FaultError(bad('store', 'true asks for a response to be kept, and zero data retention for none: send store: false, or leave zdr out'))
+  if (zdr && background) throw new FaultError(bad('background', 'true needs the response to be kept until it is fetched, and zero data retention keeps none: leave it out, or leave zdr out'))
+  if (zdr && turn) throw new FaultError(bad('conversation', 'what is said in a conversation is kept, and zero data retention keeps nothing: leave it out, or leave zdr out'))
+  const said = inputItems(own.input, x.id!)
+  if (turn) refuseKnown(body['input'], said, before)
+  const store = !zdr && (body['store'] ?? (background || turn !== null || storesUnasked(x.key, services))) === true
+  const items = [...before, ...said]
+  const asked = read(x, { ...body, store, input: before.length === 0 ? own.input : items })
+  if (background) return inBackground(given, face, x, asked, { items, said, turn, runs: responses.runs })
+  if (!store && !turn) return answer(given, face, x, asked)
+  const failed = (error: unknown): void => services.log.error({ generation: x.id, err: error }, 'a response could not be kept')
+  return answer(given, face, x, asked, async (calling) => {
+    const outcome = await calling
+    if ('fault' in outcome) {
+      await turn?.leave()
+      return outcome
+    }
+    return { ...outcome, events: kept(outcome, asked.stream && store, turn, async (response, frames, whole) => {
+      if (store) {
+        await responses.keep({
+          id: x.id!, workspace: x.key.workspace, key: x.key.id, createdAt: x.createdAt, items, response, ...(frames !== null && { frames }),
+        }).catch(failed)
+      }
+      if (whole) await turn?.end(said, response).catch(failed)
+    }) }
+  })
+}
+
+/** Throws where an item is in the conversation already: it would be said twice. */
+function refuseKnown(input: unknown, said: readonly Item[], before: readonly Item[]): void {
+  if (!Array.isArray(input)) return
+  const known = new Set(before.map(({ id }) => id))
+  for (const [at, { id }] of said.entries()) {
+    if (known.has(id)) throw new FaultError(bad(`input[${at}].id`, `the conversation has an item ${JSON.stringify(id)} already: send what is new, or leave the id out`))
+    known.add(id)
   }
 }
 
@@ -104,24 +145,30 @@ function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promis
  * name it in the next request. One that its caller left is not kept.
  */
 async function* kept(
-  { meta, events, echo }: Extract<Outcome, { events: EventStream }>, streamed: boolean,
-  keep: (response: string, frames: string | null) => Promise<void>, failed: (error: unknown) => void,
+  { meta, events, echo }: Extract<Outcome, { events: EventStream }>, logged: boolean, turn: Turn | null,
+  keep: (response: string, frames: string | null, whole: boolean) => Promise<void>,
 ): EventStream {
   const encoder = createResponseEncoder(meta)
-  let frames: string | null = streamed ? '' : null
+  let frames: string | null = logged ? '' : null
   const said = (text: string): void => {
     if (frames !== null && (frames += text).length > MAX_FRAMES) frames = null
   }
-  if (streamed && echo) said(encoder.debug!(echo))
-  for await (const batch of events) {
-    said(encoder.push(batch))
-    const last = batch.at(-1)
-    if (last && isEnd(last)) {
-      const end = encoder.end()
-      said(end.endsWith(STREAM_END) ? end.slice(0, -STREAM_END.length) : end)
-      if (last.type !== 'fault' || last.fault.kind !== 'cancelled') await keep(encoder.last, frames).catch(failed)
+  if (logged && echo) said(encoder.debug!(echo))
+  try {
+    for await (const batch of events) {
+      said(encoder.push(batch))
+      const last = batch.at(-1)
+      if (last && isEnd(last)) {
+        const end = encoder.end()
+        said(end.endsWith(STREAM_END) ? end.slice(0, -STREAM_END.length) : end)
+        if (last.type !== 'fault' || last.fault.kind !== 'cancelled') await keep(encoder.last, frames, last.type !== 'fault')
+        // Before its caller hears of the end: the next turn may follow at once.
+        await turn?.leave()
+      }
+      yield batch
     }
-    yield batch
+  } finally {
+    await turn?.leave()
   }
 }
 
@@ -132,9 +179,12 @@ const MAX_FRAMES = 8 * 1024 * 1024
  * Makes a response with nobody waiting for it: it is kept as queued before the caller hears of it, and the call goes on
  * whether the caller stays or not. What can be refused at once is.
  */
-async function inBackground(
-  given: SurfaceGiven, face: Inbound, x: Keyed, asked: Asked, items: readonly Item[], { runs }: NonNullable<Services['responses']>,
-): Promise<Reply> {
+async function inBackground(given: SurfaceGiven, face: Inbound, x: Keyed, asked: Asked, { items, said, turn, runs }: {
+  readonly items: readonly Item[]
+  readonly said: readonly Item[]
+  readonly turn: Turn | null
+  readonly runs: Runs
+}): Promise<Reply> {
   const { gateway, log } = given.services
   const planned = await gateway.explain(asked, { workspace: x.key.workspace })
   if ('fault' in planned) throw new FaultError(planned.fault)
@@ -146,18 +196,22 @@ async function inBackground(
   if (!('departure' in begun)) throw new FaultError(begun)
   const call = callOf(face, x, asked, { departure: begun.departure, large: null }, true)
   const id = x.id!
-  carry(gateway.generate(call), begun, meta).catch((error: unknown) => {
+  const keepTurn = async (response: string): Promise<void> =>
+    turn?.end(said, response).catch((error: unknown) => log.error({ generation: id, err: error }, 'a response could not be kept'))
+  carry(gateway.generate(call), begun, meta, keepTurn).catch((error: unknown) => {
     log.error({ generation: id, err: error }, 'a background response failed by a fault of ours')
     const encoder = createBackgroundEncoder(meta)
     const end = encoder.push([{ type: 'fault', fault: fault('internal', 'Internal error') }])
     return begun.end(encoder.last, end)
-  })
+  }).finally(() => turn?.leave())
   if (!asked.stream) return { text: response, headers: ['Cache-Control', 'no-store'] }
   return streamOf(given, face, x, (reader) => runs.events(key.workspace, id, 0, reader))
 }
 
-/** Carries a call out to its end, and says each step of it to the run. */
-async function carry(calling: Promise<Outcome>, run: Run, meta: Parameters<typeof createBackgroundEncoder>[0]): Promise<void> {
+/** Carries a call out to its end, and says each step of it to the run; of one that is whole its conversation hears before. */
+async function carry(
+  calling: Promise<Outcome>, run: Run, meta: Parameters<typeof createBackgroundEncoder>[0], keepTurn: (response: string) => Promise<void>,
+): Promise<void> {
   const outcome = await calling
   if ('fault' in outcome) {
     const encoder = createBackgroundEncoder(meta)
@@ -172,6 +226,7 @@ async function carry(calling: Promise<Outcome>, run: Run, meta: Parameters<typeo
     const last = batch.at(-1)
     if (last && isEnd(last)) {
       const rest = encoder.end()
+      if (last.type !== 'fault') await keepTurn(encoder.last)
       await run.end(encoder.last, frames + rest)
     } else run.say(frames)
   }
@@ -208,7 +263,7 @@ const isGiven = (value: unknown): boolean => value !== undefined && value !== nu
 const NOTHING: readonly Item[] = Object.freeze([])
 
 const keeps = (body: Body, x: Keyed, services: Services): boolean => services.responses !== undefined
-  && (body['background'] === true || isGiven(body['previous_response_id']) || (body['store'] ?? storesUnasked(x.key, services)) === true)
+  && (body['background'] === true || isGiven(body['conversation']) || isGiven(body['previous_response_id']) || (body['store'] ?? storesUnasked(x.key, services)) === true)
 
 /** What a key says of keeping, or its workspace, or the server, where the nearer one says nothing. */
 const storesUnasked = ({ settings, workspace }: KeyRecord, services: Services): boolean =>
@@ -229,26 +284,41 @@ async function previous(x: Keyed, body: Body, responses: NonNullable<Services['r
   }))
 }
 
+/** The turn of the conversation that a request is of. Null for a name that its schema refuses. */
+async function turnOf(x: Keyed, body: Body, { conversations }: NonNullable<Services['responses']>, log: Log): Promise<Turn | null> {
+  const named = body['conversation']
+  const id = isBody(named) ? named['id'] : named
+  if (typeof id !== 'string' || isGiven(body['previous_response_id'])) return null
+  const turn = await readable(conversations.turn(x.key.workspace, id), { conversation: id }, log)
+  if (turn !== null && 'items' in turn) return turn
+  throw new FaultError(turn ?? noConversation(id))
+}
+
+export const noConversation = (id: string): Fault => fault('not-found', `There is no conversation ${id}`, { field: 'conversation' })
+
 /** Throws an `unavailable` fault when it cannot be read; why is for the log alone. */
-async function find(responses: Pick<Responses, 'find'>, x: Keyed, id: string, log: Log): Promise<Kept | null> {
+const find = (responses: Pick<Responses, 'find'>, x: Keyed, id: string, log: Log): Promise<Kept | null> =>
+  readable(responses.find(x.key.workspace, id), { response: id }, log)
+
+export async function readable<T>(reading: Promise<T>, facts: Readonly<Record<string, string>>, log: Log): Promise<T> {
   try {
-    return await responses.find(x.key.workspace, id)
+    return await reading
   } catch (error) {
-    log.error({ response: id, err: error }, 'a response that was kept could not be read')
+    log.error({ ...facts, err: error }, 'a response that was kept could not be read')
     throw new FaultError(fault('unavailable', 'What was kept cannot be read at the moment. Please try again.', { retryAfterMs: 1000 }))
   }
 }
 
 /** What exists at OpenAI and not here is refused by name; `false` and `null` ask for nothing. */
 function refusal(body: Body, keeps: boolean): Fault | null {
-  if (isGiven(body['conversation'])) return bad('conversation', 'conversations are not kept here: go on from previous_response_id, or send what was before as items in input')
   if (keeps) return null
+  if (isGiven(body['conversation'])) return bad('conversation', 'no conversation is kept here: send what was before as items in input')
   if (body['background'] === true) return bad('background', 'true would need the response to be kept, which is not done here')
   if (body['store'] === true) return bad('store', 'true would need the response to be kept, which is not done here')
   return isGiven(body['previous_response_id']) ? bad('previous_response_id', 'no response is kept here: send what was before as items in input') : null
 }
 
-const bad = (field: string, what: string): Fault => fault('invalid-request', `${field}: ${what}`, { field })
+export const bad = (field: string, what: string): Fault => fault('invalid-request', `${field}: ${what}`, { field })
 
 /** Reading and removing what was kept. Of another workspace, and of what never was, is said the same. */
 function keptRoutes(given: SurfaceGiven, responses: NonNullable<Services['responses']>, face: Inbound): readonly Route[] {

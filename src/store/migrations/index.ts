@@ -10,6 +10,7 @@ import { coalesced } from './0006-coalesced.ts'
 import { responseRuns } from './0007-response-runs.ts'
 import { presets } from './0008-presets.ts'
 import { parameters } from './0009-parameters.ts'
+import { conversations } from './0010-conversations.ts'
 
 /** One step of the schema. Once released it never changes: the next step corrects it. */
 export interface Migration {
@@ -18,4 +19,6 @@ export interface Migration {
 }
 
 /** All steps, in order; the place in the list is the number of the file. */
-export const MIGRATIONS: readonly Migration[] = [foundation, rollups, history, responses, apps, coalesced, responseRuns, presets, parameters]
+export const MIGRATIONS: readonly Migration[] = [
+  foundation, rollups, history, responses, apps, coalesced, responseRuns, presets, parameters, conversations,
+]
