@@ -6,7 +6,7 @@ import type { Config, Secret } from './config/index.ts'
 import { fault, FaultError, type Ambient, type Credential, type Generation, type Measured } from './core/index.ts'
 import { askedOfPreset, DIALECTS, parseUpstream, responseEnds, type Dialect } from './dialects/index.ts'
 import {
-  createAdmission, createGateway, createLargeBodies, createTokenCounter, createUpstreams,
+  createAdmission, createGateway, createLargeBodies, createPdfReader, createTokenCounter, createUpstreams,
   type Admission, type Alarm, type Gateway, type Past, type PlacesRules, type Timeouts, type Upstreams,
 } from './gateway/index.ts'
 import { createHistory, type History, type Kept } from './history/index.ts'
@@ -18,7 +18,7 @@ import { createResponses, openVault } from './responses/index.ts'
 import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
-import { contextCompression, reasoningExclude, responseHealing, variants } from './stages/index.ts'
+import { contextCompression, fileParser, reasoningExclude, responseHealing, variants } from './stages/index.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
 import { createPresets } from './presets/index.ts'
@@ -239,6 +239,8 @@ export async function createCallPath(given: {
   let upstreamRules = upstreamRulesOf(config)
   const upstreams = createUpstreams({ ambient, limits: (provider) => upstreamRules.own.get(provider) ?? upstreamRules.others })
   const judge = createJudge()
+  const download = createGuardedFetch({ allow: [] })
+  const pdfs = createPdfReader()
   const gateway = createGateway({
     judge,
     admission, upstreams,
@@ -246,7 +248,7 @@ export async function createCallPath(given: {
     models: () => catalog.snapshot(),
     routerRules: () => rules,
     stages: [
-      variants(), contextCompression(), reasoningExclude(), responseHealing({ judge, read: parseUpstream, enforce: () => config.structuredOutput.enforce }),
+      variants(), fileParser({ bounds: () => config.fileParser, read: pdfs.read, download, hash: sha256 }), contextCompression(), reasoningExclude(), responseHealing({ judge, read: parseUpstream, enforce: () => config.structuredOutput.enforce }),
     ],
     dialects: DIALECTS,
     locals: new Map([[DEMO, createDemo({ pace: config.demoPace })]]),
@@ -259,7 +261,7 @@ export async function createCallPath(given: {
       const own = config.providers[provider]?.timeouts
       return own ? { ...config.timeouts, ...own } : config.timeouts
     },
-    net, download: createGuardedFetch({ allow: [] }), tokens, record: given.record, ambient,
+    net, download, tokens, record: given.record, ambient,
     ...(past && { past }),
     ...(given.alarm && { alarm: given.alarm }),
   })
@@ -284,9 +286,15 @@ export async function createCallPath(given: {
     async close() {
       admission.close()
       await tokens.close()
+      await pdfs.close()
       await net.close()
     },
   }
+}
+
+/** As hex; made off the event loop, which 20 MB would hold up. */
+async function sha256(bytes: Uint8Array): Promise<string> {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex')
 }
 
 /** The rules of router models with the operator's changes. A ConfigError when their default task is not among them. */

@@ -150,6 +150,8 @@ export interface Config {
   readonly responses: {
     readonly storeDefault: boolean; readonly retentionDays: number; readonly backgroundPerKey: number; readonly backgroundLeaseMs: number
   }
+  /** The bounds of one PDF that is read here. */
+  readonly fileParser: { readonly maxBytes: number; readonly maxPages: number; readonly maxCharacters: number; readonly timeoutMs: number }
   readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
   readonly stats: { readonly minKeys: number }
   readonly log: { readonly level: string }
@@ -201,6 +203,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     routing: routingOf(file.routing ?? {}),
     autoRouter: autoRouterOf(file.auto_router ?? {}),
     responses: responsesOf(file.responses ?? {}),
+    fileParser: fileParserOf({ ...DEFAULTS.file_parser, ...file.file_parser }),
     structuredOutput: { ...DEFAULTS.structured_output, ...file.structured_output },
     stats: { minKeys: file.stats?.min_keys ?? DEFAULTS.stats.min_keys },
     log: { level: file.log?.level ?? DEFAULTS.log.level },
@@ -372,6 +375,10 @@ function limitsOf(given: NonNullable<ConfigFile['limits']>): Limits {
     queueMs: all.queue_ms,
     eventLoopDelayMs: all.event_loop_delay_ms,
   }
+}
+
+function fileParserOf(of: Required<NonNullable<ConfigFile['file_parser']>>): Config['fileParser'] {
+  return { maxBytes: of.max_bytes, maxPages: of.max_pages, maxCharacters: of.max_characters, timeoutMs: of.timeout_ms }
 }
 
 function responsesOf(given: NonNullable<ConfigFile['responses']>): Config['responses'] {

@@ -86,6 +86,7 @@ export const DEFAULTS = {
   responses: { store_default: false, retention_days: 30, background_per_key: 32, background_lease_ms: 15_000 },
   structured_output: { enforce: 'strict' },
   stats: { min_keys: 1 },
+  file_parser: { max_bytes: 20 * 1024 * 1024, max_pages: 1_000, max_characters: 4_000_000, timeout_ms: 15_000 },
   log: { level: 'info' },
   discover_local: true,
 } as const
@@ -205,6 +206,9 @@ export const fileSchema = z.strictObject({
     efforts: z.array(z.strictObject({ words: phrases, effort: z.enum(['minimal', 'low', 'medium', 'high', 'xhigh', 'max']) })).optional(),
     models: z.int().min(1).max(10).optional(),
     slow_seconds: z.number().min(0).max(86_400).optional(),
+  }).optional(),
+  file_parser: z.strictObject({
+    max_bytes: z.int().min(1).optional(), max_pages: z.int().min(1).optional(), max_characters: z.int().min(1).optional(), timeout_ms: ms.optional(),
   }).optional(),
   structured_output: z.strictObject({ enforce: z.enum(['strict', 'always', 'never']).optional() }).optional(),
   responses: z.strictObject({

@@ -1,4 +1,5 @@
-import type { ChatRequest } from './chat.ts'
+import type { Annotation, ChatRequest } from './chat.ts'
+import type { Departure } from './departure.ts'
 import type { ChatEvent } from './event.ts'
 import type { Fault } from './fault.ts'
 import type { Asked } from './operation.ts'
@@ -8,6 +9,8 @@ import type { Offer } from './plan.ts'
 export interface StageCall {
   readonly asked: Asked
   readonly offers: readonly Offer[]
+  /** Of the caller, where the call is carried out. Absent where it is only explained or counted: then nothing is fetched, called or spent. */
+  readonly departure?: Departure
 }
 
 /** What a stage did, for the answer's metadata (`openrouter_metadata.pipeline`). */
@@ -19,7 +22,8 @@ export interface StageNote {
 }
 
 export type StageResult =
-  | { readonly pass: Asked; readonly note?: StageNote }
+  /** `annotations` go to the caller before the words of the answer; files that were read also with an error. */
+  | { readonly pass: Asked; readonly note?: StageNote; readonly annotations?: readonly Annotation[] }
   | { readonly answer: readonly ChatEvent[]; readonly note?: StageNote }
   | { readonly fault: Fault }
 

@@ -1,7 +1,8 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
   asksForChat, asSaid, BYTES_PER_TOKEN, demandOf, fault, FaultError, FAULTS, needOf, rewrite,
-  type Ambient, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Generation, type JsonObject, type Measured, type Offer, type Operation, type RouterReference,
+  type Ambient, type Annotation, type Asked, type Candidate, type ChatEvent, type Departure, type Fault, type FaultKind, type Generation, type JsonObject, type Measured, type Offer, type Operation,
+  type RouterReference,
   type Review, type Stage, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
@@ -97,6 +98,8 @@ interface Resolved<O extends Operation = Operation> {
 interface Prepared extends Resolved {
   readonly transforms: readonly Transform[]
   readonly review: ((reply: readonly ChatEvent[]) => Review) | null
+  /** What the answer is to tell before its words. */
+  readonly annotations?: readonly Annotation[]
 }
 
 /** The story of one call. It holds no state but the number of calls under way; everything else is in the parts. */
@@ -194,7 +197,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const carryOut = async (
     call: Call, resolved: Resolved, place: Share | null, rank: number, relaying: RelayParts = relayParts,
   ): Promise<Outcome> => {
-    const preparing = staged(parts.stages, resolved)
+    const preparing = staged(parts.stages, resolved, call.departure)
     const prepared = preparing instanceof Promise ? await preparing : preparing
     if ('fault' in prepared) return refused(call, prepared.fault)
     const { offers } = prepared
@@ -204,7 +207,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     const plan = makePlan(need, offers, given)
     if (plan.candidates.length === 0) {
       return {
-        fault: planFault(plan, offers, need, { given }),
+        fault: withFiles(planFault(plan, offers, need, { given }), prepared),
         metadata: () => metadataOf({ call, prepared, plan, need, given, failed: NONE, answering: null }, ambient.monotonic()),
       }
     }
@@ -227,7 +230,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     if (!committed) {
       relaying.record(recordOf(call, need, tried, null, ambient.monotonic()))
       return {
-        fault: summed(tried, call.asked.preferences.models),
+        fault: withFiles(summed(tried, call.asked.preferences.models), prepared),
         metadata: () => withPassedOver(
           metadataOf({ call, prepared, plan, need, given, failed: tried.failed, answering: null }, ambient.monotonic()), passedOver),
       }
@@ -250,7 +253,8 @@ export function createGateway(parts: GatewayParts): Gateway {
       // None of it was sent: what is not the answer that was asked for is an error. It is paid and on record all the same.
       const { fault } = committed.reviewed
       for (let read = await events.next(); !read.done;) read = await events.next()
-      return { fault: summed({ ...tried, fault, faults: [...tried.faults, { fault, candidate: attempt.candidate }] }, call.asked.preferences.models), metadata }
+      const sum = summed({ ...tried, fault, faults: [...tried.faults, { fault, candidate: attempt.candidate }] }, call.asked.preferences.models)
+      return { fault: withFiles(sum, prepared), metadata }
     }
     return {
       events, echo,
@@ -442,20 +446,21 @@ function resolvedOf(asked: Asked<Operation>, offers: readonly Offer[], notes: re
 }
 
 /** Runs the stages' request side, where one wants to. */
-function staged(stages: readonly Stage[], { asked, offers, notes }: Resolved): Preparing | Promise<Preparing> {
+function staged(stages: readonly Stage[], { asked, offers, notes }: Resolved, departure?: Departure): Preparing | Promise<Preparing> {
   // Stages are about conversations.
   if (!asksForChat(asked)) return { asked, offers, notes, transforms: NONE, review: null }
-  const call: StageCall = { asked, offers }
+  const call: StageCall = departure ? { asked, offers, departure } : { asked, offers }
   return stages.some((stage) => stage.wants(call)) ? runStages(stages, call, notes) : { asked, offers, notes, transforms: NONE, review: null }
 }
 
-async function runStages(stages: readonly Stage[], { asked, offers }: StageCall, before: readonly StageNote[]): Promise<Preparing> {
+async function runStages(stages: readonly Stage[], { asked, ...constant }: StageCall, before: readonly StageNote[]): Promise<Preparing> {
   let current = asked
   const notes: StageNote[] = [...before]
   const transforms: ((batch: readonly ChatEvent[]) => readonly ChatEvent[])[] = []
+  const annotations: Annotation[] = []
   let review: Prepared['review'] = null
   for (const stage of stages) {
-    const call: StageCall = { asked: current, offers }
+    const call: StageCall = { ...constant, asked: current }
     if (!stage.wants(call)) continue
     const result = await stage.request?.(call)
     if (result) {
@@ -463,13 +468,34 @@ async function runStages(stages: readonly Stage[], { asked, offers }: StageCall,
       if ('answer' in result) return { fault: fault('internal', `Stage ${stage.name} answered, which no route serves`) }
       current = result.pass
       if (result.note) notes.push(result.note)
+      if (result.annotations) annotations.push(...result.annotations)
     }
     const transform = stage.events?.(call)
     if (transform) transforms.push(transform)
-    const reviewing = stage.review?.({ asked: current, offers })
+    const reviewing = stage.review?.({ ...constant, asked: current })
     if (reviewing) review = review === null ? reviewing : both(review, reviewing)
   }
-  return { asked: current, offers, notes, transforms, review }
+  if (annotations.length > 0) transforms.push(annotating(annotations))
+  return { asked: current, offers: constant.offers, notes, transforms, review, ...(annotations.length > 0 && { annotations }) }
+}
+
+/** Tells annotations right behind the start of an answer, before its words, as OpenRouter does. */
+function annotating(annotations: readonly Annotation[]): Transform {
+  let told = false
+  return (batch) => {
+    if (told || batch.length === 0) return batch
+    told = true
+    const notes = annotations.map((annotation): ChatEvent => ({ type: 'note', choice: 0, note: { type: 'annotation', annotation } }))
+    const at = batch[0]!.type === 'start' ? 1 : 0
+    return [...batch.slice(0, at), ...notes, ...batch.slice(at)]
+  }
+}
+
+/** A failure with the files that were read before it, so that they need not be read again (OpenRouter's `file_annotations`). */
+function withFiles(of: Fault, { annotations }: Prepared): Fault {
+  const files = annotations?.filter((annotation) => annotation.type === 'file') ?? NONE
+  if (files.length === 0) return of
+  return { ...of, metadata: { ...of.metadata, file_annotations: files.map(({ type, ...file }) => ({ type, file })) } }
 }
 
 /** The second sees what the first made of a reply, unless that was the end of it. */

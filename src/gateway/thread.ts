@@ -1,9 +1,11 @@
-import { Worker } from 'node:worker_threads'
+import { Worker, type ResourceLimits } from 'node:worker_threads'
 
 /** A thread for work that would hold the event loop up; `url` is the file that it runs. */
 export interface Thread<Job, Answer> {
   /** Rejects when the thread breaks, is closed, or takes longer than `timeoutMs`. */
   ask(job: Job, timeoutMs: number): Promise<Answer>
+  /** What it holds outside of its heap, in bytes, also while it is busy; 0 where it does not run. */
+  externalBytes(): Promise<number>
   /** Ends it; what it was asked rejects. The next question starts another. */
   close(): Promise<void>
 }
@@ -25,7 +27,7 @@ export interface Numbered<T> {
 /** A thread takes tens of megabytes, so it starts with the first question and goes after a minute without one. */
 const IDLE_MS = 60_000
 
-export function createThread<Job, Answer>(url: URL): Thread<Job, Answer> {
+export function createThread<Job, Answer>(url: URL, resourceLimits?: ResourceLimits): Thread<Job, Answer> {
   let worker: Worker | null = null
   let nextId = 0
   let idle: NodeJS.Timeout | null = null
@@ -44,7 +46,7 @@ export function createThread<Job, Answer>(url: URL): Thread<Job, Answer> {
 
   const running = (): Worker => {
     if (worker) return worker
-    const started = new Worker(url)
+    const started = new Worker(url, resourceLimits && { resourceLimits })
     started.unref()
     started.on('message', ({ id, of }: Numbered<Answer>) => {
       waiting.get(id)?.resolve(of)
@@ -78,6 +80,14 @@ export function createThread<Job, Answer>(url: URL): Thread<Job, Answer> {
         })
         running().postMessage({ id, of: job } satisfies Numbered<Job>)
       })
+    },
+    async externalBytes() {
+      try {
+        return (await worker?.getHeapStatistics())?.external_memory ?? 0
+      } catch {
+        // It ended meanwhile.
+        return 0
+      }
     },
     close: () => stop(new ThreadLost('the thread was closed')),
   }
