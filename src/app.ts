@@ -14,7 +14,7 @@ import { createHttp, type Http, type Log } from './http/index.ts'
 import { createJobs } from './jobs/index.ts'
 import { createGuardedFetch, createNet, type Net } from './net/index.ts'
 import { createDemo, createProviders, createTokens, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
-import { createResponses, openVault } from './responses/index.ts'
+import { createAnswers, createResponses, openVault } from './responses/index.ts'
 import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
@@ -75,6 +75,7 @@ const ROLLUPS_EVERY_MS = 2000
 const PRUNE_EVERY_MS = 3_600_000
 /** Background responses of processes that died end by then even if nobody asks for them. */
 const BURY_EVERY_MS = 5000
+const PRUNE_CACHE_EVERY_MS = 60_000
 /** How old what plans go by may be, beside that. */
 const MEASURE_MS = 5000
 const PROBE_MS = 200
@@ -100,6 +101,7 @@ export async function createApp(given: {
   let keeping = config
   const responses = createResponses({ store, vault, ambient, settings: () => keeping.responses, words: responseEnds, onError })
   const presets = createPresets({ store, ambient, read: (dialect, config) => askedOfPreset(DIALECTS.get(dialect)!.inbound!, config) })
+  const answers = createAnswers({ store, vault, ambient, settings: () => keeping.responseCache })
   const accounts = createAccounts({ store, ambient, peppers, onError })
   const stats = createStats({ store, ambient, onError })
   const figures = createFigures({ store, ambient })
@@ -129,7 +131,7 @@ export async function createApp(given: {
     dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, rankings, apps, parameters, gateway: path.gateway, large,
     workspace: (id) => path.workspace(id),
     admission: path.admission, upstreams: path.upstreams,
-    responses, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,
+    responses, answers, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,
     hasCredential, pages, presets,
   })
 
@@ -151,6 +153,7 @@ export async function createApp(given: {
   jobs.add({ name: 'prune-rollups', everyMs: PRUNE_EVERY_MS, run: () => rollups.prune() })
   jobs.add({ name: 'bury-responses', everyMs: BURY_EVERY_MS, run: () => responses.runs.bury() })
   jobs.add({ name: 'prune-responses', everyMs: PRUNE_EVERY_MS, run: () => responses.prune() })
+  jobs.add({ name: 'prune-response-cache', everyMs: PRUNE_CACHE_EVERY_MS, run: () => answers.prune() })
   history.start()
 
   let closed: Promise<void> | null = null

@@ -152,6 +152,7 @@ export interface Config {
   }
   /** The bounds of one PDF that is read here. */
   readonly fileParser: { readonly maxBytes: number; readonly maxPages: number; readonly maxCharacters: number; readonly timeoutMs: number }
+  readonly responseCache: { readonly enabled: boolean; readonly maxBytes: number; readonly maxAnswerBytes: number }
   readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
   readonly stats: { readonly minKeys: number }
   readonly log: { readonly level: string }
@@ -204,6 +205,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     autoRouter: autoRouterOf(file.auto_router ?? {}),
     responses: responsesOf(file.responses ?? {}),
     fileParser: fileParserOf({ ...DEFAULTS.file_parser, ...file.file_parser }),
+    responseCache: responseCacheOf(file.response_cache ?? {}),
     structuredOutput: { ...DEFAULTS.structured_output, ...file.structured_output },
     stats: { minKeys: file.stats?.min_keys ?? DEFAULTS.stats.min_keys },
     log: { level: file.log?.level ?? DEFAULTS.log.level },
@@ -379,6 +381,11 @@ function limitsOf(given: NonNullable<ConfigFile['limits']>): Limits {
 
 function fileParserOf(of: Required<NonNullable<ConfigFile['file_parser']>>): Config['fileParser'] {
   return { maxBytes: of.max_bytes, maxPages: of.max_pages, maxCharacters: of.max_characters, timeoutMs: of.timeout_ms }
+}
+
+function responseCacheOf(given: NonNullable<ConfigFile['response_cache']>): Config['responseCache'] {
+  const all = { ...DEFAULTS.response_cache, ...given }
+  return { enabled: all.enabled, maxBytes: all.max_bytes, maxAnswerBytes: all.max_answer_bytes }
 }
 
 function responsesOf(given: NonNullable<ConfigFile['responses']>): Config['responses'] {

@@ -87,6 +87,7 @@ export const DEFAULTS = {
   structured_output: { enforce: 'strict' },
   stats: { min_keys: 1 },
   file_parser: { max_bytes: 20 * 1024 * 1024, max_pages: 1_000, max_characters: 4_000_000, timeout_ms: 15_000 },
+  response_cache: { enabled: true, max_bytes: 256 * 1024 * 1024, max_answer_bytes: 1024 * 1024 },
   log: { level: 'info' },
   discover_local: true,
 } as const
@@ -211,6 +212,11 @@ export const fileSchema = z.strictObject({
     max_bytes: z.int().min(1).optional(), max_pages: z.int().min(1).optional(), max_characters: z.int().min(1).optional(), timeout_ms: ms.optional(),
   }).optional(),
   structured_output: z.strictObject({ enforce: z.enum(['strict', 'always', 'never']).optional() }).optional(),
+  response_cache: z.strictObject({
+    enabled: z.boolean().optional(),
+    max_bytes: z.int().min(1024 * 1024).max(1024 ** 4).optional(),
+    max_answer_bytes: z.int().min(1024).max(64 * 1024 ** 2).optional(),
+  }).optional(),
   responses: z.strictObject({
     store_default: z.boolean().optional(),
     retention_days: z.int().min(1).max(3650).optional(),

@@ -100,6 +100,8 @@ export interface Generation {
   readonly coalesced?: Coalesced
   /** The preset that filled in what the request left open. */
   readonly presetId?: string
+  /** The generation whose answer was given again; absent where one was made. */
+  readonly cachedFrom?: string
 }
 
 /** What several identical calls of one workspace that were under way at once shared: docs/coalescing.md. */

@@ -31,6 +31,21 @@ export interface ChatReply {
   readonly fault?: Fault
 }
 
+/** A complete answer that was kept, to be given again to whoever asks the same. */
+export interface KeptAnswer {
+  /** The generation that it was made by. */
+  readonly id: string
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
+  readonly expiresAt: number
+  readonly model: string
+  /** The provider's display name. */
+  readonly provider: string
+  readonly tier?: string | null
+  /** All of it but what it used and cost. */
+  readonly events: readonly ChatEvent[]
+}
+
 /** Reads a stream to its end into a whole reply: the JSON answers are made from this, with no second decoder. */
 export async function collect(stream: EventStream): Promise<ChatReply> {
   const collector = new Collector()

@@ -1,5 +1,5 @@
 import type { ReplyMeta } from '../dialects/index.ts'
-import type { Asked, Departure, EventStream, Fault, JsonObject, Operation, StageNote, TrafficClass } from '../core/index.ts'
+import type { Asked, Departure, EventStream, Fault, JsonObject, KeptAnswer, Operation, StageNote, TrafficClass } from '../core/index.ts'
 import type { PlanExplanation, RoutingPolicy } from '../routing/index.ts'
 import type { LargeBody } from './large.ts'
 import type { CoalesceExplanation } from './coalesce.ts'
@@ -41,7 +41,8 @@ export type Outcome =
     readonly events: EventStream
     /** What was sent to each provider that was asked, where the caller wanted it. */
     readonly echo?: readonly JsonObject[] | null
-    metadata(): JsonObject
+    /** Null for an answer that was given before: there is nothing to tell. */
+    metadata(): JsonObject | null
   }
   | { readonly fault: Fault; metadata(): JsonObject | undefined }
 
@@ -69,6 +70,8 @@ export interface Explaining {
 export interface Gateway {
   /** Resolves when the call is committed to an endpoint or has failed; never rejects. */
   generate(call: Call): Promise<Outcome>
+  /** The same with an answer that was kept: nobody is asked, and nothing is charged. */
+  replay(call: Call, kept: KeptAnswer): Outcome
   /** Rejects with a FaultError where nothing is known of the moment. */
   explain(asked: Asked<Operation>, how?: Explaining): Promise<Explanation | { readonly fault: Fault }>
   /** The tokens of a request's prompt, by our own count: an estimate, because no provider is asked. */

@@ -24,6 +24,7 @@ import { metadataOf, unplanned } from './metadata.ts'
 import { Meter, promptText } from './meter.ts'
 import { Share } from './places.ts'
 import { providerOf, recordOf, servedPlain, summed } from './record.ts'
+import { replayed } from './replay.ts'
 import { Relay, type RelayParts, type Transform } from './relay.ts'
 import type { TokenCounter } from './tokens.ts'
 import type { Upstreams } from './upstreams.ts'
@@ -312,6 +313,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         ended()
       }
     },
+    replay: (call, kept) => replayed(call, kept, parts),
     async explain(asked, how = {}) {
       const past = await pastOf(parts, how)
       const givenThen = (of: Asked<Operation>): Given => {

@@ -1,4 +1,4 @@
-import { FAULTS, NO_USAGE, type Attempt, type Fault, type FaultKind, type Generation, type Need, type Quality } from '../core/index.ts'
+import { FAULTS, NO_USAGE, type Attempt, type Fault, type FaultKind, type Generation, type Need, type Operation, type Quality } from '../core/index.ts'
 import type { Committed, Tried } from './attempts.ts'
 import type { Call } from './call.ts'
 import type { Meter, Metered } from './meter.ts'
@@ -59,13 +59,14 @@ export function recordOf(call: Call, need: Need, tried: Tried, end: End | null, 
     inputAudio: need.audios,
     quality: end?.quality ?? null,
     ...(call.asked.presetId !== undefined && { presetId: call.asked.presetId }),
-    sampling: 'sampling' in request && !isEmpty(request.sampling) ? request.sampling : null,
+    sampling: samplingOf(request),
   }
 }
 
-function isEmpty(object: object): boolean {
-  for (const _ in object) return false
-  return true
+/** What a request says of sampling; null for nothing, and for what has none. */
+export function samplingOf(request: Operation['request']): Generation['sampling'] {
+  if ('sampling' in request) for (const _ in request.sampling) return request.sampling
+  return null
 }
 
 /** The provider that answered: where the upstream is itself a router, the name that it gives. */

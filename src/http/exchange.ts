@@ -37,6 +37,8 @@ export class Exchange implements Enrolled {
   /** Monotonic milliseconds, when the last byte of the body was there. */
   startedAt = 0
   key: KeyRecord | null = null
+  /** What else the head of an inference response says: lines that end in CR LF each. */
+  lines = ''
   body: Buffer | null = null
   /** Who may read the answer from a browser: the API answers any origin, operator routes none. */
   open = true
@@ -213,7 +215,7 @@ const CHEAP_REST = 64 * 1024
 const statusLine = (status: number): string =>
   status === 200 ? 'HTTP/1.1 200 OK\r\n' : `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`
 
-const EXPOSED = 'X-Generation-Id, Retry-After, ETag, Allow'
+const EXPOSED = 'X-Generation-Id, Retry-After, ETag, Allow, X-OpenRouter-Cache-Status, X-OpenRouter-Cache-Age, X-OpenRouter-Cache-TTL, X-OpenRouter-Cache-Source-Id'
 const ANY_ORIGIN = 'Access-Control-Allow-Origin: *\r\n'
 
 /** The lines that every response has. */
@@ -223,7 +225,7 @@ export function linesOf(x: Exchange, type: string): string {
     lines += ANY_ORIGIN
     if (x.headers['origin'] !== undefined) lines += `Access-Control-Expose-Headers: ${EXPOSED}\r\n`
   }
-  return x.id === null ? lines : `${lines}X-Generation-Id: ${x.id}\r\n`
+  return x.id === null ? lines : `${lines}X-Generation-Id: ${x.id}\r\n${x.lines}`
 }
 
 /** A flat list of headers as lines. What could end a line, or mean another character at the other end, is a fault of ours. */

@@ -15,6 +15,7 @@ import { catalogRoutes } from './api/models.ts'
 import { parameterRoutes } from './api/parameters.ts'
 import { presetRoutes } from './api/presets.ts'
 import { rerankRoutes } from './api/rerank.ts'
+import { responseCacheRoutes } from './api/response-cache.ts'
 import { responseRoutes } from './api/responses.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Metrics } from './metrics.ts'
@@ -58,6 +59,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...embeddingsRoutes(given),
     ...rerankRoutes(given),
     ...conversationRoutes(given),
+    ...responseCacheRoutes(services),
     ...goneRoutes(),
     ...explainRoutes(services, face, keyPreferences),
     ...generationRoutes(services),

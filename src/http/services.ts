@@ -3,8 +3,8 @@ import type { Catalog } from '../catalog/index.ts'
 import type { Ambient } from '../core/index.ts'
 import type { Dialect } from '../dialects/index.ts'
 import type { Admission, Gateway, LargeBodies, Upstreams } from '../gateway/index.ts'
-import type { Responses } from '../responses/index.ts'
 import type { Presets } from '../presets/index.ts'
+import type { Answers, Responses } from '../responses/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
 import type { Apps, Figures, Parameters, Rankings, Stats } from '../stats/index.ts'
 import type { HttpLimits } from './limits.ts'
@@ -31,12 +31,14 @@ export interface Services {
   readonly rankings: Pick<Rankings, 'between'>
   readonly apps: Apps
   readonly parameters: Parameters
-  readonly gateway: Pick<Gateway, 'generate' | 'explain' | 'countTokens'>
+  readonly gateway: Pick<Gateway, 'generate' | 'replay' | 'explain' | 'countTokens'>
   /** Who is let in; without it everybody is. */
   readonly admission?: Pick<Admission, 'knock' | 'figures'>
   readonly upstreams?: Pick<Upstreams, 'figures'>
   /** Responses that are kept between turns; without it none are. */
   readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove' | 'hasEvents' | 'runs' | 'conversations'>
+  /** Answers that are given again; without it each is made anew. */
+  readonly answers?: Pick<Answers, 'enabled' | 'find' | 'keep' | 'forget'>
   /** Whether a response of a workspace is kept when neither its request nor its key says. */
   storeDefault?(workspace: string): boolean
   /** What requests are filled in with where they name a preset; without it a preset is a model that nobody knows. */

@@ -157,6 +157,7 @@ export function servicesWith(
     apps: rest.apps ?? { of: async () => new Map(), claim: () => nothing('claim'), release: () => nothing('release') },
     stats: { find: async (id) => rest.generations?.find((one) => one.id === id) ?? null },
     gateway: {
+      replay: () => { throw new Error('replay is not used here') },
       generate(call) {
         calls.push(call)
         return generate(call)

@@ -40,7 +40,7 @@ export async function answerStream(given: StreamGiven, calling: Promise<Outcome>
     for await (const batch of outcome.events) {
       if (writer.over) continue
       if (isLast(batch)) {
-        const metadata = given.withMetadata ? outcome.metadata() : undefined
+        const metadata = given.withMetadata ? outcome.metadata() ?? undefined : undefined
         writer.end(writer.encoder.push(writer.parting === null ? batch : parted(batch, writer.parting), metadata) + writer.encoder.end(metadata))
         continue
       }

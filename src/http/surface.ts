@@ -3,6 +3,7 @@ import { parseBody, type Inbound, type Voice } from '../dialects/index.ts'
 import { LARGE_BYTES, type Call, type LargeBodies, type LargeBody, type Outcome } from '../gateway/index.ts'
 import type { Presets } from '../presets/index.ts'
 import { attributionOf, wantsMetadata } from './attribution.ts'
+import { cacheWish, fromCache, mayKeep } from './cached.ts'
 import { JSON_TYPE, send } from './exchange.ts'
 import { masked, sendFault } from './failure.ts'
 import type { HttpLimits } from './limits.ts'
@@ -141,7 +142,10 @@ export function answer(
   const call = callOf(face, x, asked, { departure, large }, follow !== undefined)
   const abort = () => departure.leave()
   const withMetadata = wantsMetadata(x.headers)
-  const generating = services.gateway.generate(call)
+  const { answers } = services
+  // What is kept from turn to turn has to be made: an answer of before is another response.
+  const wish = answers?.enabled !== true || follow !== undefined || large !== null ? null : cacheWish(x.headers)
+  const generating = wish !== null && asksForChat(asked) && mayKeep(asked) ? fromCache(x, call, wish, { ...services, answers: answers! }) : services.gateway.generate(call)
   const calling = follow ? follow(generating) : generating
   if (asked.stream) {
     return answerStream({
@@ -184,6 +188,6 @@ async function answerWhole(x: Keyed, face: Voice, calling: Promise<Outcome>, wit
   const outcome = await calling
   if ('fault' in outcome) return sendFault(x, face, masked(outcome.fault), [], withMetadata ? outcome.metadata() : undefined)
   const reply = await collect(outcome.events)
-  const { status, body } = face.reply(reply, outcome.meta, withMetadata ? outcome.metadata() : undefined)
+  const { status, body } = face.reply(reply, outcome.meta, withMetadata ? outcome.metadata() ?? undefined : undefined)
   send(x, status, JSON_TYPE, body)
 }

@@ -57,6 +57,7 @@ const VALUES = {
   price: (g, textOf) => (g.price === null ? null : textOf(g.price)),
   tier: g => g.tier,
   attempts: attemptsText,
+  cached_from: g => g.cachedFrom ?? null,
   coalesced: g => (g.coalesced === undefined ? null : coalescedText(g.coalesced)),
   untried: g => g.untried,
   referer: g => g.referer,
@@ -136,6 +137,7 @@ export function generationOf(row: GenerationRow): Generation {
     sampling: samplingOf(row),
     ...(row.coalesced !== null && { coalesced: coalescedOf(row.coalesced) }),
     ...(row.preset_id !== null && { presetId: row.preset_id }),
+    ...(row.cached_from !== null && { cachedFrom: row.cached_from }),
   }
 }
 

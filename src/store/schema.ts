@@ -24,6 +24,7 @@ export interface Schema {
   readonly preset_versions: PresetVersionTable
   readonly conversations: ConversationTable
   readonly conversation_items: ConversationItemTable
+  readonly response_cache: ResponseCacheTable
   readonly migrations: MigrationTable
 }
 
@@ -142,6 +143,8 @@ export interface GenerationTable {
   attempts: string
   /** JSON: who pays for an answer that several calls shared, how much, and how many they are; null for others. */
   coalesced: string | null
+  /** The generation whose answer this call was given again. */
+  cached_from: string | null
   untried: number
   referer: string | null
   title: string | null
@@ -344,5 +347,19 @@ export interface ConversationItemTable {
   place: number
   id: string
   /** Sealed. */
+  content: string
+}
+
+/** Answers that callers want again when they ask the same. */
+export interface ResponseCacheTable {
+  /** What was asked, and by which key, as a hash. */
+  id: string
+  key_id: string
+  created_at: number
+  /** From here on it is as if it had never been. */
+  expires_at: number
+  /** Of the content, in characters. */
+  size: number
+  /** Sealed: the answer. */
   content: string
 }

@@ -44,7 +44,7 @@ export function generationBody(g: Generation, router: string | null): Record<str
     upstream_id: g.upstreamId,
     request_id: g.id,
     session_id: g.session,
-    response_cache_source_id: null,
+    response_cache_source_id: g.cachedFrom ?? null,
     created_at: new Date(g.createdAt).toISOString(),
     model: g.model ?? g.requested,
     provider_name: g.providerName,

@@ -177,7 +177,7 @@ export const GenerationShape = z.object({
   upstream_id: z.string().nullable(),
   request_id: z.string().nullable().optional(),
   session_id: z.string().nullable().optional(),
-  response_cache_source_id: z.string().nullable().optional(),
+  response_cache_source_id: z.string().nullable().optional().describe('The generation whose answer was given again, at no cost'),
   created_at: z.string(),
   model: z.string(),
   provider_name: z.string().nullable(),

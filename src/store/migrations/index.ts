@@ -11,6 +11,7 @@ import { responseRuns } from './0007-response-runs.ts'
 import { presets } from './0008-presets.ts'
 import { parameters } from './0009-parameters.ts'
 import { conversations } from './0010-conversations.ts'
+import { responseCache } from './0011-response-cache.ts'
 
 /** One step of the schema. Once released it never changes: the next step corrects it. */
 export interface Migration {
@@ -20,5 +21,5 @@ export interface Migration {
 
 /** All steps, in order; the place in the list is the number of the file. */
 export const MIGRATIONS: readonly Migration[] = [
-  foundation, rollups, history, responses, apps, coalesced, responseRuns, presets, parameters, conversations,
+  foundation, rollups, history, responses, apps, coalesced, responseRuns, presets, parameters, conversations, responseCache,
 ]
