@@ -68,6 +68,7 @@ export interface App extends Omit<CallPath, 'close'> {
 
 /** Where bin/site.mjs puts what it builds from `web/`. */
 const SITE_BUILD = fileURLToPath(new URL('../web/build', import.meta.url))
+const DOCS = fileURLToPath(new URL('../docs', import.meta.url))
 /** How often keys and presets that other processes changed are taken up: a CLI's key works, and a revoked one stops, within 2 s. */
 const REFRESH_MS = 1000
 /** How far the figures are behind the traffic, at most. */
@@ -121,12 +122,15 @@ export async function createApp(given: {
   })
   const large = createLargeBodies()
   const hasCredential = (provider: string): boolean => path.providers().credentials(provider).length > 0
-  const site = createSite({ catalog: path.catalog, figures, rankings, apps, parameters, minKeys: () => keeping.stats.minKeys, ambient, version: given.version, hasCredential })
+  const site = createSite({
+    catalog: path.catalog, figures, rankings, apps, parameters, minKeys: () => keeping.stats.minKeys, ambient, version: given.version,
+    docs: DOCS, openApi: () => http.document(), hasCredential,
+  })
   const pages = createPages({
     site, folder: SITE_BUILD, ambient, report: (error) => log.error({ err: error }, 'a page failed by a fault of ours'),
     ...(given.siteLoaded && { loaded: given.siteLoaded }),
   })
-  const http = createHttp({
+  const http: Http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
     dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, rankings, apps, parameters, gateway: path.gateway, large,
     workspace: (id) => path.workspace(id),

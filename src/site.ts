@@ -34,6 +34,11 @@ export interface Site {
   author(slug: string): Promise<AuthorView | null>
   providers(): Promise<readonly ProviderCard[]>
   provider(slug: string): Promise<ProviderView | null>
+  /** The manual's pages for those who use or run an instance, in the order in which they are read. */
+  guides(): Promise<readonly GuideCard[]>
+  guide(slug: string): Promise<Guide | null>
+  /** The document that `/openapi.json` has. */
+  openApi(): OpenApiView
 }
 
 /** A thing that was found by typing: what it is, and where its page stands. */
@@ -431,6 +436,33 @@ export interface ProviderView extends ProviderCard {
   readonly termsOfService: string | null
   readonly statusPage: string | null
   readonly offers: readonly { readonly model: ModelCard; readonly endpoint: EndpointView }[]
+}
+
+/** A page of the manual, as lists show it. */
+export interface GuideCard {
+  readonly slug: string
+  /** A word or two, for a list beside the text. */
+  readonly name: string
+  readonly part: 'Requests' | 'Routing' | 'Running it'
+  /** The heading of the page. */
+  readonly title: string
+  readonly summary: string
+  /** `routing.md`, as other pages of the manual link to it. */
+  readonly file: string
+  readonly headings?: readonly string[]
+}
+
+export interface Guide extends GuideCard {
+  /** Markdown. */
+  readonly text: string
+  /** `2026-11-20`, the day of its last change; null where that is not known. */
+  readonly updated: string | null
+}
+
+/** The part of an OpenAPI 3.1 document that its pages read. */
+export interface OpenApiView {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>
+  readonly components: { readonly schemas: Readonly<Record<string, unknown>> }
 }
 
 export interface HomeView {

@@ -33,6 +33,9 @@ export function handleError(error: unknown, { request, context }: { request: Req
 
 const HEADERS = ['accept', 'cookie', 'host', 'x-forwarded-proto', 'x-forwarded-host']
 
+/** `.md` after the address of a page asks for it as Markdown; routes cannot say the end of a word. */
+const TWIN = /^\/([^?#]+)\.md(?=$|[?#])(.*)$/s
+
 /** What the server calls, once for a build, and then with each request for a page. */
 export const responding: Responding = (build, { site, report }) => {
   const handler = createRequestHandler(build as ServerBuild, 'production')
@@ -46,8 +49,9 @@ export const responding: Responding = (build, { site, report }) => {
       const value = request.headers[name]
       if (typeof value === 'string') headers.set(name, value)
     }
-    const address = `http://${headers.get('host') ?? ''}${request.url}`
-    const url = URL.canParse(address) ? address : `http://localhost${URL.canParse(request.url, 'http://localhost') ? request.url : '/'}`
+    const place = request.url.replace(TWIN, '/-/markdown/$1$2')
+    const address = `http://${headers.get('host') ?? ''}${place}`
+    const url = URL.canParse(address) ? address : `http://localhost${URL.canParse(place, 'http://localhost') ? place : '/'}`
     const response = await handler(new Request(url, { headers }), context)
     return { status: response.status, headers: [...response.headers], body: await response.text() }
   }

@@ -21,7 +21,7 @@ export function loader({ request, context }: LoaderFunctionArgs) {
 /** Nothing of it changes from page to page. */
 export const shouldRevalidate = () => false
 
-const PLACES = [['/models', 'Models'], ['/providers', 'Providers']] as const
+const PLACES = [['/models', 'Models'], ['/providers', 'Providers'], ['/compare', 'Compare'], ['/docs', 'Docs']] as const
 
 export function Layout({ children }: { readonly children: ReactNode }) {
   const root = useRouteLoaderData<typeof loader>('root')
@@ -102,7 +102,7 @@ function Footer({ version }: { readonly version: string }) {
           <p className="mt-1">Every figure on these pages comes from this instance&rsquo;s own traffic.</p>
         </div>
         <FooterColumn title="Catalogue" of={[['/models', 'Models'], ['/providers', 'Providers'], ['/models?max_price=0', 'Free models']]} />
-        <FooterColumn title="For programs" of={[['/openapi.json', 'OpenAPI'], ['/api/v1/models', 'Models as JSON'], ['/llms.txt', 'llms.txt'], ['/sitemap.xml', 'Sitemap']]} plain />
+        <FooterColumn title="For programs" of={[['/docs', 'Manual'], ['/docs/api-reference/overview', 'API reference'], ['/sdk', 'SDKs'], ['/openapi.json', 'OpenAPI'], ['/api/v1/models', 'Models as JSON'], ['/llms.txt', 'llms.txt'], ['/sitemap.xml', 'Sitemap']]} plain />
       </div>
     </footer>
   )

@@ -10,6 +10,20 @@ export default [
   route('compare', 'routes/compare/page.tsx'),
   // Named as far as a model's page goes: a bare star would lose against it.
   route('compare/:author/:slug/*', 'routes/compare/page.tsx', { id: 'compare-models' }),
+  route('sdk', 'routes/docs/sdk.tsx'),
+  route('docs', 'routes/docs/layout.tsx', [
+    index('routes/docs/home.tsx'),
+    route('frameworks', 'routes/docs/frameworks.tsx'),
+    route('requests', 'routes/docs/requests.ts'),
+    route('api-reference', 'routes/docs/requests.ts', { id: 'docs-reference-old' }),
+    route('api-reference/overview', 'routes/docs/reference.tsx'),
+    route('api-reference/parameters', 'routes/docs/parameters.tsx'),
+    route('api-reference/:operation', 'routes/docs/operation.tsx'),
+    route('parameters/:name', 'routes/docs/parameter.tsx'),
+    route(':guide', 'routes/docs/guide.tsx'),
+  ]),
+  // Where `.md` behind a page's address leads (entry.server.tsx).
+  route('-/markdown/*', 'routes/markdown.ts'),
   route('search.json', 'routes/search.ts'),
   route('sitemap.xml', 'routes/sitemap.ts'),
   route('llms.txt', 'routes/llms.ts'),

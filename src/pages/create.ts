@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import { isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
 import type { Ambient, Endpoint } from '../core/index.ts'
-import type { Site, Window } from '../site.ts'
+import type { OpenApiView, Site, Window } from '../site.ts'
 import { availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentilesIn, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
+import { createGuides } from './guides.ts'
 import { findIn, type Findable } from './search.ts'
 import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views.ts'
 
@@ -18,6 +19,10 @@ export interface SiteGiven {
   minKeys(): number
   readonly ambient: Ambient
   readonly version: string
+  /** The folder of the manual. */
+  readonly docs: string
+  /** The document of the API; asked when a page needs it. */
+  openApi(): OpenApiView
   /** Whether there is a key to a provider, or none is needed. */
   hasCredential(provider: string): boolean
 }
@@ -43,7 +48,7 @@ const TOP_APPS = 20
 const SLICE = 40
 
 /** Answers the pages' questions from the catalogue and from what was added up; no question reads a record. */
-export function createSite({ catalog, figures, rankings, apps, parameters, minKeys, ambient, version, hasCredential }: SiteGiven): Site {
+export function createSite({ catalog, figures, rankings, apps, parameters, minKeys, ambient, version, docs, openApi, hasCredential }: SiteGiven): Site {
   const shelves = new WeakMap<Snapshot, Promise<void>>()
   const choices = new WeakMap<Snapshot, ReturnType<typeof choicesOf>>()
   const findables = new WeakMap<Snapshot, readonly Findable[]>()
@@ -77,9 +82,12 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
   const countedAs = ({ at }: Shelf, entry: ModelEntry): string => (at.targetOf(entry) ?? entry).row.id
   const saleOf = ({ at }: Shelf, id: string): readonly Endpoint[] => at.endpointsOf(id).filter(({ disabled, simulated }) => !disabled && !simulated)
 
+  let document: OpenApiView | null = null
   return {
     version,
     ...createBoards({ shelf, stocked, figures, rankings, apps, ambient }),
+    ...createGuides(docs),
+    openApi: () => document ??= openApi(),
     near: (id) => nearest(id, shelf().at.models.filter(isListed).map(({ row }) => row.id), 5),
 
     async search(text, most) {

@@ -69,7 +69,7 @@ test('without scripts models are ticked in the list, compared, and taken out aga
 test('with scripts a model is added by a few letters and keys, and the list is told to readers of screens', async () => {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
   const { page, seen } = await look(context, '/acme/one')
-  await page.getByRole('link', { name: 'Compare', exact: true }).click()
+  await page.locator('main').getByRole('link', { name: 'Compare', exact: true }).click()
   await page.waitForURL('**/compare/acme/one')
   const field = page.getByRole('combobox', { name: 'Add a model' })
   await field.fill('gpt-5.3')

@@ -36,6 +36,17 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   web_search_options: { type: 'object', range: null, fallback: 'none', says: "Settings of the model's own web search, such as how much of the found pages it reads." },
 }
 
+const WEATHER = { type: 'function', function: { name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } } }
+
+/** Each as a request has it, by itself. A test holds every one against the API's own schema. */
+export const EXAMPLES: Readonly<Record<string, string>> = Object.fromEntries(Object.entries({
+  max_completion_tokens: 1024, max_tokens: 1024, temperature: 0.2, top_p: 0.9, top_k: 40, min_p: 0.05, top_a: 0.1,
+  frequency_penalty: 0.5, presence_penalty: 0.5, repetition_penalty: 1.1, seed: 7, stop: ['\n\n', 'END'],
+  logit_bias: { 50256: -100 }, logprobs: true, top_logprobs: 5, tools: [WEATHER], tool_choice: 'auto', parallel_tool_calls: false,
+  response_format: { type: 'json_object' }, reasoning: { effort: 'high' }, reasoning_effort: 'high', include_reasoning: false,
+  verbosity: 'low', web_search_options: { search_context_size: 'low' },
+}).map(([name, value]) => [name, JSON.stringify({ [name]: value }, null, 2)]))
+
 /** The order in which they are read: what shapes the answer, what draws it, what surrounds it. */
 export function inOrder(names: readonly string[]): readonly string[] {
   const known = Object.keys(PARAMETERS)

@@ -63,7 +63,7 @@ export function Api({ model, origin }: { readonly model: ModelView; readonly ori
           ['X-Title', "optional: your app's name"],
           ['model', <span key="m" className="font-mono text-xs break-all">{model.id}</span>],
         ]} />
-        <p className="mt-3 text-[0.8125rem] text-soft">Clients made for OpenAI or OpenRouter work unchanged with this address. The whole API is in <a href="/openapi.json" className="prose-link">openapi.json</a>.</p>
+        <p className="mt-3 text-[0.8125rem] text-soft">Clients made for OpenAI or OpenRouter work unchanged with this address. <Link to="/docs/frameworks" className="prose-link">One program for each</Link>; every field is in the <Link to="/docs/api-reference/createChatCompletion" className="prose-link">API reference</Link>.</p>
       </div>
     </div>
   )

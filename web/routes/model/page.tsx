@@ -37,6 +37,7 @@ export const meta: MetaFunction<typeof loader> = ({ loaderData, params }) => {
     { title: `${model.name}${section ? `: ${section[1]}` : ''} · Signalbox` },
     { name: 'description', content: model.description.slice(0, 300) },
     { tagName: 'link', rel: 'canonical', href: `${origin}/${model.id}${section ? `/${section[0]}` : ''}` },
+    { tagName: 'link', rel: 'alternate', type: 'text/markdown', href: `${origin}/${model.id}.md` },
   ]
 }
 

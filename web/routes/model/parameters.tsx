@@ -1,3 +1,4 @@
+import { Link } from 'react-router'
 import type { ModelView } from '../../../src/site.ts'
 import { inOrder, PARAMETERS } from '../../data/parameters.ts'
 import { Scroll } from '../../ui/section.tsx'
@@ -17,7 +18,7 @@ export function Parameters({ model }: { readonly model: ModelView }) {
             const honouring = stating.filter(({ parameters }) => parameters!.includes(name)).length
             return (
               <tr key={name} id={name}>
-                <th scope="row" className="font-mono">{name}</th>
+                <th scope="row" className="font-mono">{known ? <Link to={`/docs/parameters/${name}`} className="prose-link">{name}</Link> : name}</th>
                 <td data-label="Type">{known?.type ?? <span className="text-faint">not stated</span>}</td>
                 <td data-label="Range">{known ? known.range ?? <span className="text-faint">any</span> : <span className="text-faint">not stated</span>}</td>
                 <td data-label="When not sent">{own !== undefined && own !== null ? `${own} for this model` : known?.fallback ?? <span className="text-faint">not stated</span>}</td>
