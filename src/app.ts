@@ -19,6 +19,7 @@ import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
 import { contextCompression, fileParser, reasoningExclude, responseHealing, variants } from './stages/index.ts'
+import type { Site } from './site.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
 import { createPresets } from './presets/index.ts'
@@ -59,6 +60,8 @@ export interface App extends Omit<CallPath, 'close'> {
   readonly stats: Stats
   readonly history: AppHistory
   readonly http: Http
+  /** What the pages are told. */
+  readonly site: Site
   /**
    * Takes new calls for `settleMs` more, ends those under way in good order within the grace, writes what is left, and
    * closes everything. Called again it shortens the times of the first.
@@ -178,7 +181,7 @@ export async function createApp(given: {
   }
 
   return {
-    ...path, store, accounts, stats, history, http,
+    ...path, store, accounts, stats, history, http, site,
     reload(next) {
       path.reload(next)
       keeping = next

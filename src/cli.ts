@@ -7,7 +7,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { ambient } from './ambient.ts'
 import { ConfigError, readConfig, type Config } from './config/index.ts'
 import { FaultError } from './core/index.ts'
-import { compareWithLive, explainRequest, openAccounts, rebuildFigures, type AccountsHandle } from './offline.ts'
+import { compareWithLive, explainRequest, openAccounts, rebuildFigures, removeDemo, seedDemo, type DemoProgress, type AccountsHandle } from './offline.ts'
 
 /** The command line: what an operator does beside a running server. Each command takes --json and then prints one object. */
 
@@ -132,6 +132,32 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       const added = await rebuildFigures({ config, ambient, progress: (count) => shows && process.stderr.write(`\r${count} records added up`) })
       if (shows) process.stderr.write('\n')
       return { json: { records: added }, text: `Figures were made again from ${added} records.` }
+    },
+  },
+  'seed': {
+    usage: 'seed (--demo [--calls N] | --remove)',
+    summary: 'write 60 days of demo traffic, marked as such in every figure, or take it out again',
+    options: { demo: { type: 'boolean' }, remove: { type: 'boolean' }, calls: { type: 'string' } },
+    arguments: [],
+    async run({ config, flags }) {
+      if ((flags['demo'] === true) === (flags['remove'] === true)) throw new ConfigError('usage: seed (--demo [--calls N] | --remove)')
+      const shows = process.stderr.isTTY
+      const progress = ({ done, calls }: DemoProgress): void => {
+        if (shows) process.stderr.write(`\r${calls} calls ${done}\u001b[K`)
+      }
+      const end = (): void => {
+        if (shows) process.stderr.write('\n')
+      }
+      if (flags['remove'] === true) {
+        const removed = await removeDemo({ config, ambient, progress })
+        end()
+        return { json: { removed }, text: removed === 0 ? 'There is no demo traffic.' : `${removed} demo calls are gone, and the figures are of real traffic alone.` }
+      }
+      const calls = flags['calls'] === undefined ? undefined : Number(flags['calls'])
+      if (calls !== undefined && !(Number.isInteger(calls) && calls >= 1 && calls <= 100_000_000)) throw new ConfigError('--calls must be a whole number from 1 to 100000000')
+      const made = await seedDemo({ config, ambient, progress, ...(calls !== undefined && { calls }) })
+      end()
+      return { json: made, text: `${made.calls} demo calls of ${made.models} models over ${made.days} days are in the figures, which say so. signalbox seed --remove takes them out.` }
     },
   },
   'fake': {

@@ -1,5 +1,5 @@
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
-import { createCatalog, diffTable, overlayYaml, syncCatalog, type Change } from './catalog/index.ts'
+import { ConfigError, createCatalog, diffTable, isListed, overlayYaml, syncCatalog, type Change } from './catalog/index.ts'
 import { catalogInput, createCallPath, getJson, type AppHistory } from './app.ts'
 import type { Config } from './config/index.ts'
 import { fault, FaultError, type Ambient } from './core/index.ts'
@@ -7,7 +7,7 @@ import { DIALECTS, parseBody } from './dialects/index.ts'
 import { readExplaining, type Explanation } from './gateway/index.ts'
 import { createHistory } from './history/index.ts'
 import { createNet } from './net/index.ts'
-import { createRollups } from './stats/index.ts'
+import { createDemoTraffic, createRollups, demoCalls, LONG_STEP, type DemoGiven } from './stats/index.ts'
 import { openStore } from './store/index.ts'
 
 /** Parts of the app for the command line, without a server and beside a running one. */
@@ -39,7 +39,67 @@ export async function rebuildFigures(given: {
 }): Promise<number> {
   const store = await openStore({ url: given.config.databaseUrl, home: given.config.home })
   try {
-    return await createRollups({ store, ambient: given.ambient }).rebuild(given.progress)
+    return await createRollups({ store, ambient: given.ambient, step: LONG_STEP }).rebuild(given.progress)
+  } finally {
+    await store.close()
+  }
+}
+
+/** How much of a demonstration there is by default, and of how many models. */
+const DEMO = { days: 60, calls: 20_000, models: 40, seed: 1 } as const
+
+/** What was done of a demonstration so far. */
+export interface DemoProgress {
+  readonly done: 'written' | 'added up' | 'removed'
+  readonly calls: number
+}
+
+/** The models of a demonstration, the newest first, each with the endpoints that have a price. */
+export function demoModels(config: Config): DemoGiven['models'] {
+  const snapshot = createCatalog(catalogInput(config)).snapshot()
+  return snapshot.models.filter((entry) => isListed(entry) && entry.row.kind === 'chat' && entry.row.alias_target === undefined && !entry.row.id.includes(':'))
+    .toSorted((a, b) => (b.row.created ?? 0) - (a.row.created ?? 0) || (a.row.id < b.row.id ? -1 : 1))
+    .map(({ row }) => ({ id: row.id, endpoints: snapshot.endpointsOf(row.id).filter(({ price, simulated, disabled, tier }) => price !== null && !simulated && !disabled && tier === 'default') }))
+    .filter(({ endpoints }) => endpoints.length > 0).slice(0, DEMO.models)
+}
+
+/**
+ * Writes the records of a demonstration, sixty days of calls of the catalogue's newest models, and has them added up as
+ * any calls are; works beside a running server. Throws a ConfigError when there is one already.
+ */
+export async function seedDemo(given: {
+  readonly config: Config
+  readonly ambient: Ambient
+  readonly calls?: number
+  readonly seed?: number
+  readonly progress?: (progress: DemoProgress) => void
+}): Promise<{ readonly calls: number; readonly days: number; readonly models: number }> {
+  const { config, ambient, calls = DEMO.calls, seed = DEMO.seed, progress } = given
+  const models = demoModels(config)
+  const store = await openStore({ url: config.databaseUrl, home: config.home })
+  try {
+    const demo = createDemoTraffic({ store, ambient })
+    if (await demo.isIn()) throw new ConfigError('there is demo traffic already; seed --remove takes it out')
+    const made = demoCalls({ models, now: ambient.now(), days: DEMO.days, calls, seed })
+    const written = await demo.write(made, (count) => progress?.({ done: 'written', calls: count }))
+    // A server beside this may take its turns and add some of them.
+    await createRollups({ store, ambient, step: LONG_STEP }).catchUp((count) => progress?.({ done: 'added up', calls: count }))
+    return { calls: written, days: DEMO.days, models: models.length }
+  } finally {
+    await store.close()
+  }
+}
+
+/** Takes a demonstration out again, and makes the figures of what is left. Returns how many records went. */
+export async function removeDemo(given: {
+  readonly config: Config
+  readonly ambient: Ambient
+  readonly progress?: (progress: DemoProgress) => void
+}): Promise<number> {
+  const { config, ambient, progress } = given
+  const store = await openStore({ url: config.databaseUrl, home: config.home })
+  try {
+    return await createDemoTraffic({ store, ambient }).remove((calls) => progress?.({ done: 'removed', calls }))
   } finally {
     await store.close()
   }

@@ -7,6 +7,8 @@
 export interface Site {
   /** The program's version. */
   readonly version: string
+  /** Whether a demonstration is in the figures: then each block of figures says "demo traffic". */
+  demoTraffic(): Promise<boolean>
   home(): Promise<HomeView>
   /** The list that a query of `GET /api/v1/models` asks for, `order` standing for its `sort`. */
   models(query: URLSearchParams): Promise<ModelsView>

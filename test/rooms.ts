@@ -32,7 +32,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ambient: ['core'],
   app: [
     'core', 'schema', 'dialects', 'providers', 'catalog', 'routing', 'stages', 'gateway', 'net', 'accounts', 'stats', 'responses',
-    'store', 'history', 'presets', 'jobs', 'http', 'pages', 'ambient', 'config',
+    'store', 'history', 'presets', 'jobs', 'http', 'pages', 'site', 'ambient', 'config',
   ],
   main: ['core', 'app', 'config', 'ambient', 'welcome', 'offline'],
   welcome: ['app'],

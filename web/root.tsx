@@ -13,9 +13,11 @@ export const links: LinksFunction = () => [
   { rel: 'icon', href: '/favicon.svg', type: 'image/svg+xml' },
 ]
 
-export function loader({ request, context }: LoaderFunctionArgs) {
+export async function loader({ request, context }: LoaderFunctionArgs) {
   const theme = /(?:^|;\s*)theme=(light|dark)(?:;|$)/.exec(request.headers.get('cookie') ?? '')?.[1] ?? null
-  return { theme, nonce: context.get(given.nonceContext), version: siteOf(context).version }
+  // Without a database the pages that need none still come.
+  const demo = await siteOf(context).demoTraffic().catch(() => false)
+  return { theme, nonce: context.get(given.nonceContext), version: siteOf(context).version, demo }
 }
 
 /** Nothing of it changes from page to page. */
@@ -38,6 +40,7 @@ export function Layout({ children }: { readonly children: ReactNode }) {
       <body className="min-h-dvh flex flex-col">
         <a href="#main" className="sr-only focus:not-sr-only focus:fixed focus:left-3 focus:top-3 focus:z-50 focus:bg-sheet focus:px-3 focus:py-2">Skip to content</a>
         <Header />
+        {root?.demo && <p role="note" className="border-b border-line px-4 sm:px-6 py-1.5 text-center text-[0.8125rem]">Demo traffic: every figure holds calls that never were, until <code>signalbox seed --remove</code>.</p>}
         <main id="main" tabIndex={-1} className="flex-1 w-full max-w-[84rem] mx-auto px-4 sm:px-6 pb-16 outline-none">{children}</main>
         <Footer version={root?.version ?? ''} />
         <ScrollRestoration nonce={nonce} />

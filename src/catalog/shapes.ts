@@ -177,8 +177,8 @@ function toolChoiceShape(endpoint: Endpoint): Record<string, boolean> {
   return { auto: tools, none: chosen && !endpoint.quirks.has('tool-choice-no-none'), required: chosen, function: chosen }
 }
 
-/** `GET /models/{author}/{slug}/endpoints`. */
-export function endpointsShape(entry: ModelEntry, snapshot: Snapshot, figures: FiguresOf = NO_FIGURES): Record<string, unknown> {
+/** `GET /models/{author}/{slug}/endpoints`. `demo` where a demonstration is in the figures. */
+export function endpointsShape(entry: ModelEntry, snapshot: Snapshot, figures: FiguresOf = NO_FIGURES, demo = false): Record<string, unknown> {
   const { row } = entry
   const target = row.alias_target !== undefined ? snapshot.model(row.alias_target) ?? entry : entry
   const architecture = architectureShape(row)
@@ -192,6 +192,7 @@ export function endpointsShape(entry: ModelEntry, snapshot: Snapshot, figures: F
       architecture: { ...architecture, tokenizer: architecture.tokenizer ?? null },
       endpoints: snapshot.endpointsOf(row.id).filter((endpoint) => !endpoint.disabled)
         .map((endpoint) => endpointShape(endpoint, target, figures(endpoint.id))),
+      ...(demo && { demo_traffic: true }),
     },
   }
 }

@@ -11,7 +11,7 @@ import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views
 /** What the site asks the other rooms. */
 export interface SiteGiven {
   readonly catalog: { snapshot(): Snapshot }
-  readonly figures: Pick<Figures, 'totals' | 'series' | 'sums' | 'endpoints'>
+  readonly figures: Pick<Figures, 'totals' | 'series' | 'sums' | 'endpoints' | 'isDemo'>
   readonly rankings: Rankings
   readonly apps: Pick<Apps, 'of'>
   readonly parameters: Parameters
@@ -85,6 +85,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
   let document: OpenApiView | null = null
   return {
     version,
+    demoTraffic: figures.isDemo,
     ...createBoards({ shelf, stocked, figures, rankings, apps, ambient }),
     ...createGuides(docs),
     openApi: () => document ??= openApi(),

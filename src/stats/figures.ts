@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Ambient, EndpointFigures, LongerFigures, Measured, Percentiles } from '../core/index.ts'
 import type { RollupTable, Store } from '../store/index.ts'
 import { bucketOf, COUNTS, grainsOf, GRAINS, MINUTE_MS, MONEY, SKETCHES, type Count, type Grain, type Measure, type Money } from './cuts.ts'
+import { createDemoTraffic } from './demo-traffic.ts'
 import { MINUTES_KEPT_MS } from './rollups.ts'
 import { merged, quantile, reachedBy, sketchOf, type Sketch } from './sketch.ts'
 
@@ -60,7 +61,9 @@ export interface Figures {
    * joined by a line feed. Spans older than minutes are kept are widened to whole hours, and all to what the cut keeps.
    */
   totals(cut: string, span: Span, of?: readonly string[]): Promise<ReadonlyMap<string, Total>>
-  /** What a plan may go by: the last half hour of every endpoint, and a week of its tool calls. */
+  /** Whether there is traffic of a demonstration in all of this: then every figure has to say so. */
+  isDemo(): Promise<boolean>
+  /** What a plan may go by: the last half hour of every endpoint, and a week of its tool calls. Nothing while a demonstration is in. */
   measurements(): Promise<ReadonlyMap<string, Measured>>
   /**
    * What each group did by the `grain` (minutes, 60 or 1440), for groups whose first name is among `of`: a total for
@@ -82,12 +85,19 @@ const POOR = 80
 const REMEMBERED_MS = 2000
 
 export function createFigures({ store, ambient }: { readonly store: Store; readonly ambient: Ambient }): Figures {
+  const demo = createDemoTraffic({ store, ambient })
   const remembered = new LRUCache<string, Promise<ReadonlyMap<string, EndpointFigures>>>({
     max: 1000, ttl: REMEMBERED_MS, perf: { now: () => ambient.monotonic() },
   })
 
+  /** The lengths of time that all of a span can be read by: no minutes where its beginning has none any more. */
+  const keptOf = (cut: string, { from }: Span): readonly Grain[] => {
+    const grains = grainsOf(cut)
+    return from < ambient.now() - MINUTES_KEPT_MS ? grains.filter((grain) => grain > 1) : grains
+  }
+
   const totals: Figures['totals'] = async (cut, span, of) => {
-    const parts = partsOf(span, grainsOf(cut))
+    const parts = partsOf(span, keptOf(cut, span))
     if (parts.length === 0 || of?.length === 0) return new Map()
     let query = store.db.selectFrom('rollups').selectAll().where('cut', '=', cut).where(within(parts))
     if (of) query = query.where('a', 'in', of)
@@ -96,7 +106,7 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
   }
 
   const sums: Figures['sums'] = async ({ cut, span, by, where = [], counts = COUNTS, names = ['a', 'b', 'c'] }) => {
-    const grains = grainsOf(cut).filter((grain) => by === undefined || grain <= LENGTHS[by])
+    const grains = keptOf(cut, span).filter((grain) => by === undefined || grain <= LENGTHS[by])
     const parts = grains.length === 0 ? [] : partsOf(span, grains as [Grain, ...Grain[]])
     if (parts.length === 0 || where.some(({ is, values }) => is === 'in' && values.length === 0)) return []
     const groups = [...(by === undefined ? [] : [stretchOf(by, span)]), ...names.map((name) => sql.ref(name))]
@@ -146,8 +156,10 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
   }
 
   return {
-    totals, sums, series,
+    totals, sums, series, isDemo: demo.isIn,
     async measurements() {
+      // Nobody is sent anywhere for what a demonstration says.
+      if (await demo.isIn()) return new Map()
       const now = ambient.now()
       const [lately, week] = await Promise.all([
         totals('endpoint', { from: bucketOf(now, 1) - 29 * MINUTE_MS, to: now + 1 }),

@@ -4,6 +4,8 @@ export {
   availabilityOf, beginOf, createFigures, hitRateOf, paidPerMillionOf, percentilesIn, uptimeOf, type Asked, type Figures, type Span, type Stretch, type Sum, type Total, type Where,
 } from './figures.ts'
 export { APP_CATEGORIES, appNumber, createApps, isLocalApp, isOfCategory, type App, type AppClaim, type Apps } from './apps.ts'
+export { createDemoTraffic, type DemoTraffic } from './demo-traffic.ts'
+export { demoCalls, DEMO_WORKSPACE, type DemoGiven } from './demo-calls.ts'
 export { createParameters, PARAMETER_DAYS, toldParameters, type ParameterFigures, type Parameters } from './parameters.ts'
 export { createRankings, type Board, type Period, type Ranked, type Rankings } from './rankings.ts'
-export { createRollups, type Rollups } from './rollups.ts'
+export { createRollups, LONG_STEP, type Rollups } from './rollups.ts'

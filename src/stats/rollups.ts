@@ -16,7 +16,7 @@ import { Sketching, sketchOf, sketchText } from './sketch.ts'
  */
 export interface Rollups {
   /** Adds up what has been written, in steps of bounded size. Returns how many records were added here: another node may add the rest. */
-  catchUp(): Promise<number>
+  catchUp(progress?: (added: number) => void): Promise<number>
   /** Forgets all figures and makes them again from the records. Returns how many records were added. */
   rebuild(progress?: (added: number) => void): Promise<number>
   /** Removes minutes that no page asks for any more. */
@@ -25,6 +25,8 @@ export interface Rollups {
 
 /** Records of one step: some 20 ms of work, in slices, within a transaction that other writers wait for. */
 const STEP = 500
+/** The same for a command beside the servers: the more are added up at once, the fewer rows are written for each. */
+export const LONG_STEP = 5000
 /** How many rows are written or merged before others may run. */
 const SLICE = 50
 /** A run of a program that has not written for so long is not asked for more; it says so when it writes again. */
@@ -35,7 +37,12 @@ export const MINUTES_KEPT_MS = 10 * 86_400_000
 const TURN = 'rollups'
 const TURN_PAUSE_MS = 20
 
-export function createRollups({ store, ambient }: { readonly store: Store; readonly ambient: Ambient }): Rollups {
+export function createRollups({ store, ambient, step: most = STEP }: {
+  readonly store: Store
+  readonly ambient: Ambient
+  /** Records of one step; `LONG_STEP` where nobody waits for the event loop. */
+  readonly step?: number
+}): Rollups {
   const { db } = store
 
   const step = (): Promise<number | null> => store.ifFree(TURN, async (trx) => {
@@ -46,10 +53,10 @@ export function createRollups({ store, ambient }: { readonly store: Store; reado
     const settings = createSettings()
     let added = 0
     for (const { node, seq } of cursors) {
-      if (added >= STEP) break
+      if (added >= most) break
       const rows = await trx.selectFrom('generations').select([...COUNTED_COLUMNS])
         .select([sql<string>`cast(cost_nano as text)`.as('cost'), sql<string>`cast(absorbed_nano as text)`.as('absorbed')])
-        .where('node', '=', node).where('seq', '>', seq).orderBy('seq').limit(STEP - added).execute()
+        .where('node', '=', node).where('seq', '>', seq).orderBy('seq').limit(most - added).execute()
       if (rows.length === 0) continue
       for (const row of rows) {
         const call = countedOf(row)
@@ -60,19 +67,20 @@ export function createRollups({ store, ambient }: { readonly store: Store; reado
       added += rows.length
       await trx.updateTable('rollup_cursors').set({ seq: rows.at(-1)!.seq }).where('node', '=', node).execute()
     }
-    if (added > 0) await write(trx, sums)
+    if (added > 0) await write(trx, sums, ambient.now() - MINUTES_KEPT_MS)
     await apps.write(trx)
     await settings.write(trx)
     return added
   })
 
   return {
-    async catchUp() {
+    async catchUp(progress) {
       for (let all = 0; ;) {
         const added = await step()
         all += added ?? 0
+        progress?.(all)
         // Another node is at it and adds what is left.
-        if (added === null || added < STEP) return all
+        if (added === null || added < most) return all
         await setImmediate()
       }
     },
@@ -91,7 +99,7 @@ export function createRollups({ store, ambient }: { readonly store: Store; reado
         }
         all += added
         progress?.(all)
-        if (added < STEP) return all
+        if (added < most) return all
         await setImmediate()
       }
     },
@@ -136,13 +144,15 @@ class Sums {
     for (const measure in contribution.measures) sketches![measure as Measure].add(contribution.measures[measure as Measure]!)
   }
 
-  tables(): readonly Table[] {
+  /** Minutes from a moment on: those before would be removed again, and a rebuild of a year is mostly such. */
+  tables(minutesFrom: number): readonly Table[] {
     const tables = CUTS.map((cut) => ({ cut, byGrain: cut.grains.map((grain) => ({ cut: cut.name, grain, sums: new Map<string, Sum>() })) }))
     for (const { of: { of, at, attempt }, sum } of this.#alike.values()) {
       for (const { cut, byGrain } of tables) {
         if (attempt && !cut.attempts) continue
         const [a = '', b = '', c = ''] = cut.by(of)
         for (const { grain, sums } of byGrain) {
+          if (grain === 1 && at < minutesFrom) continue
           const place = [bucketOf(at, grain), a, b, c].join(NAMES_END)
           let there = sums.get(place)
           if (there === undefined) sums.set(place, there = emptySum(cut.measured))
@@ -170,8 +180,8 @@ function emptySum(measured: boolean): Sum {
 }
 
 /** Adds sums to what is there: read, added up, and put back, a slice at a time. */
-async function write(trx: Transaction<Schema>, all: Sums): Promise<void> {
-  for (const { cut, grain, sums } of all.tables()) {
+async function write(trx: Transaction<Schema>, all: Sums, minutesFrom: number): Promise<void> {
+  for (const { cut, grain, sums } of all.tables(minutesFrom)) {
     const places = [...sums.keys()]
     for (let from = 0; from < places.length; from += SLICE) {
       const slice = places.slice(from, from + SLICE).map(placeOf)

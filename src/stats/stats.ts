@@ -41,10 +41,12 @@ export function createStats(given: {
   readonly store: Store
   readonly ambient: Ambient
   readonly flushEveryMs?: number
+  /** What is recorded is a demonstration, and marked as one. */
+  readonly demo?: boolean
   /** Hears of failed writes and of lost records. */
   readonly onError?: (error: Error) => void
 }): Stats {
-  const { store, ambient, flushEveryMs = 250, onError = () => {} } = given
+  const { store, ambient, flushEveryMs = 250, demo = false, onError = () => {} } = given
   /**
    * In order of recording; those of a batch leave when they are in the database. No Map: see core's Roster for what
    * one costs that is filled and emptied all day. Who asks for a record looks through at most 10,000.
@@ -131,7 +133,7 @@ export function createStats(given: {
     node ??= await store.exclusively('runs', async trx => {
       const { last } = await trx.selectFrom('rollup_cursors').select(build => build.fn.max('node').as('last')).executeTakeFirstOrThrow()
       const next = (last ?? 0) + 1
-      await trx.insertInto('rollup_cursors').values({ node: next, seq: 0, seen_at: now }).execute()
+      await trx.insertInto('rollup_cursors').values({ node: next, seq: 0, seen_at: now, ...(demo && { demo: 1 as const }) }).execute()
       return next
     })
     await store.db.updateTable('rollup_cursors').set({ seen_at: now }).where('node', '=', node).execute()

@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely'
+
 /**
  * The tables, as rows read and write. Three rules hold for all of them, on both databases:
  * a column whose name ends in `_nano` is money and a bigint, every other integer is a number;
@@ -242,6 +244,8 @@ export interface RollupCursorTable {
   seq: number
   /** When the run last wrote, to within an hour: those that have been silent for days are not asked any more. */
   seen_at: number
+  /** It wrote a demonstration: traffic that never was. */
+  demo: Generated<Flag>
 }
 
 /** Who does a piece of background work, and until when nobody else does. */

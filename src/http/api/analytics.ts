@@ -52,6 +52,8 @@ const GRANULARITIES: Readonly<Record<Stretch, { readonly label: string; readonly
 }
 /** Those that are kept by the minute. */
 const BY_MINUTE: ReadonlySet<string> = new Set(['workspace', 'key'])
+/** So long minutes are kept. */
+const MINUTES_DAYS = 10
 const OPERATORS: Readonly<Record<string, 'scalar' | 'array'>> = { eq: 'scalar', neq: 'scalar', in: 'array', not_in: 'array' }
 
 const ActivityQuery = z.object({
@@ -245,6 +247,7 @@ function spanOf({ time_range: range, granularity }: Query, now: number): { from:
   const { days } = GRANULARITIES[(granularity ?? 'month') as Stretch]
   // Without a range the last seven days are meant, which no minutes are counted for one by one.
   if (range === undefined) return { from: Math.max(from, to - days * DAY_MS), to }
+  if (granularity === 'minute' && from < now - MINUTES_DAYS * DAY_MS) throw refused('time_range.start', `must be at most ${MINUTES_DAYS} days ago by the minute`)
   if (to - from > days * DAY_MS) throw refused('time_range', `must be at most ${days} days${granularity ? ` by the ${granularity}` : ''}`)
   return { from, to }
 }

@@ -44,6 +44,7 @@ const AppsQuery = z.object({
 
 const Meta = z.object({
   version: z.literal('v1'), as_of: z.string(), start_date: z.string(), end_date: z.string(),
+  demo_traffic: z.literal(true).optional().describe('There where a demonstration is in the figures'),
 }).meta({ id: 'DatasetMeta' })
 const tokens = z.string().describe('Prompt and completion together, as decimal text')
 const RankingsReply = z.object({
@@ -87,8 +88,10 @@ export function datasetRoutes(services: Services): readonly Route[] {
     if (first > last) throw refused('start_date', `must not be after end_date, ${dayOf(last)}, is ${dayOf(first)}`)
     return { from: first, to: last + DAY_MS }
   }
-  const metaOf = ({ from, to }: { from: number; to: number }) =>
-    ({ version: 'v1', as_of: new Date(ambient.now()).toISOString(), start_date: dayOf(from), end_date: dayOf(to - DAY_MS) })
+  const metaOf = async ({ from, to }: { from: number; to: number }) => ({
+    version: 'v1', as_of: new Date(ambient.now()).toISOString(), start_date: dayOf(from), end_date: dayOf(to - DAY_MS),
+    ...(await figures.isDemo() && { demo_traffic: true }),
+  })
 
   return [
     {
@@ -121,7 +124,7 @@ export function datasetRoutes(services: Services): readonly Route[] {
             ...(rest > 0 ? [{ date, model_permaslug: 'other', total_tokens: String(rest) }] : []),
           ]
         })
-        return { json: { data, meta: metaOf(span) } }
+        return { json: { data, meta: await metaOf(span) } }
       },
     },
     {
@@ -145,7 +148,7 @@ export function datasetRoutes(services: Services): readonly Route[] {
           rank: offset + i + 1, app_id: appNumber(row.name), app_name: app?.name ?? row.name, total_tokens: String(row.tokens), total_requests: row.requests,
           app_url: app?.url ?? null, verified: app?.verified ?? false, categories: app?.categories ?? [],
         }))
-        return { json: { data, meta: metaOf(span) } }
+        return { json: { data, meta: await metaOf(span) } }
       },
     },
     {

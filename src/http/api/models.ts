@@ -68,13 +68,13 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
    * What was measured of endpoints, and a name for it, so that nobody fetches again what has not changed. A list
    * without figures is better than none: when they cannot be read, it says that nothing is known.
    */
-  const measured = async (endpoints: readonly Endpoint[], how?: { readonly longer: boolean }): Promise<{ of: FiguresOf; version: string }> => {
+  const measured = async (endpoints: readonly Endpoint[], how?: { readonly longer: boolean }): Promise<{ of: FiguresOf; demo: boolean; version: string }> => {
     try {
-      const figures = await services.figures.endpoints(endpoints.map(({ id }) => id), how)
-      return { of: (id) => figures.get(id) ?? null, version: JSON.stringify([...figures]) }
+      const [figures, demo] = await Promise.all([services.figures.endpoints(endpoints.map(({ id }) => id), how), services.figures.isDemo()])
+      return { of: (id) => figures.get(id) ?? null, demo, version: JSON.stringify([demo, ...figures]) }
     } catch (error) {
       services.log.warn({ error: (error as Error).message }, 'figures of endpoints cannot be read')
-      return { of: () => null, version: '' }
+      return { of: () => null, demo: false, version: '' }
     }
   }
 
@@ -170,8 +170,8 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
       replies: { 200: { description: 'The endpoints', schema: ModelEndpoints } }, errors: ['not-found'],
       async handle(x) {
         const { at, entry } = found(x)
-        const { of, version } = await measured(at.endpointsOf(entry.row.id), { longer: true })
-        return store.reply(x.headers, keyOf(services, at, 'endpoints', entry.row.id, version), () => JSON.stringify(endpointsShape(entry, at, of)))
+        const { of, demo, version } = await measured(at.endpointsOf(entry.row.id), { longer: true })
+        return store.reply(x.headers, keyOf(services, at, 'endpoints', entry.row.id, version), () => JSON.stringify(endpointsShape(entry, at, of, demo)))
       },
     },
     {

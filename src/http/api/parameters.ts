@@ -31,7 +31,7 @@ export function parameterRoutes(services: Services): readonly Route[] {
       const told = toldParameters({ figures, published: entry.row.default_parameters, minKeys: 1 })
       const parameters = told.map(({ name, default: usual, requests, waiting, p10, p50, p90 }) => [name, { default: usual, requests, waiting, p10, p50, p90 }])
       const flat = told.flatMap(({ name, p10, p50, p90 }) => [[`${name}_p10`, p10], [`${name}_p50`, p50], [`${name}_p90`, p90]])
-      return { json: { data: { model: entry.row.id, supported_parameters: entry.row.supported_parameters, parameters: Object.fromEntries(parameters), ...Object.fromEntries(flat) } } }
+      return { json: { data: { model: entry.row.id, supported_parameters: entry.row.supported_parameters, parameters: Object.fromEntries(parameters), ...Object.fromEntries(flat), ...(await services.figures.isDemo() && { demo_traffic: true }) } } }
     },
   }]
 }

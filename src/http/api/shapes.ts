@@ -156,6 +156,7 @@ export const ModelEndpoints = z.object({
     description: z.string(),
     architecture: Architecture.extend({ tokenizer: z.string().nullable() }).meta({ id: 'EndpointsArchitecture' }),
     endpoints: z.array(EndpointShape),
+    demo_traffic: z.literal(true).optional().describe('There where a demonstration is in the figures'),
   }),
 }).meta({ id: 'ModelEndpoints' })
 
