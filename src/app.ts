@@ -63,6 +63,11 @@ export interface App extends Omit<CallPath, 'close'> {
   /** What the pages are told. */
   readonly site: Site
   /**
+   * Compiles what the first callers, good and bad, would have to wait for: some 200 ms of work, done in pieces while
+   * the server already listens, since a start need not wait for it either.
+   */
+  warmUp(): Promise<void>
+  /**
    * Takes new calls for `settleMs` more, ends those under way in good order within the grace, writes what is left, and
    * closes everything. Called again it shortens the times of the first.
    */
@@ -142,10 +147,6 @@ export async function createApp(given: {
     hasCredential, pages, presets,
   })
 
-  // A refused request has every face compile its schemas, the one that checks and the one that explains: together
-  // some 200 ms, which the first callers, good and bad, need not wait for.
-  for (const { inbound } of DIALECTS.values()) inbound?.decode({})
-
   await accounts.refresh()
   await presets.refresh()
   const refreshing = setInterval(() => {
@@ -185,6 +186,14 @@ export async function createApp(given: {
     reload(next) {
       path.reload(next)
       keeping = next
+    },
+    async warmUp() {
+      for (const { inbound } of DIALECTS.values()) {
+        if (closed) return
+        // A refused request has a face compile its schemas, the one that checks and the one that explains.
+        inbound?.decode({})
+        await setImmediate()
+      }
     },
     close(graceMs, settleMs = 0) {
       const drained = http.drain(graceMs, settleMs)

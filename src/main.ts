@@ -36,7 +36,6 @@ async function serve(config: Config): Promise<void> {
   const app = await createApp({ config, ambient, log, version: manifest.version, siteLoaded: giveBackMemory })
   await app.http.listen({ host: config.host, port: config.port, adminPort: config.adminPort })
   flushCompileCache()
-  setTimeout(giveBackMemory, GIVE_BACK_AFTER_MS).unref()
 
   const first = (await app.accounts.listKeys()).length === 0
     ? (await app.accounts.createKey({ name: 'First key' })).key : null
@@ -57,6 +56,8 @@ async function serve(config: Config): Promise<void> {
     },
   })
   stopOnSignals(app, unwatch, () => live.current().limits, (message) => log.info({}, message))
+  await app.warmUp()
+  setTimeout(giveBackMemory, GIVE_BACK_AFTER_MS).unref()
 }
 
 /**

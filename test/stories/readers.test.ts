@@ -31,7 +31,7 @@ async function startProcess(): Promise<Running> {
   }))
   const root = path.dirname(path.dirname(import.meta.dirname))
   const child = spawn(process.execPath, [path.join(root, 'src/main.ts')], {
-    env: { PATH: process.env['PATH'], PORT: '0', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: file }, stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], PORT: '0', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: file }, stdio: ['ignore', 'pipe', 'inherit'],
   })
   after(async () => {
     const gone = new Promise((resolve) => child.once('exit', resolve))

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { after, describe } from 'node:test'
+import { after, afterEach, describe, type SuiteContext, type TestContext } from 'node:test'
 import { ambient } from '../../src/ambient.ts'
 import { createApp, type App } from '../../src/app.ts'
 import { readConfig, type ConfigFile } from '../../src/config/index.ts'
@@ -84,12 +84,33 @@ export interface Given {
 /** Starts one on a free port. It is closed after the test, or the suite, that starts it. */
 export function startSignalbox(given: Given = {}): Promise<Signalbox> {
   // Said before anything is awaited: what a pooled connection resumes looks like the test that opened it.
-  const started = start(given)
-  after(async () => (await started).close())
-  return started
+  return watched(start(given))
 }
 
-async function start(given: Given): Promise<Signalbox> {
+/** Closes a box after the test, or the suite, that starts it; of a test that failed it says what was answered last, and logged. */
+async function watched(starting: Promise<Told>): Promise<Signalbox> {
+  const told = new Set<string>()
+  const say = async (t: TestContext | SuiteContext): Promise<void> => {
+    if (!('passed' in t) || t.passed || !('error' in t) || told.has(t.fullName)) return
+    told.add(t.fullName)
+    for (const line of (await starting).lately()) (t as TestContext).diagnostic(line)
+  }
+  afterEach(say)
+  after(async (t) => {
+    await say(t)
+    await (await starting).box.close()
+  })
+  return (await starting).box
+}
+
+/** A box, and its latest exchanges and complaints, for the report of a failure. */
+interface Told {
+  readonly box: Signalbox
+  lately(): readonly string[]
+}
+const REMEMBERED = 8
+
+async function start(given: Given): Promise<Told> {
   const home = mkdtempSync(path.join(tmpdir(), 'signalbox-story-'))
   const file = path.join(home, 'signalbox.config.json')
   const env = {
@@ -109,11 +130,13 @@ async function start(given: Given): Promise<Signalbox> {
   const app = await createApp({
     config: read(given.config), version: 'test', ambient: given.ambient ?? ambient, log: { error: complain, warn: complain },
   })
+  await app.warmUp()
   await app.http.listen({ host: '127.0.0.1', port: 0, adminPort: null })
   const url = app.http.address()!
   const { key } = await app.accounts.createKey({ name: 'story' })
   const differs = await conformanceOf(url)
 
+  const exchanges: string[] = []
   const send = async (method: string, at: string, { body, headers, signal }: Sending = {}): Promise<Response> => {
     const response = await fetch(url + at, {
       method,
@@ -123,6 +146,8 @@ async function start(given: Given): Promise<Signalbox> {
     })
     const json = response.headers.get('content-type')?.startsWith('application/json') ?? false
     const text = json ? await response.text() : undefined
+    exchanges.push(`${method} ${at} answered ${response.status}: ${text?.slice(0, 600) ?? response.headers.get('content-type') ?? 'nothing'}`)
+    if (exchanges.length > REMEMBERED) exchanges.shift()
     assert.equal(differs({
       method, path: at, status: response.status,
       ...(body !== undefined && typeof body !== 'string' && { sent: body }),
@@ -140,8 +165,10 @@ async function start(given: Given): Promise<Signalbox> {
     await app.close(1000)
     rmSync(home, { recursive: true, force: true })
   }
-  return {
-    url, key, app, home, env, complaints, close, send, chat,
+  const box: Signalbox = {
+    url, key, app, home, complaints,
+    env: { ...env, ...(process.env['NODE_COMPILE_CACHE'] && { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] }) },
+    close, send, chat,
     get: (at, headers) => send('GET', at, headers && { headers }),
     async whole(body, headers) {
       const response = await chat(body, headers)
@@ -173,6 +200,7 @@ async function start(given: Given): Promise<Signalbox> {
     },
     reload: (config, more) => app.reload(read(config, more ?? given.env)),
   }
+  return { box, lately: () => [...exchanges, ...complaints.slice(-REMEMBERED).map((it) => `logged: ${it.slice(0, 600)}`)] }
 }
 
 /** All boxes of a process publish the same document, which takes a while to make, and its checkers to compile. */
@@ -242,10 +270,6 @@ export function onBothStores(declare: (start: (given?: Given) => Promise<Signalb
   describe('on postgres', () => {
     let database: Promise<Database> | null = null
     after(async () => (await database)?.drop())
-    declare((given) => {
-      const started = (async () => start({ ...given, databaseUrl: await freshSchema(await (database ??= freshDatabase())) }))()
-      after(async () => (await started).close())
-      return started
-    })
+    declare((given) => watched((async () => start({ ...given, databaseUrl: await freshSchema(await (database ??= freshDatabase())) }))()))
   })
 }
