@@ -187,18 +187,18 @@ describe('A full server', () => {
 })
 
 describe('A server whose event loop is late', () => {
-  test('turns calls away until it is in time again, and then serves all; health always answers', async (t) => {
-    const { box } = await small({ event_loop_delay_ms: 240 })
+  test('turns calls away until it is in time again, and then serves all; health always answers', { timeout: 400_000 }, async (t) => {
+    const { box } = await small({ event_loop_delay_ms: 100 })
     const busy = setInterval(() => {
       // By the processor's time: what the machine gives to other programs is not counted.
       const from = process.cpuUsage()
-      for (let used = { user: 0, system: 0 }; used.user + used.system < 300_000; used = process.cpuUsage(from)) { /* nothing else gets its turn */ }
+      for (let used = { user: 0, system: 0 }; used.user + used.system < 150_000; used = process.cpuUsage(from)) { /* nothing else gets its turn */ }
     }, 1)
     t.after(() => clearInterval(busy))
     let shed: { status: number; error: { metadata: Record<string, unknown> }; headers: Headers } | undefined
-    const until = performance.now() + 60_000
+    const until = performance.now() + 240_000
     while (!shed && performance.now() < until) {
-      const answers = await Promise.all(Array.from({ length: 10 }, async () => {
+      const answers = await Promise.all(Array.from({ length: 5 }, async () => {
         const response = await box.chat(saying('acme/one', 'Hello'))
         return { ...await response.json() as NonNullable<typeof shed>, status: response.status, headers: response.headers }
       }))
@@ -212,7 +212,7 @@ describe('A server whose event loop is late', () => {
     clearInterval(busy)
     const from = performance.now()
     while ((await metrics(box, 'signalbox_calls_shed_share'))['signalbox_calls_shed_share']! > 0) {
-      assert.ok(performance.now() - from < 60_000, 'it does not recover')
+      assert.ok(performance.now() - from < 120_000, 'it does not recover')
       await sleep(50)
     }
     await box.whole(saying('acme/one', 'Hello'))
