@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
-import * as fc from 'fast-check'
+import { fc } from '../../test/properties.ts'
 import { base64Of, FAULTS, malformed, numbersOf, type EmbedRequest, type Operation, type RerankRequest } from '../core/index.ts'
 import type { Inbound, Outbound, Target } from './dialect.ts'
 import { DIALECTS } from './index.ts'
