@@ -48,6 +48,6 @@ export {
   errorBodySchema as messagesErrorSchema, replySchema as messagesReplySchema, requestSchema as messagesRequestSchema,
 } from './anthropic-messages/index.ts'
 export {
-  createBackgroundEncoder, createResponseEncoder, errorBodySchema as responseErrorSchema, queuedResponse, requestSchema as responseRequestSchema, responseEnds,
-  responseSchema, STREAM_END, type ResponseEncoder,
+  compactedResponse, compactedSchema, compactSchema, createBackgroundEncoder, createResponseEncoder, errorBodySchema as responseErrorSchema, queuedResponse,
+  requestSchema as responseRequestSchema, responseEnds, responseSchema, STREAM_END, type ResponseEncoder,
 } from './openai-responses/index.ts'

@@ -1,6 +1,7 @@
 import type { Inbound } from '../dialects/index.ts'
 import { CHAT_EXAMPLE, ChatReplyShape, ChatRequestShape } from './api/chat-shapes.ts'
 import { analyticsRoutes } from './api/analytics.ts'
+import { compactRoutes } from './api/compact.ts'
 import { completionRoutes } from './api/completions.ts'
 import { conversationRoutes } from './api/conversations.ts'
 import { datasetRoutes } from './api/datasets.ts'
@@ -55,6 +56,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...generateContentRoutes(given),
     ...completionRoutes(given),
     ...responseRoutes(given),
+    ...compactRoutes(given),
     ...presetRoutes(services),
     ...embeddingsRoutes(given),
     ...rerankRoutes(given),

@@ -36,7 +36,7 @@ export interface Services {
   readonly admission?: Pick<Admission, 'knock' | 'figures'>
   readonly upstreams?: Pick<Upstreams, 'figures'>
   /** Responses that are kept between turns; without it none are. */
-  readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove' | 'hasEvents' | 'runs' | 'conversations'>
+  readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove' | 'hasEvents' | 'runs' | 'conversations' | 'compactions'>
   /** Answers that are given again; without it each is made anew. */
   readonly answers?: Pick<Answers, 'enabled' | 'find' | 'keep' | 'forget'>
   /** Whether a response of a workspace is kept when neither its request nor its key says. */

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { describe, test } from 'node:test'
 import { forEachStore } from '../../test/stores.ts'
 import { createFakeAmbient } from '../testing/index.ts'
-import { contextOf, createResponses, inputItems, openVault, resolved, type EndWords } from './index.ts'
+import { contextOf, createResponses, expanded, inputItems, openVault, resolved, type EndWords } from './index.ts'
 
 const DAY = 86_400_000
 /** The words of a format of which only the room's part matters here. */
@@ -71,6 +71,15 @@ forEachStore((_, open) => {
     assert.deepEqual((await store.db.selectFrom('responses').select('id').execute()).map(({ id }) => id), ['gen-2'])
   })
 
+  test('what a conversation was summed up to opens for its workspace alone, unchanged', async () => {
+    const { responses: { compactions } } = await opened()
+    const sealed = compactions.seal('w', 'My secret plan')
+    assert.ok(compactions.isOurs(sealed) && !sealed.includes('secret') && !compactions.isOurs('gAAAAB') && !compactions.isOurs(null))
+    assert.equal(compactions.open('w', sealed), 'My secret plan')
+    assert.equal(compactions.open('other', sealed), null)
+    assert.equal(compactions.open('w', `${sealed.slice(0, -6)}AAAAA=`), null)
+  })
+
   test('a server without the key that rows were sealed under does not start, and says which file is missing', async () => {
     const { store, place, clock } = await opened()
     const file = path.join(place.home, 'vault.json')
@@ -79,6 +88,24 @@ forEachStore((_, open) => {
     assert.equal(existsSync(file), false, 'it made a new one in its place')
     writeFileSync(file, readFileSync(`${file}.away`, 'utf8').replace(/"secret": "./, '"secret": "_'))
     await assert.rejects(openVault({ store, home: place.home, ambient: clock }), /the secret of key .* was changed/)
+  })
+})
+
+describe('a conversation that was summed up', () => {
+  const compactions = { isOurs: (sealed: unknown): sealed is string => String(sealed).startsWith('ours.'), open: (workspace: string, sealed: string) => sealed === `ours.${workspace}` ? 'All of it.' : null }
+
+  test('is a message that any model can read, at its place; what others have sealed is left to them', () => {
+    const foreign = { type: 'compaction', encrypted_content: 'theirs' }
+    const input = [{ role: 'user', content: 'Hi' }, { type: 'compaction', encrypted_content: 'ours.w' }, foreign]
+    assert.deepEqual(expanded(input, 'w', compactions), {
+      input: [{ role: 'user', content: 'Hi' }, { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'What was said before was summed up as follows.\n\nAll of it.' }] }, foreign],
+    })
+    const plain = [{ role: 'user', content: 'Hi' }]
+    assert.deepEqual([expanded(plain, 'w', compactions), expanded('Hi', 'w', compactions)], [{ input: plain }, { input: 'Hi' }])
+  })
+
+  test('is a fault at its place for another workspace', () => {
+    assert.equal(expanded([{ role: 'user', content: 'Hi' }, { type: 'compaction', encrypted_content: 'ours.w' }], 'other', compactions).fault?.field, 'input[1].encrypted_content')
   })
 })
 

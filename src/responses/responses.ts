@@ -1,5 +1,6 @@
 import type { Ambient, JsonObject } from '../core/index.ts'
 import { readColumn, type Store } from '../store/index.ts'
+import { createCompactions, type Compactions } from './compactions.ts'
 import { createConversations, type Conversations } from './conversations.ts'
 import { createEventLog, framesOf } from './event-log.ts'
 import { createRuns, type Contents, type EndWords, type Runs, type RunsSettings } from './runs.ts'
@@ -39,6 +40,7 @@ export interface Responses {
   /** Those that are made in the background, and the events of all. */
   readonly runs: Runs
   readonly conversations: Conversations
+  readonly compactions: Compactions
 }
 
 export interface ResponsesSettings extends RunsSettings {
@@ -84,6 +86,7 @@ export function createResponses({ store, vault, ambient, settings, words, onErro
 
   return {
     runs, conversations, find,
+    compactions: createCompactions(vault),
     async keep({ id, workspace, key, createdAt, items, response, frames }) {
       const content = contents.seal(workspace, id, { items, response })
       const events = frames === undefined ? [] : [await log.rowOf(workspace, id, framesOf(frames, 0))]

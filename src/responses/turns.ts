@@ -1,4 +1,5 @@
 import { fault, type Fault, type JsonObject } from '../core/index.ts'
+import type { Compactions } from './compactions.ts'
 
 /** An item of a conversation: a message, a thought, a call or its result. What is in it is its wire format's affair. */
 export type Item = JsonObject
@@ -52,3 +53,31 @@ export function resolved(input: unknown, known: readonly Item[]): { readonly inp
   }
   return { input: items }
 }
+
+/**
+ * The items of a request with those that sum a conversation up as messages that any model can read: of the user, whose
+ * words they come from. What others have sealed is passed on to them; what of ours cannot be opened is a fault at its place.
+ */
+export function expanded(
+  input: unknown, workspace: string, compactions: Pick<Compactions, 'isOurs' | 'open'>,
+): { readonly input: unknown; readonly fault?: never } | { readonly fault: Fault } {
+  if (!Array.isArray(input) || !input.some((item) => isCompaction(item))) return { input }
+  const items: unknown[] = []
+  for (const [at, item] of input.entries()) {
+    const sealed = isCompaction(item) ? item['encrypted_content'] : null
+    if (!compactions.isOurs(sealed)) {
+      items.push(item)
+      continue
+    }
+    const summary = compactions.open(workspace, sealed)
+    if (summary === null) {
+      const field = `input[${at}].encrypted_content`
+      return { fault: fault('invalid-request', `${field}: cannot be opened: it was changed, or was made for another workspace or by another server. Send the items that it stands for`, { field }) }
+    }
+    items.push({ type: 'message', role: 'user', content: [{ type: 'input_text', text: `${SUMMED_UP}\n\n${summary}` }] })
+  }
+  return { input: items }
+}
+
+const isCompaction = (item: unknown): item is Item => typeof item === 'object' && item !== null && (item as Item)['type'] === 'compaction'
+const SUMMED_UP = 'What was said before was summed up as follows.'

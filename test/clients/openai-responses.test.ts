@@ -222,6 +222,14 @@ describe('A conversation', () => {
   })
 })
 
+test('A conversation is compacted, and what comes of it is gone on from', async () => {
+  const compacted = await client.responses.compact({ model: ROADS[0].id, input: [{ role: 'user', content: 'One' }, { role: 'assistant', content: 'Two' }, { role: 'user', content: 'Three' }] })
+  for (const item of compacted.output) assertTyped('ResponseItem', item)
+  assert.deepEqual(compacted.output.map(({ type }) => type), ['message', 'message', 'compaction'])
+  const next = await client.responses.create({ model: ROADS[1]!.id, input: [...compacted.output as ResponseInputItem[], { role: 'user', content: 'Four' }] })
+  assert.ok(next.output_text.endsWith('Four') && JSON.stringify(last().body).includes('summed up'))
+})
+
 describe('What is made in the background', () => {
   const model = ROADS[0].id
   const until = async (id: string): Promise<OpenAI.Responses.Response> => {

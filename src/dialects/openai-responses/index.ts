@@ -22,5 +22,6 @@ export const createBackgroundEncoder = (meta: ResponseMeta): ResponseEncoder => 
 export const responseEnds = { ended, lastFrame }
 export { queuedResponse, STREAM_END } from './encoder.ts'
 
-export { requestSchema } from './wire.ts'
-export { errorBodySchema, responseSchema } from './wire-reply.ts'
+export { compacted as compactedResponse } from './response.ts'
+export { compactSchema, requestSchema } from './wire.ts'
+export { compactedSchema, errorBodySchema, responseSchema } from './wire-reply.ts'

@@ -1,5 +1,6 @@
-import { FAULTS, type Fault, type JsonObject } from '../../core/index.ts'
+import { FAULTS, NO_USAGE, type ChatReply, type Fault, type JsonObject } from '../../core/index.ts'
 import type { ReplyMeta } from '../dialect.ts'
+import { writeUsage } from './usage.ts'
 import { given, type Loose } from './wire.ts'
 
 export type Status = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled'
@@ -79,6 +80,17 @@ function echoOf(body: Loose, meta: ResponseMeta): JsonObject {
 export function ended(response: JsonObject, fault: Fault): JsonObject {
   if (fault.kind === 'cancelled') return { ...response, status: 'cancelled' }
   return { ...response, status: 'failed', error: errorOf(fault), error_type: FAULTS[fault.kind].type }
+}
+
+/** What a conversation was made smaller to: its items, and what that came to. */
+export function compacted({ id, created, output, reply }: {
+  readonly id: string
+  /** Unix seconds. */
+  readonly created: number
+  readonly output: readonly JsonObject[]
+  readonly reply: ChatReply
+}): JsonObject {
+  return { id, object: 'response.compaction', created_at: created, output, usage: writeUsage(reply.usage ?? NO_USAGE, reply.charge) }
 }
 
 /** OpenRouter's words for why a response failed; everything else is `server_error`. */

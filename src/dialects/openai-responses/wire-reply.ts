@@ -64,6 +64,15 @@ export const responseSchema = z.object({
   openrouter_metadata: z.looseObject({}).optional(),
 })
 
+/** What `POST /responses/compact` answers with. */
+export const compactedSchema = z.object({
+  id: text.describe('Also the id of GET /generation.'),
+  object: z.literal('response.compaction'),
+  created_at: z.int(),
+  output: z.array(item).describe('The messages of the user, then one item of the type compaction: what a next request begins with.'),
+  usage: usageSchema,
+})
+
 export const errorBodySchema = z.object({
   error: z.object({
     code: z.int().describe('The HTTP status.'),

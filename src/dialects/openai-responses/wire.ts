@@ -194,6 +194,14 @@ export const outlineSchema = z.looseObject({
   tools: z.array(z.looseObject({ type: text })).nullish(),
 })
 
+const { model, models, instructions, previous_response_id, prompt_cache_key, prompt_cache_retention, prompt_cache_options, service_tier, provider, session_id, user } = fields
+
+/** What `POST /responses/compact` takes. */
+export const compactSchema = z.looseObject({
+  model, models, instructions, previous_response_id, prompt_cache_key, prompt_cache_retention, prompt_cache_options, service_tier, provider, session_id, user,
+  input: requestSchema.shape.input,
+})
+
 /** Keys that only a router reads; they never go to a provider. */
 export const ROUTER_KEYS: ReadonlySet<string> = new Set([
   'models', 'provider', 'plugins', 'route', 'preset', 'session_id', 'trace', 'debug', 'metadata', 'stop_server_tools_when',

@@ -4,7 +4,7 @@ import {
   createBackgroundEncoder, createResponseEncoder, queuedResponse, responseErrorSchema, responseRequestSchema, responseSchema, STREAM_END, type Inbound,
 } from '../../dialects/index.ts'
 import { LARGE_BYTES, type Outcome } from '../../gateway/index.ts'
-import { contextOf, inputItems, resolved, type Item, type Kept, type Responses, type Run, type Runs, type Turn } from '../../responses/index.ts'
+import { contextOf, expanded, inputItems, resolved, type Item, type Kept, type Responses, type Run, type Runs, type Turn } from '../../responses/index.ts'
 import { z } from '../../schema/index.ts'
 import { masked } from '../failure.ts'
 import { queryReader } from '../query.ts'
@@ -60,15 +60,15 @@ export const speaksOf = (face: Inbound) => ({ face, errors: ResponseErrorShape }
 function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promise<Reply> {
   const { services } = given
   const { responses } = services
-  const read = (x: Keyed, body: unknown, bytes?: Uint8Array) => askedOf(x, face, given, body, bytes)
+  const read = responses ? readerOf(given, face, responses) : (x: Keyed, body: unknown, bytes?: Uint8Array) => askedOf(x, face, given, body, bytes)
   return async (x) => {
     if (services.large !== undefined && x.body!.length > LARGE_BYTES) {
       const { asked, ...arrived } = await readLarge(given, face, x, services.large)
       const said = asked.operation.request.origin?.body ?? {}
       const refused = refusal(said, responses !== undefined)
       if (refused) throw new FaultError(refused)
-      // What is kept is made of the caller's items, so that one is read here as well.
-      if (!keeps(said, x, services)) return answer(given, face, x, asked, undefined, arrived)
+      // What is kept is made of the caller's items, and what was summed up is opened here: such a one is read here as well.
+      if (!keeps(said, x, services) && !holdsSummary(asked)) return answer(given, face, x, asked, undefined, arrived)
     }
     const body = bodyOf(x)
     if (!isBody(body)) return answer(given, face, x, read(x, body, x.body!))
@@ -84,6 +84,21 @@ function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promis
     }
   }
 }
+
+/** Reads what a body asks, with what sums a conversation up as messages. */
+export function readerOf(
+  given: SurfaceGiven, face: Inbound, { compactions }: Pick<Responses, 'compactions'>,
+): (x: Keyed, body: unknown, bytes?: Uint8Array) => Asked {
+  return (x, body, bytes) => {
+    if (!isBody(body)) return askedOf(x, face, given, body, bytes)
+    const opened = expanded(body['input'], x.key.workspace, compactions)
+    if (opened.fault) throw new FaultError(opened.fault)
+    return opened.input === body['input'] ? askedOf(x, face, given, body, bytes) : askedOf(x, face, given, { ...body, input: opened.input })
+  }
+}
+
+const holdsSummary = ({ operation }: Asked): boolean => operation.request.messages.some(({ parts }) =>
+  parts.some((part) => part.type === 'native' && isBody(part.value) && part.value['type'] === 'compaction'))
 
 /** What a request goes on from, and what is kept of it. */
 interface Keeping {
@@ -257,8 +272,8 @@ const FAILED = /^\n?event: response\.failed\n/
 
 const isEnd = (event: ChatEvent): boolean => event.type === 'fault' || (event.type === 'usage' && event.charge !== undefined)
 
-type Body = Readonly<Record<string, unknown>>
-const isBody = (body: unknown): body is Body => typeof body === 'object' && body !== null && !Array.isArray(body)
+export type Body = Readonly<Record<string, unknown>>
+export const isBody = (body: unknown): body is Body => typeof body === 'object' && body !== null && !Array.isArray(body)
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null
 const NOTHING: readonly Item[] = Object.freeze([])
 
@@ -270,7 +285,7 @@ const storesUnasked = ({ settings, workspace }: KeyRecord, services: Services): 
   settings.responses?.store_default ?? services.storeDefault?.(workspace) ?? false
 
 /** Everything up to the response that a request goes on from. */
-async function previous(x: Keyed, body: Body, responses: NonNullable<Services['responses']>, log: Log): Promise<readonly Item[]> {
+export async function previous(x: Keyed, body: Body, responses: NonNullable<Services['responses']>, log: Log): Promise<readonly Item[]> {
   const id = body['previous_response_id']
   if (typeof id !== 'string') return NOTHING
   const found = await find(responses, x, id, log)
