@@ -23,7 +23,7 @@ export async function loader({ request, context }: LoaderFunctionArgs) {
 /** Nothing of it changes from page to page. */
 export const shouldRevalidate = () => false
 
-const PLACES = [['/models', 'Models'], ['/providers', 'Providers'], ['/compare', 'Compare'], ['/docs', 'Docs']] as const
+const PLACES = [['/models', 'Models'], ['/providers', 'Providers'], ['/rankings', 'Rankings'], ['/apps', 'Apps'], ['/compare', 'Compare'], ['/docs', 'Docs']] as const
 
 export function Layout({ children }: { readonly children: ReactNode }) {
   const root = useRouteLoaderData<typeof loader>('root')
@@ -55,16 +55,16 @@ function Header() {
     <header className="border-b border-line bg-paper">
       <div className="max-w-[84rem] mx-auto px-4 sm:px-6 h-14 flex items-center gap-5">
         <Link to="/" className="flex items-center gap-2 font-semibold tracking-tight text-[0.9375rem]"><Mark />Signalbox</Link>
-        <nav aria-label="Main" className="hidden sm:flex gap-1">
+        <nav aria-label="Main" className="hidden lg:flex gap-1">
           {PLACES.map(([to, name]) => (
             <NavLink key={to} to={to} className="px-2 py-1 text-soft hover:text-ink aria-[current=page]:text-ink aria-[current=page]:font-medium">{name}</NavLink>
           ))}
         </nav>
-        <form action="/models" role="search" className="ml-auto flex-1 max-w-80">
+        <form action="/models" role="search" className="ml-auto flex-1 max-w-72">
           <input name="q" type="search" aria-label="Search models" placeholder="Search" className="field w-full" autoComplete="off" />
         </form>
         <ThemeSwitch />
-        <details className="sm:hidden relative">
+        <details className="lg:hidden relative">
           <summary className="key list-none px-2" aria-label="Menu"><Menu size={16} aria-hidden /></summary>
           <nav aria-label="Menu" className="absolute right-0 top-full mt-1 z-30 w-44 bg-sheet border border-rail rounded-[3px] py-1">
             {PLACES.map(([to, name]) => <NavLink key={to} to={to} className="block px-3 py-2.5 aria-[current=page]:font-semibold">{name}</NavLink>)}
@@ -104,7 +104,7 @@ function Footer({ version }: { readonly version: string }) {
           <p className="flex items-center gap-2 text-ink font-medium"><Mark size={18} />Signalbox {version}</p>
           <p className="mt-1">Every figure on these pages comes from this instance&rsquo;s own traffic.</p>
         </div>
-        <FooterColumn title="Catalogue" of={[['/models', 'Models'], ['/providers', 'Providers'], ['/models?max_price=0', 'Free models']]} />
+        <FooterColumn title="Catalogue" of={[['/models', 'Models'], ['/providers', 'Providers'], ['/compare', 'Compare'], ['/rankings', 'Rankings'], ['/apps', 'Apps'], ['/models?max_price=0', 'Free models']]} />
         <FooterColumn title="For programs" of={[['/docs', 'Manual'], ['/docs/api-reference/overview', 'API reference'], ['/sdk', 'SDKs'], ['/openapi.json', 'OpenAPI'], ['/api/v1/models', 'Models as JSON'], ['/llms.txt', 'llms.txt'], ['/sitemap.xml', 'Sitemap']]} plain />
       </div>
     </footer>

@@ -10,6 +10,11 @@ export default [
   route('compare', 'routes/compare/page.tsx'),
   // Named as far as a model's page goes: a bare star would lose against it.
   route('compare/:author/:slug/*', 'routes/compare/page.tsx', { id: 'compare-models' }),
+  route('rankings', 'routes/boards/rankings.tsx'),
+  route('apps', 'routes/boards/apps.tsx'),
+  route('apps/:app', 'routes/boards/app.tsx'),
+  // Of an app on somebody's own machine, `localhost` and its title.
+  route('apps/:app/:title', 'routes/boards/app.tsx', { id: 'app-of-localhost' }),
   route('sdk', 'routes/docs/sdk.tsx'),
   route('docs', 'routes/docs/layout.tsx', [
     index('routes/docs/home.tsx'),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { BOARDS } from './boards.ts'
 import { COMPARISONS } from './compare.ts'
 import { MANUAL } from './docs.ts'
 import { box, browser, checker, endpoints, HOSTILE, look } from './world.ts'
@@ -27,6 +28,7 @@ const PAGES: readonly (readonly [url: string, shows: RegExp])[] = [
   ['/openai/shap-e', /Shap-e/],
   ['/~anthropic/claude-sonnet-latest', /A moving alias/],
   ['/openrouter/auto', /router/],
+  ...BOARDS,
   ...COMPARISONS,
   ...MANUAL,
   ['/providers', /sell models of the catalogue/],
@@ -96,7 +98,7 @@ test('the page of a model and the API tell the same figures', async () => {
   const { page } = await look(context, '/acme/one/uptime')
   assert.equal(Number(await page.locator('tr[data-uptime="acme/one@broken"] td:nth-child(3) data').getAttribute('value')), broken.uptime_last_1d)
   await page.goto(`${box.url}/acme/one/apps`)
-  assert.deepEqual(await page.locator('main tbody th').allInnerTexts(), ['app.example', 'other.example'])
+  assert.deepEqual(await page.evaluate("[...document.querySelectorAll('main tbody th a')].map((link) => link.getAttribute('href'))"), ['/apps/app.example', '/apps/other.example'])
   await context.close()
 })
 
@@ -125,7 +127,7 @@ test('a section that a model has nothing for is neither linked nor there', async
 
 test('every link of a page leads to a page', async () => {
   const seen = new Set<string>()
-  for (const url of ['/', '/models', '/acme/one', '/providers/sound', '/openai/gpt-5.3-chat', '/compare/acme/one/openai/gpt-5', '/docs', '/docs/frameworks', '/docs/parameters/temperature', '/sdk']) {
+  for (const url of ['/', '/models', '/acme/one', '/providers/sound', '/openai/gpt-5.3-chat', '/compare/acme/one/openai/gpt-5', '/rankings', '/apps', '/apps/app.example', '/docs', '/docs/frameworks', '/docs/parameters/temperature', '/sdk']) {
     const html = await (await fetch(box.url + url, { headers: { accept: 'text/html' } })).text()
     for (const [, href] of html.matchAll(/<a [^>]*href="(\/[^"#?]*)/g)) seen.add(href!)
   }

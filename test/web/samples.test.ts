@@ -58,3 +58,15 @@ for (const [language, name] of LANGUAGES) {
     }
   })
 }
+
+for (const language of ['typescript', 'python', 'curl'] as const) {
+  const { file, command, missing } = RUNNERS[language]
+  test(`the sample with the medians for ${language} sends them`, { skip: missing }, async () => {
+    const at = path.join(folder, `medians-${language}-${file}`)
+    writeFileSync(at, sampleIn(language, { model: 'acme/one', origin: box.url, wishes: new Set(), settings: { temperature: 0.7, top_p: 0.95 } }))
+    const { stdout } = await run(command, [at], { env: { PATH: process.env['PATH'], [KEY_NAME]: box.key }, timeout: 120_000 })
+    assert.match(stdout, /Because of the air/)
+    const sent = upstream.requests.at(-1)!.body as Record<string, unknown>
+    assert.deepEqual([sent['temperature'], sent['top_p']], [0.7, 0.95])
+  })
+}

@@ -1,12 +1,13 @@
-import { compact, day, whole } from '../data/format.ts'
+import { compact, day, plural, whole } from '../data/format.ts'
 import { Scroll } from '../ui/section.tsx'
 import type { BarDrawing } from './draw.server.ts'
 
-/** Bars by day, each made of parts that add up, as the server drew them, with a table of the same numbers behind. */
-export function StackedDays({ title, drawing, days, parts }: {
+/** Bars by day or week, each made of parts that add up, as the server drew them, with a table of the same numbers behind. */
+export function StackedBars({ title, unit, drawing, rows, parts }: {
   readonly title: string
+  readonly unit: 'day' | 'week'
   readonly drawing: BarDrawing
-  readonly days: readonly ({ readonly at: number } & Readonly<Record<string, number>>)[]
+  readonly rows: readonly ({ readonly at: number } & Readonly<Record<string, number>>)[]
   readonly parts: readonly { readonly key: string; readonly name: string }[]
 }) {
   const { width, height, left, ticks, barWidth, layers } = drawing
@@ -16,7 +17,7 @@ export function StackedDays({ title, drawing, days, parts }: {
         <span className="font-medium">{title}</span>
         {parts.map(({ key, name }, i) => <span key={key} className="inline-flex items-center gap-1.5 text-soft"><span className={`swatch s${i + 1}`} />{name}</span>)}
       </figcaption>
-      <svg viewBox={`0 0 ${width} ${height}`} className="chart w-full h-auto mt-1" role="img" aria-label={`${title}, ${days.length} days to ${day(days.at(-1)!.at)}`}>
+      <svg viewBox={`0 0 ${width} ${height}`} className="chart w-full h-auto mt-1" role="img" aria-label={`${title}, ${plural(rows.length, unit)} to ${day(rows.at(-1)!.at)}`}>
         {ticks.map(({ value, y }) => (
           <g key={value}>
             <line className={value === 0 ? 'base' : 'axis'} x1={left} x2={width} y1={y} y2={y} />
@@ -27,21 +28,21 @@ export function StackedDays({ title, drawing, days, parts }: {
           <g key={parts[i]!.key} className={`s${i + 1}`}>
             {layer.map((bar) => (
               <rect key={bar.day} className="bar" x={bar.x} width={barWidth} y={bar.y} height={bar.height}>
-                <title>{`${day(days[bar.day]!.at)}: ${whole(bar.value)} ${parts[i]!.name.toLowerCase()}`}</title>
+                <title>{`${day(rows[bar.day]!.at)}: ${whole(bar.value)} ${parts[i]!.name.toLowerCase()}`}</title>
               </rect>
             ))}
           </g>
         ))}
-        <text x={left} y={height - 6}>{day(days[0]!.at)}</text>
-        <text x={width} y={height - 6} textAnchor="end">{day(days.at(-1)!.at)}</text>
+        <text x={left} y={height - 6}>{day(rows[0]!.at)}</text>
+        <text x={width} y={height - 6} textAnchor="end">{day(rows.at(-1)!.at)}</text>
       </svg>
       <details className="text-[0.8125rem]">
         <summary className="list-none inline-block py-1 text-soft prose-link">As table</summary>
         <Scroll label={`${title}, as table`}>
           <table className="grid-lines mt-1">
-            <thead><tr><th scope="col">Day (UTC)</th>{parts.map(({ key, name }) => <th key={key} scope="col" className="num">{name}</th>)}</tr></thead>
+            <thead><tr><th scope="col">{unit === 'day' ? 'Day (UTC)' : 'Week from (UTC)'}</th>{parts.map(({ key, name }) => <th key={key} scope="col" className="num">{name}</th>)}</tr></thead>
             <tbody>
-              {days.toReversed().map((row) => (
+              {rows.toReversed().map((row) => (
                 <tr key={row.at}><th scope="row">{day(row.at)}</th>{parts.map(({ key }) => <td key={key} className="num">{whole(row[key] ?? 0)}</td>)}</tr>
               ))}
             </tbody>

@@ -17,6 +17,8 @@ export interface Asked {
   /** `https://host`, without `/api/v1`. */
   readonly origin: string
   readonly wishes: ReadonlySet<Wish>
+  /** Numbers to send along, by the names of their parameters; the clients of vendors would need them in several places. */
+  readonly settings?: Readonly<Record<string, number>>
 }
 
 export const KEY_NAME = 'SIGNALBOX_API_KEY'
@@ -32,7 +34,7 @@ const TOOL = {
 }
 
 /** The body of the request that a sample sends. */
-export function bodyOf({ model, wishes }: Asked): Record<string, unknown> {
+export function bodyOf({ model, wishes, settings }: Asked): Record<string, unknown> {
   const text = wishes.has('tools') ? 'What is the weather in Oslo?' : 'Why is the sky blue?'
   return {
     model,
@@ -42,6 +44,7 @@ export function bodyOf({ model, wishes }: Asked): Record<string, unknown> {
         ? [{ type: 'text', text: 'What is in this image?' }, { type: 'image_url', image_url: { url: PIXEL } }]
         : text,
     }],
+    ...settings,
     ...(wishes.has('reasoning') && { reasoning: { effort: 'high' } }),
     ...(wishes.has('tools') && { tools: [TOOL] }),
     ...(wishes.has('stream') && { stream: true }),

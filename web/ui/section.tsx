@@ -34,7 +34,7 @@ export function Empty({ title, children }: { readonly title: string; readonly ch
 
 /** A region that scrolls sideways by itself, also by keys, so that the page never does. */
 export function Scroll({ label, children }: { readonly label: string; readonly children: ReactNode }) {
-  return <div role="region" aria-label={`${label}, table`} tabIndex={0} className="overflow-x-auto">{children}</div>
+  return <div role="region" aria-label={`${label}, table`} tabIndex={0} className="relative overflow-x-auto">{children}</div>
 }
 
 /** Names and what is known of them; null reads "not stated". */

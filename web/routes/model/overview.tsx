@@ -20,10 +20,10 @@ const APP_DAYS = 7
 export async function loader({ params, context }: LoaderFunctionArgs) {
   const id = `${params['author']}/${params['slug']}`
   const site = siteOf(context)
-  const [series, uptime, activity, apps] = await Promise.all([
-    site.performance(id, '30d'), site.uptime(id, DAYS), site.activity(id, DAYS), site.apps(id, APP_DAYS),
+  const [series, uptime, activity, apps, parameters] = await Promise.all([
+    site.performance(id, '30d'), site.uptime(id, DAYS), site.activity(id, DAYS), site.apps(id, APP_DAYS), site.parameters(id),
   ])
-  return { performance: performanceShown(series, 'p50'), uptime, activity: activityShown(activity), apps }
+  return { performance: performanceShown(series, 'p50'), uptime, activity: activityShown(activity), apps, parameters }
 }
 
 /** A sample is made anew from the address alone. */
@@ -32,7 +32,7 @@ export const shouldRevalidate = ({ currentUrl, nextUrl }: { currentUrl: URL; nex
 /** The whole of a model on one page, each part with a way to the page of its own. */
 export default function Overview() {
   const { model, origin } = useOutletContext<Outside>()
-  const { performance, uptime, activity, apps } = useLoaderData<typeof loader>()
+  const { performance, uptime, activity, apps, parameters } = useLoaderData<typeof loader>()
   const has = new Map(sectionsOf(model))
   const part = (name: SectionName, title: string, children: React.ReactNode, intro?: string) => has.has(name) && (
     <Section id={name} title={title} to={`/${model.id}/${name}`} intro={intro}>{children}</Section>
@@ -47,7 +47,7 @@ export default function Overview() {
       {part('uptime', 'Uptime', <Uptime uptime={uptime} endpoints={soldOf(model).length} />)}
       {part('activity', 'Activity', <Activity shown={activity} />)}
       {part('apps', 'Apps this week', <Apps apps={apps} />)}
-      {part('parameters', 'Parameters', <Parameters model={model} />)}
+      {part('parameters', 'Parameters', <Parameters model={model} used={parameters} origin={origin} />)}
       {part('api', 'API', <Api model={model} origin={origin} />)}
       <More model={model} />
     </>

@@ -26,6 +26,7 @@ async function figuresOf(section: SectionName, site: Site, id: string, query: UR
     case 'uptime': return { section, uptime: await site.uptime(id, daysIn(DAYS, query, 30)) }
     case 'activity': return { section, activity: activityShown(await site.activity(id, daysIn(DAYS, query, 30))) }
     case 'apps': return { section, apps: await site.apps(id, daysIn(APP_DAYS, query, 7)) }
+    case 'parameters': return { section, parameters: await site.parameters(id) }
     default: return { section }
   }
 }
@@ -63,7 +64,7 @@ export default function SectionPage() {
     case 'uptime': return <Section id="section" title="Uptime">{days(DAYS, told.uptime.days)}<Uptime uptime={told.uptime} endpoints={soldOf(model).length} /></Section>
     case 'activity': return <Section id="section" title="Activity">{days(DAYS, told.activity.days.length)}<Activity shown={told.activity} /></Section>
     case 'apps': return <Section id="section" title="Apps">{days(APP_DAYS, told.apps.days)}<Apps apps={told.apps} /></Section>
-    case 'parameters': return <Section id="section" title="Parameters"><Parameters model={model} /></Section>
+    case 'parameters': return <Section id="section" title="Parameters"><Parameters model={model} used={told.parameters} origin={origin} /></Section>
     case 'api': return <Section id="section" title={`Sample code and API for ${shortName(model.name)}`}><Api model={model} origin={origin} /></Section>
     default: return null
   }

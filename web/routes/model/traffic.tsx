@@ -1,8 +1,9 @@
 import type { AppsView, UptimeView } from '../../../src/site.ts'
-import { StackedDays } from '../../charts/bars.tsx'
+import { StackedBars } from '../../charts/bars.tsx'
 import { UptimeStrip } from '../../charts/strip.tsx'
 import { compact, percent, plural, whole } from '../../data/format.ts'
 import { Empty, Scroll } from '../../ui/section.tsx'
+import { AppName } from '../boards/parts.tsx'
 import type { ActivityShown } from './figures.server.ts'
 
 const PARTS = [
@@ -15,7 +16,7 @@ export function Activity({ shown }: { readonly shown: ActivityShown }) {
   if (requests === 0) return <Empty title={`No traffic in ${days.length} days`}>The chart begins with the first request that this model answers through this instance.</Empty>
   return (
     <>
-      <StackedDays title="Tokens by day" drawing={drawing} days={days} parts={PARTS} />
+      <StackedBars title="Tokens by day" unit="day" drawing={drawing} rows={days} parts={PARTS} />
       <p className="mt-3 text-[0.8125rem] text-soft"><data value={tokens}>{whole(tokens)}</data> tokens in {plural(requests, 'request')} over {days.length} days, days beginning at midnight UTC.</p>
     </>
   )
@@ -31,10 +32,10 @@ export function Apps({ apps }: { readonly apps: AppsView }) {
       <table className="grid-lines max-w-2xl">
         <thead><tr><th scope="col" className="num">Rank</th><th scope="col">App</th><th scope="col" className="num">Tokens</th><th scope="col" className="num">Requests</th><th scope="col"><span className="sr-only">Share</span></th></tr></thead>
         <tbody>
-          {apps.apps.map(({ app, tokens, requests }, i) => (
+          {apps.apps.map(({ app, tokens, requests, ...card }, i) => (
             <tr key={app}>
               <td className="num text-faint">{i + 1}</td>
-              <th scope="row" className="break-all">{app}</th>
+              <th scope="row" className="min-w-40"><AppName app={card} /></th>
               <td className="num"><data value={tokens}>{compact(tokens)}</data></td>
               <td className="num">{whole(requests)}</td>
               <td className="w-40"><svg viewBox="0 0 100 8" preserveAspectRatio="none" className="s1 w-full h-2" aria-hidden="true"><rect className="bar" fill="var(--series)" width={Math.max(1, tokens / most * 100)} height="8" rx="1" /></svg></td>
