@@ -104,6 +104,20 @@ test('a model that exists only on the Responses route is not tried on another', 
   assert.deepEqual([azure.dialect, azure.baseUrl], ['openai-responses', 'https://acme.openai.azure.com/openai/v1'])
 })
 
+test('models of vectors, of rankings and of texts that go on are each asked in a format that is for them, where their provider has one', () => {
+  const facesOf = { completion: new Set(['openai-completions']), embedding: new Set(['openai-chat', 'cohere-v2']), rerank: new Set(['cohere-v2']) }
+  const snapshot = createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat', 'openai-completions', 'openai-responses']), facesOf, settings: () => ({ resource: 'acme' }) }).snapshot()
+  const dialectAt = (id: string): string | null => snapshot.endpointsOf(id.slice(0, id.indexOf('@'))).find((endpoint) => endpoint.id === id)!.dialect
+  assert.equal(dialectAt('openai/text-embedding-3-small@openai'), 'openai-chat')
+  assert.equal(dialectAt('cohere/embed-v4.0@cohere'), 'cohere-v2')
+  assert.equal(dialectAt('cohere/rerank-v3.5@cohere'), 'cohere-v2')
+  assert.equal(dialectAt('voyageai/voyage-3.5@voyageai'), null)
+  assert.equal(dialectAt('openai/gpt-3.5-turbo-instruct@openai'), 'openai-completions')
+  assert.equal(dialectAt('openai/gpt-3.5-turbo-instruct@azure'), 'openai-completions')
+  const chatOnly = createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat']), settings: () => ({}) }).snapshot()
+  assert.equal(chatOnly.endpointsOf('openai/gpt-3.5-turbo-instruct').find(({ provider }) => provider === 'openai')!.dialect, 'openai-chat')
+})
+
 test('a parameter that the wire format has no word for is not promised, whatever the row lists', () => {
   const given = { overlay: NO_OVERLAY, faces: new Set([...FACES, 'openai-responses']), settings: () => ({}) }
   const parameters = (unspoken?: ReadonlyMap<string, ReadonlySet<string>>) =>

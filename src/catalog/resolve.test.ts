@@ -182,6 +182,22 @@ test('a deprecated model still works', () => {
   assert.equal(offered('openai/gpt-5.3-chat').model.status, 'deprecated')
 })
 
+test('each operation is offered models of its own kind, and a model that continues texts is one to talk to', () => {
+  assert.ok('offer' in snapshot.offer('openai/text-embedding-3-small', 'embed'))
+  assert.ok('offer' in snapshot.offer('cohere/rerank-v3.5', 'rerank'))
+  assert.equal(offered('openai/gpt-3.5-turbo-instruct').model.kind, 'completion')
+  for (const [reference, operation, says] of [
+    ['openai/gpt-5.3-codex', 'embed', /is a chat model, not an embedding model: .*POST \/api\/v1\/chat\/completions/],
+    ['openai/text-embedding-3-small', 'rerank', /is an embedding model, not a rerank model/],
+    ['openrouter/auto', 'embed', /is a router model, not an embedding model/],
+  ] as const) {
+    const resolved = snapshot.offer(reference, operation)
+    assert.ok('fault' in resolved)
+    assert.equal(resolved.fault.kind, 'wrong-endpoint')
+    assert.match(resolved.fault.message, says)
+  }
+})
+
 test('a model of another kind is sent to its own route', () => {
   const fault = refused('openai/text-embedding-3-small')
   assert.equal(fault.kind, 'wrong-endpoint')

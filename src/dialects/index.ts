@@ -1,6 +1,7 @@
 /** Wire formats: one folder for each, with a face for callers and a face for providers; nothing else knows any. */
 import { anthropicMessages, anthropicOnVertex } from './anthropic-messages/index.ts'
 import { bedrockConverse } from './bedrock-converse/index.ts'
+import { bedrockInvoke } from './bedrock-invoke/index.ts'
 import { cohereV2 } from './cohere-v2/index.ts'
 import type { Dialect } from './dialect.ts'
 import { googleGenerateContent } from './google-generate-content/index.ts'
@@ -10,6 +11,7 @@ import { azureOpenai, mistralChat, openaiChat } from './openai-chat/index.ts'
 import { openaiCompletions } from './openai-completions/index.ts'
 import { openaiEmbeddings } from './openai-embeddings/index.ts'
 import { openaiResponses } from './openai-responses/index.ts'
+import { voyageEmbeddings } from './voyage-embeddings/index.ts'
 import { watsonxTextChat } from './watsonx-text-chat/index.ts'
 
 /** All dialects by name; one line for each. */
@@ -28,6 +30,8 @@ export const DIALECTS: ReadonlyMap<string, Dialect> = new Map<string, Dialect>([
   ['watsonx-text-chat', watsonxTextChat],
   ['openai-embeddings', openaiEmbeddings],
   ['jina-rerank', jinaRerank],
+  ['voyage-embeddings', voyageEmbeddings],
+  ['bedrock-invoke', bedrockInvoke],
 ])
 
 export type * from './dialect.ts'

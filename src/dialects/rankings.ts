@@ -1,4 +1,4 @@
-import { count, fault, searchUnitsOf, usage, type Endpoint, type Fault, type Ranked, type RerankRequest, type Usage } from '../core/index.ts'
+import { count, fault, usage, type Endpoint, type Fault, type Ranked, type RerankRequest, type Usage } from '../core/index.ts'
 import { isObject, objectIn, type Loose } from './loose.ts'
 
 /** What the faces that put documents in order have in common, whatever the words of their format. */
@@ -46,6 +46,3 @@ export function rankingUsage(body: Loose): Usage | undefined {
   const tokens = count(told['total_tokens'] ?? told['prompt_tokens'] ?? billed['total_tokens'] ?? billed['input_tokens'])
   return units > 0 || tokens > 0 ? usage({ total: tokens }, {}, units > 0 ? { services: { search_unit: units } } : {}) : undefined
 }
-
-/** What was used where a provider bills by search units and does not say how many. */
-export const unitsOf = (request: RerankRequest): Usage => usage({}, {}, { services: { search_unit: searchUnitsOf(request) } })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { fault, usage, type ChatEvent, type ChatRequest, type PriceSheet } from '../core/index.ts'
+import { fault, usage, type ChatEvent, type ChatRequest, type EmbedRequest, type PriceSheet, type RerankRequest } from '../core/index.ts'
 import { Meter } from './meter.ts'
 import type { TokenCounter } from './tokens.ts'
 
@@ -157,5 +157,28 @@ describe('When a reply is finished', () => {
     assert.equal(meter.finished, false)
     meter.take([finish('stop', 1)])
     assert.equal(meter.finished, true)
+  })
+})
+
+describe('Of vectors and rankings', () => {
+  const vectors: ChatEvent = { type: 'block-open', index: 0, choice: 0, block: { type: 'embeddings', vectors: [[1], [2]] } }
+  const ranking: ChatEvent = { type: 'block-open', index: 0, choice: 0, block: { type: 'ranking', ranked: [{ index: 0, score: 1 }] } }
+  const picture = { type: 'media' as const, kind: 'image' as const, source: { from: 'data' as const, mime: 'image/png', base64: '' } }
+
+  test('inputs are counted where the provider counts nothing, and pictures billed one by one', async () => {
+    const request: EmbedRequest = { inputs: [{ parts: [{ type: 'text', text: 'one two' }, picture] }, { parts: [{ type: 'text', text: 'three' }] }], encoding: 'float', extras: {} }
+    const meter = new Meter(request, { price: { ...SHEET, rates: { ...SHEET.rates, image: 10n ** 18n } } }, wordCounter())
+    meter.take([start, vectors, finish()])
+    const { usage: used, charge } = await meter.settle('complete')
+    assert.deepEqual([used.input.total, used.services, used.counted], [3, { image: 1 }, 'by-us'])
+    assert.equal(charge.total, 3n * MILLI + 1_000_000_000n)
+  })
+
+  test('a ranking that is sold by search units costs one for each hundred documents, where its provider does not say', async () => {
+    const request: RerankRequest = { query: 'q', documents: Array.from({ length: 201 }, () => ({ text: 'd' })), extras: {} }
+    const meter = new Meter(request, { price: { rates: { search_unit: 2n * 10n ** 15n }, overrides: [], source: 'operator' } }, wordCounter())
+    meter.take([start, ranking, finish()])
+    const { charge } = await meter.settle('complete')
+    assert.equal(charge.total, 6n * MILLI)
   })
 })

@@ -1,5 +1,5 @@
 import {
-  charge, NO_CHARGE, NO_USAGE, usage,
+  charge, embedNeed, NO_CHARGE, NO_USAGE, searchUnitsOf, usage,
   type Charge, type ChatEvent, type Endpoint, type Fault, type FinishReason, type Nano, type Operation, type Part, type PriceSheet, type Usage,
 } from '../core/index.ts'
 import type { TokenCounter } from './tokens.ts'
@@ -134,13 +134,13 @@ export class Meter {
   async #counted(): Promise<Usage> {
     const [prompt = 0, completion = 0] = await this.#tokens.count([promptText(this.#request), this.#text + this.#loose])
     const scale = this.#length > MAX_COUNTED ? this.#length / MAX_COUNTED : 1
-    return usage({ total: prompt }, { total: completion * scale }, { counted: 'by-us' })
+    return usage({ total: prompt }, { total: completion * scale }, { ...servicesOf(this.#request), counted: 'by-us' })
   }
 
   /** The caller of a reply that broke is told within 100 ms, and starting the tokenizer takes longer than that. */
   #estimated(): Usage {
     const tokensIn = (bytes: number): number => Math.ceil(bytes / 4)
-    return usage({ total: tokensIn(Buffer.byteLength(promptText(this.#request))) }, { total: tokensIn(this.#length) }, { counted: 'by-us' })
+    return usage({ total: tokensIn(Buffer.byteLength(promptText(this.#request))) }, { total: tokensIn(this.#length) }, { ...servicesOf(this.#request), counted: 'by-us' })
   }
 }
 
@@ -150,6 +150,16 @@ export function withRetries(metered: Metered, retries: Nano): Metered {
   if (metered.charge === NO_CHARGE) return { ...metered, absorbed: metered.absorbed + retries }
   return { ...metered, charge: { ...metered.charge, total: metered.charge.total + retries, retries } }
 }
+
+/** What is billed beside tokens, where a provider says nothing of it: search units, and pictures among inputs. */
+function servicesOf(request: Operation['request']): { services?: Record<string, number> } {
+  if ('documents' in request) return { services: { search_unit: searchUnitsOf(request) } }
+  if (!('inputs' in request)) return NO_SERVICES
+  const image = embedNeed(request).images
+  return image > 0 ? { services: { image } } : NO_SERVICES
+}
+
+const NO_SERVICES = Object.freeze({})
 
 /** Everything of a request that becomes tokens of text, up to a million characters. */
 export function promptText(request: Operation['request']): string {

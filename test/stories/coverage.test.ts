@@ -62,12 +62,17 @@ const chosen = called.flatMap((row) => {
   return [...groups.values()].map((group) => ({ row, endpoint: group.find(({ provider_model_id: id }) => id !== null) ?? group[0]! }))
 })
 
+/** Every row of a model that makes vectors or rankings. */
+const lists = called.flatMap((row) => endpoints
+  .filter((endpoint) => endpoint.provider === row.slug && ['embedding', 'rerank'].includes(kinds.get(endpoint.model)!))
+  .map((endpoint) => ({ row, endpoint })))
+
 const box = await startSignalbox({
   config: {
     providers: Object.fromEntries(called.map((row) => [row.slug, {
       base_url: `${upstream.url}/${row.slug}${pathOf(row)}`, enabled: true, settings: SETTINGS, ...KEYS[row.auth.scheme] ?? (row.auth.scheme === 'none' ? {} : { api_key: keyOf(row.slug) }),
     }])),
-    endpoints: chosen.map(({ endpoint: { id, model, provider, tag, provider_model_id: upstreamModel } }) => ({
+    endpoints: [...chosen, ...lists].map(({ endpoint: { id, model, provider, tag, provider_model_id: upstreamModel } }) => ({
       id, model, provider, tag, pricing: { prompt: '0.000001', completion: '0.000002' }, ...(upstreamModel === null && { provider_model_id: `${provider}-model` }),
     })),
   },
@@ -111,7 +116,7 @@ test('nothing but the reviewed exceptions is left out, and every provider has a 
   assert.ok(withEndpoints.length >= 122)
   assert.equal(called.length, withEndpoints.length - excepted.size)
   assert.deepEqual(called.filter((row) => row.base_url === null).map((row) => row.slug), [])
-  assert.deepEqual(called.filter((row) => !chosen.some((one) => one.row === row)).map((row) => row.slug), [])
+  assert.deepEqual(called.filter((row) => ![...chosen, ...lists].some((one) => one.row === row)).map((row) => row.slug), [])
 })
 
 describe('Called at its own path, with its own sign-in and name of the model', () => {
@@ -134,6 +139,51 @@ describe('Called at its own path, with its own sign-in and name of the model', (
       }
     })
   }
+})
+
+/** The same for vectors and rankings. */
+const LIST_PATHS: Readonly<Record<string, (model: string) => RegExp>> = {
+  'openai-chat embedding': () => /\/embeddings$/, 'azure-openai embedding': () => /\/embeddings$/, 'mistral-chat embedding': () => /\/embeddings$/,
+  'cohere-v2 embedding': () => /\/v2\/embed$/, 'cohere-v2 rerank': () => /\/v2\/rerank$/,
+  'voyage-embeddings embedding': (model) => (/multimodal/.test(model) ? /\/multimodalembeddings$/ : /context/.test(model) ? /\/contextualizedembeddings$/ : /\/v1\/embeddings$/),
+  'voyage-embeddings rerank': () => /\/v1\/rerank$/, 'jina-rerank rerank': () => /\/v1\/rerank$/, 'openai-chat rerank': () => /\/rerank$/,
+  'google-generate-content embedding': (model) => new RegExp(`/models/${model}:(batchEmbedContents|embedContent|predict)$`),
+  'bedrock-invoke embedding': (model) => new RegExp(`/model/${encodeURIComponent(model)}/invoke$`), 'bedrock-invoke rerank': (model) => new RegExp(`/model/${encodeURIComponent(model)}/invoke$`),
+}
+
+describe('Asked for vectors or a ranking', () => {
+  for (const { row, endpoint: { model, id, tag } } of lists) {
+    test(`${row.name}: ${model}`, async () => {
+      const endpoint = box.app.catalog.snapshot().endpointsOf(model).find((found) => found.id === id)!
+      const kind = kinds.get(model)!
+      const rank = kind === 'rerank'
+      const response = await box.send('POST', rank ? '/api/v1/rerank' : '/api/v1/embeddings', {
+        body: { model, provider: { only: [tag] }, ...(rank ? { query: 'one track', documents: ['tea', 'one track'] } : { input: ['one', 'two'] }) },
+      })
+      const answer = await response.json() as { readonly data?: readonly { readonly embedding: readonly number[] }[]; readonly results?: readonly { readonly index: number }[]; readonly usage: { readonly cost: number } }
+      assert.equal(response.status, 200, JSON.stringify(answer))
+      if (rank) assert.deepEqual(answer.results!.map(({ index }) => index), [1, 0])
+      else assert.deepEqual(answer.data!.map(({ embedding }) => embedding.length), [8, 8])
+      assert.ok(answer.usage.cost > 0)
+      const received = upstream.requests.at(-1)!
+      const path = LIST_PATHS[`${endpoint.dialect} ${kind}`]
+      assert.ok(path, `nothing is known of the path of ${endpoint.dialect} for ${kind}`)
+      assert.match(received.path, path(endpoint.upstreamModel))
+      const { scheme, header = 'authorization', prefix = scheme === 'bearer' ? 'Bearer ' : '' } = row.auth
+      if (scheme === 'aws-sigv4') assert.match(received.headers['authorization']!, /^AWS4-HMAC-SHA256 /)
+      else if (scheme === 'google-oauth2') assert.match(received.headers['authorization']!, /^Bearer token-of-fake-\d+$/)
+      else assert.equal(received.headers[header.toLowerCase()], prefix + keyOf(row.slug))
+    })
+  }
+})
+
+test('A model that only continues texts is asked for that, on whichever surface', async () => {
+  const model = 'openai/gpt-3.5-turbo-instruct'
+  const continued = await box.send('POST', '/api/v1/completions', { body: { model, prompt: 'Once upon a time', provider: { only: ['openai'] } } })
+  assert.equal(continued.status, 200, await continued.text())
+  assert.equal(upstream.requests.at(-1)!.path, '/openai/v1/completions')
+  assert.equal((await box.whole(saying(model, 'Once upon a time', { provider: { only: ['openai'] } }))).choices[0]!['message'].content, 'Once upon a time')
+  assert.equal(upstream.requests.at(-1)!.path, '/openai/v1/completions')
 })
 
 test('none of it was a fault of ours', () => assert.deepEqual(box.complaints, []))

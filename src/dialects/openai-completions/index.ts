@@ -4,6 +4,6 @@ import { inbound } from './inbound.ts'
 import { outbound } from './outbound.ts'
 import { DIALECT } from './wire.ts'
 
-export const openaiCompletions: Dialect = { name: DIALECT, inbound, outbound }
+export const openaiCompletions: Dialect = { name: DIALECT, inbound, outbound, continues: true }
 
 export { replySchema, requestSchema } from './wire.ts'
