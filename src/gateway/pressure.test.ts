@@ -34,8 +34,8 @@ describe('What is turned away of the calls that came', () => {
 })
 
 describe('The share that is turned away', () => {
-  test('grows by a fifth of what is let in while the loop is late, and never takes in everybody', () => {
-    assert.ok(Math.abs(steered(0.5, 60, 50) - 0.6) < 1e-9)
+  test('grows by a tenth of what is let in while the loop is late, and never takes in everybody', () => {
+    assert.ok(Math.abs(steered(0.5, 60, 50) - 0.55) < 1e-9)
     assert.ok(steered(0.98, 500, 50) <= 0.98)
   })
 
@@ -115,11 +115,152 @@ describe('The loop', () => {
     assert.equal(pressure.shedding, false)
   })
 
+  test('that a thousand callers at once make late turns none of them away, nor those who come after', (t) => {
+    let now = 0
+    const pressure = createPressure({ ambient: { monotonic: () => now, random: () => 0 }, classes: 3, rules: () => ({ delayMs: 200 }), stolenMs: () => 0 })
+    t.after(() => pressure.close())
+    pressure.arrived('a', API)
+    for (let i = 0; i < 10; i++) pressure.tick(now += 20)
+    for (let i = 0; i < 1000; i++, now += 0.4) {
+      pressure.arrived('a', API)
+      assert.equal(pressure.shedding, false, `number ${i}`)
+    }
+    pressure.tick(now += 20)
+    assert.equal(pressure.shedding, false)
+  })
+
+  test('that was late a moment ago turns nobody away who comes in a turn of his own', (t) => {
+    let now = 0
+    let ends: (() => void)[] = []
+    const pressure = createPressure({
+      ambient: { monotonic: () => now, random: () => 0.5 }, classes: 3, rules: () => ({ delayMs: 200 }), stolenMs: () => 0, atEnd: (end) => ends.push(end),
+    })
+    t.after(() => pressure.close())
+    const turn = (ms: number, calls = 1) => {
+      for (let i = 0; i < calls; i++) {
+        pressure.arrived('a', API)
+        now += ms / calls
+      }
+      for (const end of ends) end()
+      ends = []
+    }
+    for (let i = 0; i < 40; i++) {
+      turn(250, 10)
+      pressure.tick(now += 20)
+    }
+    assert.equal(pressure.shedding, true)
+    for (let i = 0; i < 300; i++) pressure.tick(now += 20)
+    assert.equal(pressure.share, 0)
+    for (let i = 0; i < 100; i++) {
+      for (let call = 0; call < 4; call++) {
+        turn(5)
+        assert.equal(pressure.shedding, false)
+      }
+      pressure.tick(now)
+    }
+    pressure.arrived('a', API)
+    now += 15
+    pressure.arrived('a', API)
+    assert.equal(pressure.shedding, true, 'and yet one turn that is long again is stopped')
+  })
+
   test('that is late because other programs have the processor turns nobody away', (t) => {
     const { pressure, late } = loop()
     t.after(() => pressure.close())
     late(400, 30, { stolen: 390 })
     assert.equal(pressure.shedding, false)
     assert.ok(pressure.delayMs < 20)
+  })
+})
+
+/** What came of a load: of what can be served at most, the part that was; and the 99th percentiles of milliseconds. */
+interface Came {
+  readonly goodput: number
+  readonly served: number
+  readonly refused: number
+}
+
+/** What a stream costs: as much before it goes to its provider, and so much for each of its pieces, 20 ms apart; and who is turned away. */
+const BEGUN_MS = 0.2
+const PIECE_MS = 0.06
+const SERVED_MS = 0.5
+const REFUSED_MS = 0.04
+const PIECES = 5
+const GAP_MS = 20
+const WARM_MS = 5000
+const LONG_MS = 15_000
+
+/**
+ * A server with one loop, as the clock of a test: each turn does what has come by then, in order, and calls the timer
+ * when it comes round. `times` is how much is asked of what can be served; the first five seconds are not counted.
+ */
+function serving(times: number): Came {
+  const { random } = createFakeAmbient()
+  let now = 0
+  let ends: (() => void)[] = []
+  const pressure = createPressure({
+    ambient: { monotonic: () => now, random }, classes: 3, rules: () => ({ delayMs: 200 }), stolenMs: () => 0, atEnd: (end) => ends.push(end),
+  })
+  // The pieces of each number are due in the order of their streams: providers wait for nobody.
+  const lines = Array.from({ length: PIECES }, (): { readonly due: number; readonly from: number }[] => [])
+  const read = lines.map(() => 0)
+  const [served, refused]: [number[], number[]] = [[], []]
+  const every = SERVED_MS / times
+  let next = 0
+  let tick = GAP_MS
+  let pause = 0
+  let finished = 0
+  while (now < LONG_MS) {
+    now = Math.max(now, Math.min(next, tick, ...lines.map((line, i) => line[read[i]!]?.due ?? Infinity)))
+    if (now >= tick) {
+      pressure.tick(now)
+      tick = now + GAP_MS
+    }
+    // The collector of garbage.
+    if (now >= pause) {
+      now += 5
+      pause = now + 400
+    }
+    const until = now
+    for (; next <= until; next -= Math.log(1 - random()) * every) {
+      const turnedAway = pressure.shedding && pressure.refuses('a', API)
+      pressure.arrived('a', API)
+      now += turnedAway ? REFUSED_MS : BEGUN_MS
+      if (!turnedAway) for (const [i, line] of lines.entries()) line.push({ due: now + (i + 1) * GAP_MS, from: next })
+      else if (next > WARM_MS) refused.push(now - next)
+    }
+    for (const [i, line] of lines.entries()) {
+      for (let one = line[read[i]!]; one !== undefined && one.due <= until; one = line[++read[i]!]) {
+        now += PIECE_MS
+        if (i + 1 === PIECES && now > WARM_MS) {
+          finished++
+          if (one.from > WARM_MS) served.push(now - one.from)
+        }
+      }
+    }
+    for (const end of ends) end()
+    ends = []
+  }
+  pressure.close()
+  const p99 = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[Math.floor(list.length * 0.99)] ?? 0
+  return { goodput: finished * SERVED_MS / (LONG_MS - WARM_MS), served: p99(served), refused: p99(refused) }
+}
+
+describe('A server of which more is asked than it can do', () => {
+  const unloaded = serving(0.3)
+  /** What is left for those who are let in when all others have been told. */
+  const possible = (times: number): number => (SERVED_MS - times * REFUSED_MS) / (SERVED_MS - REFUSED_MS)
+
+  for (const times of [1.2, 2, 3, 5]) {
+    test(`(${times} times) serves nearly all that it can, in hardly twice the time, and says no to the others at once`, () => {
+      const { goodput, served, refused } = serving(times)
+      assert.ok(goodput >= 0.95 * possible(times), `${goodput} of the peak; ${possible(times)} is possible`)
+      assert.ok(served <= 2 * unloaded.served, `${served} ms, ${unloaded.served} without load`)
+      assert.ok(refused <= 50, `${refused} ms until one was turned away`)
+    })
+  }
+
+  test('turns nobody away while it can serve all', () => {
+    assert.equal(serving(0.9).refused, 0)
   })
 })

@@ -28,14 +28,24 @@ const STEP_MS = 100
 /** How long the loop has to be late without a break: one long task is none of the callers' doing. */
 const LASTING_MS = 1000
 const LEAST_STEPS = 3
-/** Once calls are turned away, the delay is held at this part of the one that began it. */
-const HELD_AT = 1 / 4
+/**
+ * Calls that take this part of that delay to be taken in, in a turn of the loop right after one that was late by half as
+ * much, are no burst: each turn is longer than the one before, and after a second they would be seconds late.
+ */
+const GROWN = 1 / 2
+/**
+ * Once calls are turned away, the delay is held at this part of the one that began it, and no turn of the loop takes in
+ * calls for longer: what is let in then takes less than twice its time, and who is turned away hears so within 50 ms.
+ */
+const HELD_AT = 1 / 20
 const FIRST_SHARE = 0.3
 /** Of what is let in, the part that a late step takes away; and what a step that is not late gives back of the whole. */
-const LESS = 0.2
+const LESS = 0.1
 const MORE = 0.02
 /** Somebody always gets in: their calls are how the end of the trouble is noticed. */
 const MOST = 0.98
+/** For so long after calls were turned away the loop need not be late for a second again to begin with it anew. */
+const ALERT_MS = 10_000
 
 /**
  * The share of calls to turn away after a step in which the loop was late by so much. A step that took longer than others,
@@ -93,8 +103,10 @@ export function createPressure(given: {
   readonly rules: () => PressureRules
   /** Milliseconds, since whenever, in which this thread could have run and another program did. */
   readonly stolenMs: () => number
+  /** Calls back when the loop has done what had come by now. */
+  readonly atEnd?: (then: () => void) => void
 }): Pressure & { /** What the clock calls. */ tick(now: number): void } {
-  const { ambient, rules, stolenMs } = given
+  const { ambient, rules, stolenMs, atEnd = setImmediate } = given
   // Two of each, in turn: what comes now, and what came in the last step in which anybody came.
   let came = Array.from({ length: given.classes }, () => new Map<string, number>())
   let before = Array.from({ length: given.classes }, () => new Map<string, number>())
@@ -109,9 +121,16 @@ export function createPressure(given: {
   let share = 0
   let delay = 0
   let allotment: Allotment = { cut: 0, kept: new Map() }
+  /** When the first call came since the loop last came round, when its turn was last looked at, and who may still come in it. */
+  let turnAt: number | null = null
+  let lookedAt = 0
+  let full: Allotment | null = null
+  let tickedAt = 0
+  let turnBeforeMs = 0
+  let alertUntil = 0
 
   const start = (now: number): void => {
-    steppedAt = idleSince = now
+    steppedAt = idleSince = tickedAt = now
     stolenBefore = stolenMs()
     ticks = 0
     timer = setInterval(() => self.tick(ambient.monotonic()), TICK_MS)
@@ -121,7 +140,7 @@ export function createPressure(given: {
     if (timer !== null) clearInterval(timer)
     timer = null
     delay = share = 0
-    lateSince = null
+    lateSince = turnAt = full = null
     for (const keys of [...came, ...before]) keys.clear()
   }
   const step = (now: number, limit: number): void => {
@@ -136,8 +155,10 @@ export function createPressure(given: {
       // A start or a reload makes the loop late, too, and turning callers away would not shorten it.
       if (calls > 0) lateSteps++
     }
-    if (share > 0) share = steered(share, delay, limit * HELD_AT, took)
-    else if (lateSince !== null && now - lateSince >= LASTING_MS && lateSteps >= LEAST_STEPS) share = FIRST_SHARE
+    if (share > 0) {
+      share = steered(share, delay, limit * HELD_AT, took)
+      alertUntil = now + ALERT_MS
+    } else if (lateSince !== null && now - lateSince >= LASTING_MS && lateSteps >= LEAST_STEPS) share = FIRST_SHARE
     if (calls > 0) {
       for (const keys of before) keys.clear()
       ;[came, before] = [before, came]
@@ -152,28 +173,60 @@ export function createPressure(given: {
     } else if (share === 0 && now - idleSince > LASTING_MS) stop()
   }
 
+  /**
+   * Looks at a turn of the loop while it lasts, because its calls have made it long: all who have come would be let in
+   * before its end says that it was late. Three times too much for a moment made one of seconds, and then the next.
+   */
+  const lookWithin = (now: number, from: number, alert: boolean): void => {
+    const limit = rules().delayMs
+    lookedAt = now
+    const late = now - from - (stolenMs() - stolenBefore)
+    if (alert) {
+      if (late <= limit * HELD_AT) return
+      full = allot(came, MOST)
+      alertUntil = now + ALERT_MS
+    } else if (late > limit * GROWN && turnBeforeMs > limit * GROWN / 2) {
+      share = FIRST_SHARE
+      allotment = allot(came, share)
+    }
+  }
+
+  const endTurn = (): void => {
+    turnAt = full = null
+  }
+
   const self = {
-    get shedding() { return share > 0 },
+    get shedding() { return share > 0 || full !== null },
     get share() { return share },
     get delayMs() { return delay },
-    get cut() { return allotment.cut },
+    get cut() { return (full ?? allotment).cut },
     arrived(key: string, rank: number): void {
       if (timer === null) {
         if (rules().delayMs === 0) return
         start(ambient.monotonic())
       }
+      const now = ambient.monotonic()
+      const alert = share > 0 || now < alertUntil
+      if (turnAt === null) {
+        turnAt = lookedAt = now
+        if (alert) atEnd(endTurn)
+      } else if (now - lookedAt >= (alert ? rules().delayMs * HELD_AT : STEP_MS)) lookWithin(now, turnAt, alert)
       calls++
       const keys = came[rank]!
       keys.set(key, (keys.get(key) ?? 0) + 1)
     },
     refuses(key: string, rank: number): boolean {
-      if (share === 0 || rank > allotment.cut) return false
-      return rank < allotment.cut || ambient.random() >= (allotment.kept.get(key) ?? 1)
+      if (share === 0 && full === null) return false
+      const { cut, kept } = full ?? allotment
+      return rank < cut || (rank === cut && ambient.random() >= (kept.get(key) ?? 1))
     },
     tick(now: number): void {
       const limit = rules().delayMs
       if (limit === 0) return stop()
       ticks++
+      endTurn()
+      turnBeforeMs = now - tickedAt - TICK_MS
+      tickedAt = now
       if (now - steppedAt >= STEP_MS) step(now, limit)
     },
     close: stop,
