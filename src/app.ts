@@ -132,7 +132,7 @@ export async function createApp(given: {
   const hasCredential = (provider: string): boolean => path.providers().credentials(provider).length > 0
   const site = createSite({
     catalog: path.catalog, figures, rankings, apps, parameters, minKeys: () => keeping.stats.minKeys, ambient, version: given.version,
-    docs: DOCS, openApi: () => http.document(), hasCredential,
+    operator: () => keeping.site, docs: DOCS, openApi: () => http.document(), hasCredential,
   })
   const pages = createPages({
     site, folder: SITE_BUILD, ambient, report: (error) => log.error({ err: error }, 'a page failed by a fault of ours'),

@@ -36,6 +36,12 @@ export interface Site {
   author(slug: string): Promise<AuthorView | null>
   providers(): Promise<readonly ProviderCard[]>
   provider(slug: string): Promise<ProviderView | null>
+  /** How providers do now, and did over so many days. */
+  status(days: number): Promise<StatusView>
+  /** What the operator wrote for the site, and where else they want readers to go. */
+  operator(): OperatorView
+  /** The program's own log of changes, as Markdown. */
+  changes(): Promise<string>
   /** The manual's pages for those who use or run an instance, in the order in which they are read. */
   guides(): Promise<readonly GuideCard[]>
   guide(slug: string): Promise<Guide | null>
@@ -438,6 +444,45 @@ export interface ProviderView extends ProviderCard {
   readonly termsOfService: string | null
   readonly statusPage: string | null
   readonly offers: readonly { readonly model: ModelCard; readonly endpoint: EndpointView }[]
+}
+
+export interface StatusView {
+  /** Ms since the epoch. */
+  readonly at: number
+  readonly days: number
+  readonly from: number
+  /** Those that were called in that time, most often first; then those that could be. */
+  readonly providers: readonly {
+    readonly slug: string
+    readonly name: string
+    readonly usable: boolean
+    /** Percent of the tries of the last 30 minutes that did not fail; null of none. */
+    readonly now: number | null
+    readonly triesNow: number
+    readonly uptime: number | null
+    readonly availability: number | null
+    readonly tries: number
+    readonly failures: number
+    readonly byDay: readonly { readonly at: number; readonly uptime: number | null; readonly tries: number }[]
+    /** Those that were tried in the last day. */
+    readonly endpoints: readonly {
+      readonly id: string
+      readonly model: string
+      readonly name: string
+      readonly tag: string
+      /** 0 well, -1 failing at times, below failing. */
+      readonly status: number
+      readonly uptime30m: number | null
+      readonly uptime1d: number | null
+    }[]
+  }[]
+}
+
+export interface OperatorView {
+  /** Markdown by page; what is not written is not there. */
+  readonly pages: { readonly [page in 'about' | 'support' | 'privacy' | 'terms' | 'announcements']?: string | undefined }
+  /** `https://` addresses. */
+  readonly links: { readonly [name in 'labs' | 'enterprise' | 'careers' | 'github' | 'discord' | 'x']?: string | undefined }
 }
 
 /** A page of the manual, as lists show it. */

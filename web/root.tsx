@@ -4,6 +4,7 @@ import {
   isRouteErrorResponse, Link, Links, Meta, NavLink, Outlet, Scripts, ScrollRestoration, useLocation, useRouteError, useRouteLoaderData,
   type LinksFunction, type LoaderFunctionArgs,
 } from 'react-router'
+import type { OperatorView } from '../src/site.ts'
 import { given, siteOf } from './site.ts'
 import styles from './styles.css?url'
 import { Mark } from './ui/mark.tsx'
@@ -11,13 +12,14 @@ import { Mark } from './ui/mark.tsx'
 export const links: LinksFunction = () => [
   { rel: 'stylesheet', href: styles },
   { rel: 'icon', href: '/favicon.svg', type: 'image/svg+xml' },
+  { rel: 'alternate', href: '/feed.xml', type: 'application/rss+xml', title: 'New models' },
 ]
 
 export async function loader({ request, context }: LoaderFunctionArgs) {
   const theme = /(?:^|;\s*)theme=(light|dark)(?:;|$)/.exec(request.headers.get('cookie') ?? '')?.[1] ?? null
   // Without a database the pages that need none still come.
   const demo = await siteOf(context).demoTraffic().catch(() => false)
-  return { theme, nonce: context.get(given.nonceContext), version: siteOf(context).version, demo }
+  return { theme, nonce: context.get(given.nonceContext), version: siteOf(context).version, links: siteOf(context).operator().links, demo }
 }
 
 /** Nothing of it changes from page to page. */
@@ -42,7 +44,7 @@ export function Layout({ children }: { readonly children: ReactNode }) {
         <Header />
         {root?.demo && <p role="note" className="border-b border-line px-4 sm:px-6 py-1.5 text-center text-[0.8125rem]">Demo traffic: every figure holds calls that never were, until <code>signalbox seed --remove</code>.</p>}
         <main id="main" tabIndex={-1} className="flex-1 w-full max-w-[84rem] mx-auto px-4 sm:px-6 pb-16 outline-none">{children}</main>
-        <Footer version={root?.version ?? ''} />
+        <Footer version={root?.version ?? ''} links={root?.links ?? {}} />
         <ScrollRestoration nonce={nonce} />
         <Scripts nonce={nonce} />
       </body>
@@ -96,7 +98,10 @@ function ThemeSwitch() {
   )
 }
 
-function Footer({ version }: { readonly version: string }) {
+const SLOTS = { labs: 'Labs', enterprise: 'Enterprise', careers: 'Careers', github: 'GitHub', discord: 'Discord', x: 'X' } as const
+
+function Footer({ version, links }: { readonly version: string; readonly links: OperatorView['links'] }) {
+  const slots = (Object.keys(SLOTS) as (keyof typeof SLOTS)[]).flatMap((name) => (links[name] ? [[links[name], SLOTS[name]] as const] : []))
   return (
     <footer className="border-t border-line text-soft">
       <div className="max-w-[84rem] mx-auto px-4 sm:px-6 py-8 flex flex-wrap gap-x-12 gap-y-6 text-[0.8125rem]">
@@ -105,7 +110,9 @@ function Footer({ version }: { readonly version: string }) {
           <p className="mt-1">Every figure on these pages comes from this instance&rsquo;s own traffic.</p>
         </div>
         <FooterColumn title="Catalogue" of={[['/models', 'Models'], ['/providers', 'Providers'], ['/compare', 'Compare'], ['/rankings', 'Rankings'], ['/apps', 'Apps'], ['/models?max_price=0', 'Free models']]} />
-        <FooterColumn title="For programs" of={[['/docs', 'Manual'], ['/docs/api-reference/overview', 'API reference'], ['/sdk', 'SDKs'], ['/openapi.json', 'OpenAPI'], ['/api/v1/models', 'Models as JSON'], ['/llms.txt', 'llms.txt'], ['/sitemap.xml', 'Sitemap']]} plain />
+        <FooterColumn title="For programs" of={[['/docs', 'Manual'], ['/docs/api-reference/overview', 'API reference'], ['/sdk', 'SDKs'], ['/openapi.json', 'OpenAPI'], ['/api/v1/models', 'Models as JSON'], ['/feed.xml', 'New models, RSS'], ['/llms.txt', 'llms.txt'], ['/sitemap.xml', 'Sitemap']]} plain />
+        <FooterColumn title="This instance" of={[['/status', 'Status'], ['/pricing', 'Pricing'], ['/works-with', 'Works with'], ['/data', 'Data'], ['/announcements', 'Announcements'], ['/about', 'About'], ['/support', 'Support'], ['/privacy', 'Privacy'], ['/terms', 'Terms']]} />
+        {slots.length > 0 && <FooterColumn title="Elsewhere" of={slots} plain />}
       </div>
     </footer>
   )

@@ -1,5 +1,7 @@
 import { index, route, type RouteConfig } from '@react-router/dev/routes'
 
+const SHORT = ['pricing', 'works-with', 'data', 'announcements', 'about', 'support', 'privacy', 'terms']
+
 /** The pages. A word that stands first in an address here can never be an author: test/e2e holds the catalogue against it. */
 export default [
   index('routes/home.tsx'),
@@ -15,6 +17,9 @@ export default [
   route('apps/:app', 'routes/boards/app.tsx'),
   // Of an app on somebody's own machine, `localhost` and its title.
   route('apps/:app/:title', 'routes/boards/app.tsx', { id: 'app-of-localhost' }),
+  route('status', 'routes/pages/status.tsx'),
+  ...SHORT.map((path) => route(path, 'routes/pages/short.tsx', { id: `short-${path}` })),
+  route('feed.xml', 'routes/feed.ts'),
   route('sdk', 'routes/docs/sdk.tsx'),
   route('docs', 'routes/docs/layout.tsx', [
     index('routes/docs/home.tsx'),

@@ -155,6 +155,8 @@ export interface Config {
   readonly responseCache: { readonly enabled: boolean; readonly maxBytes: number; readonly maxAnswerBytes: number }
   readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
   readonly stats: { readonly minKeys: number }
+  /** What the operator wrote for the site. */
+  readonly site: { readonly pages: NonNullable<NonNullable<ConfigFile['site']>['pages']>; readonly links: NonNullable<NonNullable<ConfigFile['site']>['links']> }
   readonly log: { readonly level: string }
   /** The value of an environment variable; null when it is not set or empty. */
   secret(name: string): Secret | null
@@ -208,6 +210,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     responseCache: responseCacheOf(file.response_cache ?? {}),
     structuredOutput: { ...DEFAULTS.structured_output, ...file.structured_output },
     stats: { minKeys: file.stats?.min_keys ?? DEFAULTS.stats.min_keys },
+    site: { pages: file.site?.pages ?? {}, links: file.site?.links ?? {} },
     log: { level: file.log?.level ?? DEFAULTS.log.level },
     secret(name) {
       const set = value(name)

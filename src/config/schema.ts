@@ -92,6 +92,10 @@ export const DEFAULTS = {
   discover_local: true,
 } as const
 
+/** Markdown that a page of the site shows. */
+const siteText = z.string().min(1).max(100_000).optional()
+const siteLink = z.string().max(2000).regex(/^https:\/\/[^\s/]+/, 'must be an https:// address').optional()
+
 const providerTimeouts = z.strictObject({
   connect_ms: ms.optional(),
   first_token_ms: ms.optional(),
@@ -225,6 +229,14 @@ export const fileSchema = z.strictObject({
   }).optional(),
   stats: z.strictObject({
     min_keys: z.int().min(1).max(64).optional(),
+  }).optional(),
+  site: z.strictObject({
+    pages: z.strictObject({
+      about: siteText, support: siteText, privacy: siteText, terms: siteText, announcements: siteText,
+    }).optional(),
+    links: z.strictObject({
+      labs: siteLink, enterprise: siteLink, careers: siteLink, github: siteLink, discord: siteLink, x: siteLink,
+    }).optional(),
   }).optional(),
   log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional() }).optional(),
 })

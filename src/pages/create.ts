@@ -1,11 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
 import { isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
 import type { Ambient, Endpoint } from '../core/index.ts'
-import type { OpenApiView, Site, Window } from '../site.ts'
+import type { OpenApiView, OperatorView, Site, Window } from '../site.ts'
 import { availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentilesIn, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
 import { createGuides } from './guides.ts'
 import { findIn, type Findable } from './search.ts'
+import { createStatus } from './status.ts'
 import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views.ts'
 
 /** What the site asks the other rooms. */
@@ -19,6 +20,8 @@ export interface SiteGiven {
   minKeys(): number
   readonly ambient: Ambient
   readonly version: string
+  /** What the operator wrote for the site. */
+  operator(): OperatorView
   /** The folder of the manual. */
   readonly docs: string
   /** The document of the API; asked when a page needs it. */
@@ -48,7 +51,7 @@ const TOP_APPS = 20
 const SLICE = 40
 
 /** Answers the pages' questions from the catalogue and from what was added up; no question reads a record. */
-export function createSite({ catalog, figures, rankings, apps, parameters, minKeys, ambient, version, docs, openApi, hasCredential }: SiteGiven): Site {
+export function createSite({ catalog, figures, rankings, apps, parameters, minKeys, ambient, version, operator, docs, openApi, hasCredential }: SiteGiven): Site {
   const shelves = new WeakMap<Snapshot, Promise<void>>()
   const choices = new WeakMap<Snapshot, ReturnType<typeof choicesOf>>()
   const findables = new WeakMap<Snapshot, readonly Findable[]>()
@@ -88,6 +91,8 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
     demoTraffic: figures.isDemo,
     ...createBoards({ shelf, stocked, figures, rankings, apps, ambient }),
     ...createGuides(docs),
+    ...createStatus({ shelf, figures, ambient, hasCredential }),
+    operator,
     openApi: () => document ??= openApi(),
     near: (id) => nearest(id, shelf().at.models.filter(isListed).map(({ row }) => row.id), 5),
 

@@ -1,16 +1,18 @@
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import type { Guide, GuideCard } from '../site.ts'
 
 const run = promisify(execFile)
 
+type Entry = readonly [slug: string, file: string, name: string, part: GuideCard['part']]
+
 /**
  * The pages of the manual that are written for those who use or run an instance, in the order in which they are read.
  * Addresses are OpenRouter's where it has such a page.
  */
-const GUIDES: readonly (readonly [slug: string, file: string, name: string, part: GuideCard['part']])[] = [
+const GUIDES: readonly Entry[] = [
   ['surfaces', 'surfaces.md', 'Formats and clients', 'Requests'],
   ['responses', 'responses.md', 'Responses', 'Requests'],
   ['structured-outputs', 'structured-output.md', 'Structured output', 'Requests'],
@@ -32,16 +34,29 @@ const GUIDES: readonly (readonly [slug: string, file: string, name: string, part
   ['fake-upstream', 'fake-upstream.md', 'The fake upstream', 'Running it'],
 ]
 
-/** Reads the manual in `folder`; each page once, since it changes with the program. */
+/** For those who work on the program, or on the site itself. */
+const NOT_HERE: ReadonlySet<string> = new Set(['rehearsal.md', 'site.md'])
+
+/** Reads the manual in `folder`; each page once, since it changes with the program. One that has no place yet comes last. */
 export function createGuides(folder: string) {
   const read = new Map<string, Promise<Guide>>()
+  let listed: Promise<readonly Entry[]> | null = null
 
-  const load = async ([slug, file, name, part]: (typeof GUIDES)[number]): Promise<Guide> => {
+  const entries = (): Promise<readonly Entry[]> => listed ??= readdir(folder).then((names) => {
+    const placed = new Set(GUIDES.map(([, file]) => file))
+    const others = names.filter((file) => file.endsWith('.md') && !placed.has(file) && !NOT_HERE.has(file)).toSorted()
+    return [...GUIDES, ...others.map((file): Entry => [file.slice(0, -3), file, (file[0]!.toUpperCase() + file.slice(1, -3)).replaceAll('-', ' '), 'Running it'])]
+  }).catch((error: unknown) => {
+    listed = null
+    throw error
+  })
+
+  const load = async ([slug, file, name, part]: Entry): Promise<Guide> => {
     const [text, updated] = await Promise.all([readFile(path.join(folder, file), 'utf8'), lastChange(folder, file)])
     return { slug, name, part, title: /^# (.+)$/m.exec(text)?.[1] ?? name, summary: summaryOf(text), file, text, updated }
   }
   const guide = async (slug: string): Promise<Guide | null> => {
-    const known = GUIDES.find(([own]) => own === slug)
+    const known = (await entries()).find(([own]) => own === slug)
     if (known === undefined) return null
     let loading = read.get(slug)
     if (loading === undefined) read.set(slug, loading = load(known))
@@ -54,8 +69,9 @@ export function createGuides(folder: string) {
   }
   return {
     guide,
+    changes: () => readFile(path.join(folder, '..', 'CHANGELOG.md'), 'utf8'),
     async guides(): Promise<readonly GuideCard[]> {
-      const all = await Promise.all(GUIDES.map(([slug]) => guide(slug)))
+      const all = await Promise.all((await entries()).map(([slug]) => guide(slug)))
       return all.map((it) => {
         const { text, updated: _updated, ...card } = it!
         return { ...card, headings: [...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading!) }

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { BOARDS } from './boards.ts'
 import { COMPARISONS } from './compare.ts'
 import { MANUAL } from './docs.ts'
+import { SHORT_PAGES } from './pages.ts'
 import { box, browser, checker, endpoints, HOSTILE, look } from './world.ts'
 
 const MOST_SCRIPT = 150 * 1024
@@ -31,6 +32,7 @@ const PAGES: readonly (readonly [url: string, shows: RegExp])[] = [
   ...BOARDS,
   ...COMPARISONS,
   ...MANUAL,
+  ...SHORT_PAGES,
   ['/providers', /sell models of the catalogue/],
   ['/providers/sound', /Privacy policy/],
   ['/there/is-nothing', /No line leads here/],

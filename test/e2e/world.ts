@@ -30,6 +30,10 @@ export const box = await startSignalbox({
         benchmarks: [{ metric: 'Puzzles solved', value: 71.5, unit: '%', source: HOSTILE }], notes: ['heavily_rate_limited'],
       },
     }),
+    { site: {
+      pages: { about: '## Who runs it\n\nAcme. <script>alert(1)</script> [press](javascript:alert(1))' },
+      links: { github: 'https://example.com/acme' },
+    } },
     { models: [
       { id: 'acme/old', name: 'Acme: Old', status: 'retired', successor: 'acme/one' },
       { id: 'acme/owned', name: 'Acme: Owned', requires_own_key: true },
