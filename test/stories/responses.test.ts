@@ -115,9 +115,9 @@ describe('A refusal', () => {
   })
 
   test('says by name what OpenAI has and this server has not', async () => {
-    for (const [field, value] of [['background', true], ['conversation', 'conv_1'], ['prompt', { id: 'pmpt_1' }]] as const) {
+    for (const [field, value, status] of [['prompt', { id: 'pmpt_1' }, 400], ['conversation', 'conv_1', 404]] as const) {
       const response = await respond({ model: 'acme/one', input: 'Hi', [field]: value })
-      assert.equal(response.status, 400)
+      assert.equal(response.status, status)
       assert.equal((await json(response)).error.param, field)
     }
     assert.equal((await json(await respond({ model: 'acme/one', input: 'Hi', store: false, background: false, previous_response_id: null }))).status, 'completed')
