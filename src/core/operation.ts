@@ -38,6 +38,12 @@ export interface Plugin {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
+/** Whether answers are kept and given again to who asks the same, and for how long. */
+export interface CacheSettings {
+  readonly enabled: boolean
+  readonly ttlSeconds?: number
+}
+
 /** What an inbound face makes of a body; a chat, where nothing else is said. */
 export interface Asked<O extends Operation = Chat> {
   readonly operation: O
@@ -54,6 +60,8 @@ export interface Asked<O extends Operation = Chat> {
   readonly preset?: string
   /** The preset that has filled in what the request left open, by its id. */
   readonly presetId?: string
+  /** What that preset says of answers that are given again. */
+  readonly cache?: CacheSettings
   /** The request as it was before that: answers repeat what their caller said, and are told in the way that it asked for. */
   readonly said?: ChatRequest
   /** What was made of it before it came to the stages, for the answer's metadata. */

@@ -29,8 +29,7 @@ const OF_ONE_CALL: ReadonlySet<string> = new Set([
   'store', 'background', 'previous_response_id', 'conversation',
 ])
 
-/** Settings of a response cache, which there is none of here: asked for, they are refused. */
-const CACHE_KEYS = ['cache_enabled', 'cache_ttl_seconds'] as const
+const LONGEST_CACHED_SECONDS = 86_400
 
 /** Stands where a format demands a model, and a preset names none. */
 const NO_MODEL = '@preset'
@@ -42,9 +41,8 @@ const NO_MODEL = '@preset'
 export function presetOf(face: Inbound, body: JsonObject): PresetContent & { readonly asked: Asked } | { readonly fault: Fault } {
   const { conversation } = OUTLINES[face.dialect]!
   const said = Object.fromEntries(Object.entries(body).filter(([key, value]) => value !== null && value !== undefined && !OF_ONE_CALL.has(key)))
-  if (said['cache_enabled'] === false) for (const key of CACHE_KEYS) delete said[key]
-  const cache = CACHE_KEYS.find((key) => said[key] !== undefined)
-  if (cache) return { fault: fault('invalid-request', `${cache}: responses are not cached here; leave it out`, { field: cache }) }
+  const wrong = whyNoCache(said)
+  if (wrong) return { fault: wrong }
   const decoded = decodedAsPreset(face, said)
   if ('fault' in decoded) return decoded
   const { asked } = decoded
@@ -68,10 +66,24 @@ export function askedOfPreset(face: Inbound, config: JsonObject): { readonly ask
   if ('fault' in decoded) return decoded
   const { asked } = decoded
   const { origin: _, ...request } = asked.operation.request
-  return { asked: { ...asked, operation: { type: 'chat', request: { ...request, messages: [] } } } }
+  const { cache_enabled: enabled, cache_ttl_seconds: ttlSeconds } = config
+  const cache = enabled === undefined && ttlSeconds === undefined ? undefined
+    : { enabled: enabled !== false && (enabled === true || ttlSeconds !== undefined), ...(typeof ttlSeconds === 'number' && { ttlSeconds }) }
+  return { asked: { ...asked, operation: { type: 'chat', request: { ...request, messages: [] } }, ...(cache && { cache }) } }
 }
 
-function decodedAsPreset(face: Inbound, said: JsonObject): { readonly asked: Asked } | { readonly fault: Fault } {
+/** The settings of the response cache, which only presets have: requests say them in headers. */
+function whyNoCache({ cache_enabled: enabled, cache_ttl_seconds: seconds }: JsonObject): Fault | null {
+  if (enabled !== undefined && typeof enabled !== 'boolean') {
+    return fault('invalid-request', 'cache_enabled: must be true or false', { field: 'cache_enabled' })
+  }
+  if (seconds !== undefined && !(typeof seconds === 'number' && Number.isInteger(seconds) && seconds >= 1 && seconds <= LONGEST_CACHED_SECONDS)) {
+    return fault('invalid-request', `cache_ttl_seconds: must be a whole number from 1 to ${LONGEST_CACHED_SECONDS}`, { field: 'cache_ttl_seconds' })
+  }
+  return null
+}
+
+function decodedAsPreset(face: Inbound, { cache_enabled: _, cache_ttl_seconds: __, ...said }: JsonObject): { readonly asked: Asked } | { readonly fault: Fault } {
   const { conversation, least } = OUTLINES[face.dialect]!
   const speaks = conversation.some((key) => Object.keys(least).includes(key) && said[key] !== undefined) || said['prompt'] !== undefined
   const names = said['model'] !== undefined || Array.isArray(said['models'])

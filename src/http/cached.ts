@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Asked, ChatEvent, EventStream } from '../core/index.ts'
+import type { Asked, CacheSettings, ChatEvent, EventStream } from '../core/index.ts'
 import type { Call, Outcome } from '../gateway/index.ts'
 import type { Exchange } from './exchange.ts'
 import type { Services } from './services.ts'
@@ -16,10 +16,14 @@ export interface CacheWish {
 const DEFAULT_SECONDS = 300
 const MOST_SECONDS = 86_400
 
-/** Reads `X-OpenRouter-Cache`, `-TTL` (whole seconds from 1 to 86,400, clamped; `60abc` is 60) and `-Clear`; null without the first. */
-export function cacheWish(headers: Exchange['headers']): CacheWish | null {
-  if (!isTrue(headers['x-openrouter-cache'])) return null
-  const seconds = parseInt(String(headers['x-openrouter-cache-ttl'] ?? ''), 10)
+/**
+ * Reads `X-OpenRouter-Cache`, `-TTL` (whole seconds from 1 to 86,400, clamped; `60abc` is 60) and `-Clear`, beside what a
+ * preset says: a preset that switches the cache off wins, then the header, then a preset that switches it on. Null for off.
+ */
+export function cacheWish(headers: Exchange['headers'], preset?: CacheSettings): CacheWish | null {
+  const word = headers['x-openrouter-cache']
+  if (preset?.enabled === false || isFalse(word) || !(isTrue(word) || preset?.enabled)) return null
+  const seconds = parseInt(String(headers['x-openrouter-cache-ttl'] ?? preset?.ttlSeconds ?? ''), 10)
   return {
     ttlMs: 1000 * (Number.isNaN(seconds) ? DEFAULT_SECONDS : Math.min(Math.max(seconds, 1), MOST_SECONDS)),
     clear: isTrue(headers['x-openrouter-cache-clear']),
@@ -29,6 +33,8 @@ export function cacheWish(headers: Exchange['headers']): CacheWish | null {
 function isTrue(header: string | string[] | undefined): boolean {
   return header !== undefined && String(header).trim().toLowerCase() === 'true'
 }
+
+const isFalse = (header: string | string[] | undefined): boolean => header !== undefined && String(header).trim().toLowerCase() === 'false'
 
 /** Whether an answer may be kept at all: under zero data retention nothing is, and what went to a provider is told of no other call. */
 export function mayKeep({ preferences, echo }: Asked): boolean {

@@ -144,7 +144,7 @@ export function answer(
   const withMetadata = wantsMetadata(x.headers)
   const { answers } = services
   // What is kept from turn to turn has to be made: an answer of before is another response.
-  const wish = answers?.enabled !== true || follow !== undefined || large !== null ? null : cacheWish(x.headers)
+  const wish = answers?.enabled !== true || follow !== undefined || large !== null ? null : cacheWish(x.headers, asked.cache)
   const generating = wish !== null && asksForChat(asked) && mayKeep(asked) ? fromCache(x, call, wish, { ...services, answers: answers! }) : services.gateway.generate(call)
   const calling = follow ? follow(generating) : generating
   if (asked.stream) {

@@ -66,6 +66,7 @@ export function filled(asked: Asked, preset: Filling, models: readonly (string |
     plugins: asked.plugins.length > 0 ? asked.plugins : preset.asked.plugins,
     ignored: [...asked.ignored, ...preset.asked.ignored.filter((name) => !asked.ignored.includes(name)), ...lost],
     presetId: preset.id,
+    ...(preset.asked.cache && { cache: preset.asked.cache }),
     notes: [...asked.notes ?? [], {
       type: 'plugin', name: 'preset', summary: `version ${preset.version} of the preset ${preset.slug} filled in what the request left open`,
       data: { id: preset.id, slug: preset.slug, version: preset.version, models: meant },

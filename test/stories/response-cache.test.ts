@@ -203,6 +203,24 @@ describe('The response cache', async () => {
   })
 })
 
+test('A preset may switch it on or off: off wins over the header, and the header over on', async () => {
+  const box = await startSignalbox({ config })
+  for (const [slug, said] of [['kept', { cache_enabled: true, cache_ttl_seconds: 60 }], ['never', { cache_enabled: false }]] as const) {
+    const made = await box.send('POST', `/api/v1/presets/${slug}/chat/completions`, { body: { model: 'acme/one', messages: [{ role: 'system', content: 'Be brief.' }], ...said } })
+    assert.equal(made.status, 200, await made.text())
+  }
+  const wrong = await box.send('POST', '/api/v1/presets/wrong/chat/completions', { body: { model: 'acme/one', messages: [{ role: 'system', content: 'x' }], cache_ttl_seconds: 0 } })
+  assert.equal(wrong.status, 400)
+  assert.match(await wrong.text(), /cache_ttl_seconds: must be a whole number from 1 to 86400/)
+  const body = fresh({ preset: 'kept' })
+  for (let i = 0; i < 4; i++) upstream.next({ text: 'More.', usage: USED })
+  assert.deepEqual((({ status, ttl }) => [status, ttl])(await ask(box, body, {})), ['MISS', '60'])
+  assert.equal((await ask(box, body, {})).status, 'HIT')
+  assert.equal((await ask(box, body, { 'x-openrouter-cache': 'false' })).status, null)
+  assert.equal((await ask(box, { ...body, preset: 'never' })).status, null)
+  assert.doesNotMatch(JSON.stringify(upstream.requests.map((request) => request.body)), /cache_enabled|cache_ttl/)
+})
+
 test('A key can have all of its answers forgotten, and those of other keys stay', async () => {
   const box = await startSignalbox({ config })
   const { key } = await box.app.accounts.createKey({ name: 'other' })
