@@ -18,7 +18,7 @@ import { createAnswers, createResponses, openVault } from './responses/index.ts'
 import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
-import { contextCompression, fileParser, reasoningExclude, responseHealing, variants } from './stages/index.ts'
+import { cacheMarks, contextCompression, fileParser, reasoningExclude, responseHealing, variants } from './stages/index.ts'
 import type { Site } from './site.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
@@ -267,7 +267,8 @@ export async function createCallPath(given: {
     models: () => catalog.snapshot(),
     routerRules: () => rules,
     stages: [
-      variants(), fileParser({ bounds: () => config.fileParser, read: pdfs.read, download, hash: sha256 }), contextCompression(), reasoningExclude(), responseHealing({ judge, read: parseUpstream, enforce: () => config.structuredOutput.enforce }),
+      variants(), fileParser({ bounds: () => config.fileParser, read: pdfs.read, download, hash: sha256 }), contextCompression(), cacheMarks({ automatic: () => config.promptCaching.automatic }), reasoningExclude(),
+      responseHealing({ judge, read: parseUpstream, enforce: () => config.structuredOutput.enforce }),
     ],
     dialects: DIALECTS,
     locals: new Map([[DEMO, createDemo({ pace: config.demoPace })]]),

@@ -153,6 +153,7 @@ export interface Config {
   /** The bounds of one PDF that is read here. */
   readonly fileParser: { readonly maxBytes: number; readonly maxPages: number; readonly maxCharacters: number; readonly timeoutMs: number }
   readonly responseCache: { readonly enabled: boolean; readonly maxBytes: number; readonly maxAnswerBytes: number }
+  readonly promptCaching: { readonly automatic: boolean }
   readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
   readonly stats: { readonly minKeys: number }
   /** What the operator wrote for the site. */
@@ -208,6 +209,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     responses: responsesOf(file.responses ?? {}),
     fileParser: fileParserOf({ ...DEFAULTS.file_parser, ...file.file_parser }),
     responseCache: responseCacheOf(file.response_cache ?? {}),
+    promptCaching: { ...DEFAULTS.prompt_caching, ...file.prompt_caching },
     structuredOutput: { ...DEFAULTS.structured_output, ...file.structured_output },
     stats: { minKeys: file.stats?.min_keys ?? DEFAULTS.stats.min_keys },
     site: { pages: file.site?.pages ?? {}, links: file.site?.links ?? {} },

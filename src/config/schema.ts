@@ -85,6 +85,7 @@ export const DEFAULTS = {
   auto_router: { default_task: 'general', models: 3, slow_seconds: 60 },
   responses: { store_default: false, retention_days: 30, background_per_key: 32, background_lease_ms: 15_000 },
   structured_output: { enforce: 'strict' },
+  prompt_caching: { automatic: false },
   stats: { min_keys: 1 },
   file_parser: { max_bytes: 20 * 1024 * 1024, max_pages: 1_000, max_characters: 4_000_000, timeout_ms: 15_000 },
   response_cache: { enabled: true, max_bytes: 256 * 1024 * 1024, max_answer_bytes: 1024 * 1024 },
@@ -215,6 +216,7 @@ export const fileSchema = z.strictObject({
   file_parser: z.strictObject({
     max_bytes: z.int().min(1).optional(), max_pages: z.int().min(1).optional(), max_characters: z.int().min(1).optional(), timeout_ms: ms.optional(),
   }).optional(),
+  prompt_caching: z.strictObject({ automatic: z.boolean().optional() }).optional(),
   structured_output: z.strictObject({ enforce: z.enum(['strict', 'always', 'never']).optional() }).optional(),
   response_cache: z.strictObject({
     enabled: z.boolean().optional(),

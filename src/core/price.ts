@@ -187,3 +187,14 @@ export function listPerMillion(sheet: PriceSheet | null, promptTokens: number, c
   const atto = (sheet.rates.prompt ?? 0n) * BigInt(promptTokens) + (sheet.rates.completion ?? 0n) * BigInt(completionTokens)
   return decimalFromAtto((atto * 1_000_000n + tokens / 2n) / tokens)
 }
+
+/** What the prompt cache saved (writing to it can cost more than it saves, then below 0); null where it was not used. */
+export function cacheDiscount(sheet: PriceSheet, { input: { cacheRead, cacheWrite5m, cacheWrite1h, total } }: Usage): Atto | null {
+  if (cacheRead + cacheWrite5m + cacheWrite1h === 0) return null
+  const rates = ratesFor(sheet, total)
+  const plain = rates.prompt ?? 0n
+  const write = rates.input_cache_write ?? plain
+  return (plain - (rates.input_cache_read ?? plain)) * BigInt(cacheRead)
+    + (plain - write) * BigInt(cacheWrite5m)
+    + (plain - (rates.input_cache_write_1h ?? write)) * BigInt(cacheWrite1h)
+}

@@ -248,7 +248,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     }, new Meter(operation.request, endpoint, parts.tokens))
     const metadata = (): JsonObject => withPassedOver(metadataOf({
       call, prepared: events.notes.length === 0 ? prepared : { ...prepared, notes: [...prepared.notes, ...events.notes] },
-      plan, need, given, failed: tried.failed, answering: { attempt, provider, failure: events.failure },
+      plan, need, given, failed: tried.failed, answering: { attempt, provider, failure: events.failure, cached: events.cached },
     }, ambient.monotonic()), passedOver)
     if (committed.reviewed !== undefined && 'fault' in committed.reviewed) {
       // None of it was sent: what is not the answer that was asked for is an error. It is paid and on record all the same.

@@ -15,7 +15,7 @@ export interface Told {
   readonly given: Given
   readonly failed: readonly Attempt[]
   /** The attempt that began to answer, with why it broke off if it did. */
-  readonly answering: { readonly attempt: RunningAttempt; readonly provider: string; readonly failure: Fault | null } | null
+  readonly answering: { readonly attempt: RunningAttempt; readonly provider: string; readonly failure: Fault | null; readonly cached: JsonObject | null } | null
 }
 
 /**
@@ -54,6 +54,7 @@ export function metadataOf(told: Told, now: number): JsonObject {
     ...(rejected.length > 0 && { rejected: rejected.map(({ endpoint, why, detail }) => ({ endpoint, why, detail })) }),
     ...(attempts.length > 0 && { attempts }),
     ...(parameters && { parameters }),
+    ...(answering?.cached && { prompt_cache: answering.cached }),
     ...(notes.length > 0 && { pipeline: notes.map((note) => ({ ...note })) }),
   }
 }

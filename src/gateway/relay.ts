@@ -1,4 +1,4 @@
-import { fault, type Ambient, type ChatEvent, type Fault, type Generation, type Need, type Review, type StageNote, type Usage } from '../core/index.ts'
+import { cacheDiscount, fault, usdFromAtto, type Ambient, type ChatEvent, type Fault, type Generation, type JsonObject, type Need, type Review, type StageNote, type Usage } from '../core/index.ts'
 import { overdue, type Committed, type RunningAttempt, type Tried } from './attempts.ts'
 import type { Audit } from './audit.ts'
 import type { Call } from './call.ts'
@@ -68,6 +68,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
   #finishes: readonly ChatEvent[] = NOTHING
   #length = 0
   #notes: readonly StageNote[] = NOTHING
+  #used: Usage | null = null
 
   constructor(parts: RelayParts, of: RelayOf, meter: Meter) {
     this.#parts = parts
@@ -89,6 +90,15 @@ export class Relay implements AsyncIterableIterator<Batch> {
   /** What was made of the answer when it had ended. */
   get notes(): readonly StageNote[] {
     return this.#notes
+  }
+
+  /** What it used of the prompt cache, and what that saved, once it has ended; null where it used none. */
+  get cached(): JsonObject | null {
+    if (this.#used === null) return null
+    const discount = cacheDiscount(this.#meter.sheet, this.#used)
+    if (discount === null) return null
+    const { cacheRead, cacheWrite5m, cacheWrite1h } = this.#used.input
+    return { read_tokens: cacheRead, write_tokens: cacheWrite5m + cacheWrite1h, discount: usdFromAtto(discount) }
   }
 
   [Symbol.asyncIterator](): this {
@@ -234,6 +244,7 @@ export class Relay implements AsyncIterableIterator<Batch> {
       const settling = this.#meter.settle(ending)
       const settled = settling instanceof Promise ? await settling : settling
       const metered = withRetries(tried.loser === null ? settled : withLoser(settled, tried.loser), tried.retries)
+      this.#used = metered.usage
       const failure = this.#failure
       const quality = audit !== null && ending === 'complete' ? audit.verdict(this.#meter.reason) : null
       const attempt = committed.attempt.record({

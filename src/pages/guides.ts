@@ -19,6 +19,7 @@ const GUIDES: readonly Entry[] = [
   ['presets', 'presets.md', 'Presets', 'Requests'],
   ['file-parser', 'file-parser.md', 'PDFs', 'Requests'],
   ['response-caching', 'response-cache.md', 'Response cache', 'Requests'],
+  ['prompt-caching', 'prompt-caching.md', 'Prompt caching', 'Requests'],
   ['errors', 'errors.md', 'Errors', 'Requests'],
   ['faults', 'faults.md', 'Faults of providers', 'Requests'],
   ['provider-routing', 'routing.md', 'Provider routing', 'Routing'],

@@ -86,6 +86,8 @@ export const metadataSchema = z.looseObject({
     dropped: names.optional(), prompted: names.optional(), kept: names.optional(), ignored: names.optional(),
     changed: z.array(z.object({ parameter: text, asked: z.number().nullable(), sent: z.number() })).optional(),
   }).optional().describe('What of the request an endpoint was not sent as it was asked for.'),
+  prompt_cache: z.object({ read_tokens: count, write_tokens: count, discount: z.number().describe('Dollars; below 0 where writing cost more.') }).optional()
+    .describe('What was read from the prompt cache and written to it, and what that saved.'),
   pipeline: z.array(z.looseObject({ type: text, name: text, summary: text.optional(), data: z.looseObject({}).optional() })).optional(),
 }).meta({ id: 'OpenRouterMetadata' })
 

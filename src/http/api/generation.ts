@@ -1,5 +1,5 @@
 import {
-  fault, FaultError, FAULTS, ratesFor, usdFromAtto, usdFromNano, type Attempt, type Generation,
+  fault, FaultError, FAULTS, cacheDiscount, usdFromAtto, usdFromNano, type Attempt, type Generation,
 } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
 import { queryReader } from '../query.ts'
@@ -83,7 +83,7 @@ export function generationBody(g: Generation, router: string | null): Record<str
     usage: cost,
     total_cost: cost,
     upstream_inference_cost: null,
-    cache_discount: cacheDiscount(g),
+    cache_discount: discountOf(g),
     provider_responses: g.attempts.map(attemptBody),
     ...(g.coalesced && { coalesced: { paid_by: g.coalesced.paidBy, cost: usdFromNano(g.coalesced.cost), calls: g.coalesced.calls } }),
   }
@@ -107,16 +107,9 @@ function attemptBody(attempt: Attempt): Record<string, unknown> {
   }
 }
 
-/** What the prompt cache saved in dollars (writing to it can cost more than it saves, then below 0); null without any. */
-function cacheDiscount({ usage, price }: Generation): number | null {
-  const { cacheRead, cacheWrite5m, cacheWrite1h, total } = usage.input
-  if (price === null || cacheRead + cacheWrite5m + cacheWrite1h === 0) return null
-  const rates = ratesFor(price, total)
-  const plain = rates.prompt ?? 0n
-  const write = rates.input_cache_write ?? plain
-  return usdFromAtto((plain - (rates.input_cache_read ?? plain)) * BigInt(cacheRead)
-    + (plain - write) * BigInt(cacheWrite5m)
-    + (plain - (rates.input_cache_write_1h ?? write)) * BigInt(cacheWrite1h))
+function discountOf({ usage, price }: Generation): number | null {
+  const discount = price === null ? null : cacheDiscount(price, usage)
+  return discount === null ? null : usdFromAtto(discount)
 }
 
 function whole(ms: number | null): number | null {
