@@ -223,7 +223,7 @@ onBothStores((start) => {
 
 for (const name of ['sqlite', 'postgres'] as const) {
   test(`A server that is killed leaves no response under way for ever: who asks later is told that it failed (${name})`, async () => {
-    const server = await startServer(name, { ...config, responses: { background_lease_ms: 1000 } })
+    const server = await startServer(name, { ...config, responses: { background_lease_ms: 2000 } })
     const before = await server.run()
     const response = await before.send('POST', '/v1/responses', { model: 'acme/one', background: true, stream: true, input: order(ENDLESS) })
     const seen = eventsOf(whole(await readUntil(response, '" b"')))

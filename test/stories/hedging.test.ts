@@ -289,6 +289,7 @@ describe('No second attempt is opened', () => {
     const only = { ...HEDGED, only: ['first', 'second'] }
     for (let i = 0; i < 4; i++) {
       const asking = ask({ provider: only })
+      await first.waitFor((it) => it === first.requests[i] && it.state === 'answering')
       if (i < 2) await second.waitFor((it) => it === second.requests[i] && it.state === 'answering')
       else await sleep(LONG_MS)
       first.release()

@@ -31,7 +31,7 @@ export async function startServer(store: 'sqlite' | 'postgres', config: ConfigFi
   const file = path.join(home, 'signalbox.config.json')
   writeFileSync(file, JSON.stringify({ discover_local: false, ...config }))
   const env = {
-    PATH: process.env['PATH'] ?? '', HOME: home, HOST: '127.0.0.1', PORT: '0', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: file,
+    PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], HOME: home, HOST: '127.0.0.1', PORT: '0', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: file,
     ...(store === 'postgres' && { DATABASE_URL: await freshSchema(database = await freshDatabase()) }),
   }
   const { stdout } = await promisify(execFile)(process.execPath, [path.join(ROOT, 'src/cli.ts'), 'key', 'create', '--json'], { cwd: ROOT, env })
