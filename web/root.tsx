@@ -1,5 +1,5 @@
 import { Menu, Moon, Sun } from 'lucide-react'
-import { useEffect, useState, type ReactNode } from 'react'
+import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react'
 import {
   isRouteErrorResponse, Link, Links, Meta, NavLink, Outlet, Scripts, ScrollRestoration, useLocation, useRouteError, useRouteLoaderData,
   type LinksFunction, type LoaderFunctionArgs,
@@ -62,9 +62,12 @@ function Header() {
             <NavLink key={to} to={to} className="px-2 py-1 text-soft hover:text-ink aria-[current=page]:text-ink aria-[current=page]:font-medium">{name}</NavLink>
           ))}
         </nav>
-        <form action="/models" role="search" className="ml-auto flex-1 max-w-72">
-          <input name="q" type="search" aria-label="Search models" placeholder="Search" className="field w-full" autoComplete="off" />
-        </form>
+        <div className="relative ml-auto flex-1 max-w-72">
+          <form action="/models" role="search">
+            <input name="q" type="search" aria-label="Search models" placeholder="Search" className="field w-full" autoComplete="off" />
+          </form>
+          <PaletteKey />
+        </div>
         <ThemeSwitch />
         <details className="lg:hidden relative">
           <summary className="key list-none px-2" aria-label="Menu"><Menu size={16} aria-hidden /></summary>
@@ -74,6 +77,31 @@ function Header() {
         </details>
       </div>
     </header>
+  )
+}
+
+const Palette = lazy(() => import('./ui/palette.tsx'))
+
+/** Opens the search over everything, by its key or by a press; without scripts the field beside it searches models. */
+function PaletteKey() {
+  const [ready, setReady] = useState<'⌘K' | 'Ctrl K' | null>(null)
+  const [open, setOpen] = useState(false)
+  useEffect(() => {
+    setReady(/mac|iphone|ipad/i.test(navigator.platform) ? '⌘K' : 'Ctrl K')
+    const press = (event: KeyboardEvent) => {
+      if (event.key.toLowerCase() !== 'k' || !(event.metaKey || event.ctrlKey) || event.altKey || event.shiftKey) return
+      event.preventDefault()
+      setOpen(true)
+    }
+    addEventListener('keydown', press)
+    return () => removeEventListener('keydown', press)
+  }, [])
+  if (ready === null) return null
+  return (
+    <>
+      <button type="button" onClick={() => setOpen(true)} aria-haspopup="dialog" aria-label={`Search everything, ${ready}`} className="absolute right-1 top-1 bottom-1 px-1.5 text-xs text-faint hover:text-ink bg-sheet hidden sm:block">{ready}</button>
+      {open && <Suspense><Palette onClose={() => setOpen(false)} /></Suspense>}
+    </>
   )
 }
 

@@ -6,6 +6,7 @@ import { BOARDS } from './boards.ts'
 import { COMPARISONS } from './compare.ts'
 import { MANUAL } from './docs.ts'
 import { SHORT_PAGES } from './pages.ts'
+import { SEARCHES } from './palette.ts'
 import { box, browser, checker, endpoints, HOSTILE, look } from './world.ts'
 
 const MOST_SCRIPT = 150 * 1024
@@ -33,6 +34,7 @@ const PAGES: readonly (readonly [url: string, shows: RegExp])[] = [
   ...COMPARISONS,
   ...MANUAL,
   ...SHORT_PAGES,
+  ...SEARCHES,
   ['/providers', /sell models of the catalogue/],
   ['/providers/sound', /Privacy policy/],
   ['/there/is-nothing', /No line leads here/],
