@@ -18,6 +18,12 @@ export interface Database {
   drop(): Promise<void>
 }
 
+/**
+ * The program gives a statement two seconds and a lock half of one, which says something of a database that serves
+ * callers and nothing of one that shares two busy cores with three files of tests.
+ */
+const PATIENCE = { statement_timeout: 60_000, lock_timeout: 60_000, idle_in_transaction_session_timeout: 60_000, query_timeout: 90_000 }
+
 let server: Promise<string> | null = null
 let made = 0
 
@@ -29,7 +35,15 @@ export async function freshDatabase(): Promise<Database> {
   await command(address, `create database ${name} template template0`)
   const url = new URL(address)
   url.pathname = `/${name}`
+  for (const [setting, ms] of Object.entries(PATIENCE)) url.searchParams.set(setting, String(ms))
   return { url: url.href, drop: () => command(address, `drop database if exists ${name} with (force)`) }
+}
+
+/** The address as an operator writes it: with the program's own timeouts. */
+export function withoutPatience(url: string): URL {
+  const plain = new URL(url)
+  for (const setting of Object.keys(PATIENCE)) plain.searchParams.delete(setting)
+  return plain
 }
 
 /** Makes an empty schema in a database: to a test as good as a database, and made in a tenth of the time. */

@@ -8,6 +8,7 @@ import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { createFaultyRelay } from '../testing/index.ts'
+import { withoutPatience } from '../../test/postgres.ts'
 import { forEachStore, type Place } from '../../test/stores.ts'
 import { openStore, StoreError, type Row } from './index.ts'
 import { MIGRATIONS } from './migrations/index.ts'
@@ -197,7 +198,7 @@ forEachStore((name, open, place) => {
   } else {
     test('a database that freezes fails the query within seconds, and serves again when it thaws', async t => {
       const at = await place()
-      const url = new URL(at.url!)
+      const url = withoutPatience(at.url!)
       const relay = await createFaultyRelay({ host: url.hostname, port: Number(url.port) })
       t.after(() => relay.close())
       url.host = `127.0.0.1:${relay.port}`
