@@ -134,7 +134,7 @@ describe('When a provider of vectors fails', () => {
   })
 
   test('an answer with a vector too few is none: the next one is asked', async () => {
-    upstream.next({ shapes: ['one-short'] }, { path: '/alpha/' })
+    upstream.next({ shapes: ['one-short', 'no-index'] }, { path: '/alpha/' })
     assert.equal((await embedded({ input: ['a', 'b'], ...ALPHA_FIRST }))['provider'], 'beta')
   })
 
