@@ -240,9 +240,11 @@ export function createGateway(parts: GatewayParts): Gateway {
     const { attempt } = committed
     const { endpoint } = attempt.candidate
     const provider = providerOf(committed)
+    const refusal = committed.reviewed !== undefined && 'fault' in committed.reviewed ? committed.reviewed.fault : null
     inFlight++
     const events = new Relay(relaying, {
-      call, need, tried, committed, transforms: prepared.transforms, place,
+      // The place of a call that is refused is given back with its outcome, as that of every other that fails.
+      call, need, tried, committed, transforms: prepared.transforms, place: refusal === null ? place : null,
       audit: operation.type === 'chat' && auditable(operation.request) ? new Audit(operation.request, parts.judge) : null,
       review: call.asked.stream ? prepared.review : null,
     }, new Meter(operation.request, endpoint, parts.tokens))
@@ -250,11 +252,10 @@ export function createGateway(parts: GatewayParts): Gateway {
       call, prepared: events.notes.length === 0 ? prepared : { ...prepared, notes: [...prepared.notes, ...events.notes] },
       plan, need, given, failed: tried.failed, answering: { attempt, provider, failure: events.failure, cached: events.cached },
     }, ambient.monotonic()), passedOver)
-    if (committed.reviewed !== undefined && 'fault' in committed.reviewed) {
+    if (refusal !== null) {
       // None of it was sent: what is not the answer that was asked for is an error. It is paid and on record all the same.
-      const { fault } = committed.reviewed
       for (let read = await events.next(); !read.done;) read = await events.next()
-      const sum = summed({ ...tried, fault, faults: [...tried.faults, { fault, candidate: attempt.candidate }] }, call.asked.preferences.models)
+      const sum = summed({ ...tried, fault: refusal, faults: [...tried.faults, { fault: refusal, candidate: attempt.candidate }] }, call.asked.preferences.models)
       return { fault: withFiles(sum, prepared), metadata }
     }
     return {

@@ -70,6 +70,17 @@ describe('A whole answer of a strict schema', () => {
     assert.equal(contentOf(await box.whole(saying('acme/one', 'Where?', STRICT))), GOOD)
   })
 
+  test('gives its place back once: the server has as many as before, however many answers do not fit', async () => {
+    const before = box.app.admission.figures().running
+    for (const stream of [false, false, true]) {
+      says(BAD)
+      await (await box.chat(saying('acme/one', 'Where?', { ...STRICT, stream }))).text()
+    }
+    await box.app.gateway.idle()
+    assert.equal(box.app.admission.figures().running, before)
+    assert.equal(before, 0)
+  })
+
   test('with the plugin switched off is judged, and not mended', async () => {
     says(ALMOST)
     const { error } = await box.refused(saying('acme/one', 'Where?', { ...STRICT, ...healing({ enabled: false }) }))
