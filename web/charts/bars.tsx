@@ -12,7 +12,7 @@ export function StackedBars({ title, unit, drawing, rows, parts }: {
 }) {
   const { width, height, left, ticks, barWidth, layers } = drawing
   return (
-    <figure className="min-w-0">
+    <figure className="min-w-0 max-w-[60rem]">
       <figcaption className="flex flex-wrap gap-x-5 gap-y-1 items-baseline text-[0.8125rem]">
         <span className="font-medium">{title}</span>
         {parts.map(({ key, name }, i) => <span key={key} className="inline-flex items-center gap-1.5 text-soft"><span className={`swatch s${i + 1}`} />{name}</span>)}

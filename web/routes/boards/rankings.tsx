@@ -33,7 +33,7 @@ export default function Rankings() {
         </p>
         <div className="mt-3"><Periods now={period} to={(each) => (each === 'week' ? '/rankings' : `/rankings?period=${each}`)} /></div>
       </header>
-      {weeks && <Section id="weeks" title="Tokens by week"><StackedBars title="Tokens by week, by model" unit="week" drawing={weeks.drawing} rows={weeks.rows} parts={weeks.parts} /></Section>}
+      {weeks && <Section id="weeks" title="Tokens by week"><StackedBars title="By model" unit="week" drawing={weeks.drawing} rows={weeks.rows} parts={weeks.parts} /></Section>}
       <Section id="models" title="Models" intro={period === 'trending' ? 'What has more tokens this week than its mean of the three weeks before.' : undefined}>
         {models.length === 0
           ? <Empty title={period === 'trending' ? 'Nothing is above its usual' : 'No traffic in this time'}>A model has a place from the first request on that a provider answers for it through this instance.</Empty>
@@ -67,7 +67,7 @@ export default function Rankings() {
                 <tbody>{authors.slice(0, 20).map(({ slug, name, tokens: own, share }) => <tr key={slug}><th scope="row"><Link to={`/${slug}`} className="plain">{name}</Link></th><td className="num">{compact(own)}</td><td className="num">{share.toFixed(1)} %</td></tr>)}</tbody>
               </table>
             </Scroll>
-            {authorWeeks && <StackedBars title="Tokens by week, by author" unit="week" drawing={authorWeeks.drawing} rows={authorWeeks.rows} parts={authorWeeks.parts} />}
+            {authorWeeks && <StackedBars title="Tokens by week" unit="week" drawing={authorWeeks.drawing} rows={authorWeeks.rows} parts={authorWeeks.parts} />}
           </div>
         </Section>
       )}
