@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, type Snapshot } from './catalog/index.ts'
 import type { Config, Secret } from './config/index.ts'
-import { fault, FaultError, type Ambient, type Credential, type Generation, type Measured } from './core/index.ts'
+import { fault, FaultError, type Ambient, type Credential, type Departure, type Generation, type Measured } from './core/index.ts'
 import { askedOfPreset, DIALECTS, parseUpstream, responseEnds, type Dialect } from './dialects/index.ts'
 import {
   createAdmission, createGateway, createLargeBodies, createPdfReader, createTokenCounter, createUpstreams,
@@ -18,7 +18,8 @@ import { createAnswers, createResponses, openVault } from './responses/index.ts'
 import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
-import { cacheMarks, contextCompression, fileParser, reasoningExclude, responseHealing, variants } from './stages/index.ts'
+import { cacheMarks, contextCompression, fileParser, reasoningExclude, responseHealing, variants, webSearch } from './stages/index.ts'
+import { createSearch } from './search/index.ts'
 import type { Site } from './site.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
@@ -260,6 +261,14 @@ export async function createCallPath(given: {
   const judge = createJudge()
   const download = createGuardedFetch({ allow: [] })
   const pdfs = createPdfReader()
+  const search = createSearch({
+    settings: () => {
+      const { engine, timeoutMs, engines } = config.webSearch
+      const revealedKeys = Object.entries(engines).map(([name, { apiKey, ...rest }]) => [name, { ...rest, key: apiKey?.reveal() ?? null }])
+      return { engine, timeoutMs, engines: Object.fromEntries(revealedKeys) }
+    },
+    send: (request, { timeoutMs, departure }) => askJson(net, request, { timeoutMs, maxBytes: SEARCH_MAX_BYTES, departure }),
+  })
   const gateway = createGateway({
     judge,
     admission, upstreams,
@@ -267,7 +276,8 @@ export async function createCallPath(given: {
     models: () => catalog.snapshot(),
     routerRules: () => rules,
     stages: [
-      variants(), fileParser({ bounds: () => config.fileParser, read: pdfs.read, download, hash: sha256 }), contextCompression(), cacheMarks({ automatic: () => config.promptCaching.automatic }), reasoningExclude(),
+      variants(), webSearch({ available: search.available, search: search.ask, now: ambient.now }),
+      fileParser({ bounds: () => config.fileParser, read: pdfs.read, download, hash: sha256 }), contextCompression(), cacheMarks({ automatic: () => config.promptCaching.automatic }), reasoningExclude(),
       responseHealing({ judge, read: parseUpstream, enforce: () => config.structuredOutput.enforce }),
     ],
     dialects: DIALECTS,
@@ -488,5 +498,47 @@ async function postForm(
     throw new FaultError(fault('timeout', "A provider's sign-in did not answer in time"))
   } finally {
     clearTimeout(timer)
+  }
+}
+
+const SEARCH_MAX_BYTES = 4 * 1024 * 1024
+
+/**
+ * Asks an address of the operator's for JSON: the status of its answer, and what it says, null where that is no JSON.
+ * Rejects with a FaultError; nothing that was sent is in it.
+ */
+async function askJson(
+  net: Net, request: { readonly method: 'GET' | 'POST'; readonly url: string; readonly headers: readonly string[]; readonly body: string | null },
+  bounds: { readonly timeoutMs: number; readonly maxBytes: number; readonly departure: Departure },
+): Promise<{ readonly status: number; readonly body: unknown }> {
+  let abort = (): void => {}
+  let late = false
+  const leave = (): void => abort()
+  const timer = setTimeout(() => {
+    late = true
+    abort()
+  }, bounds.timeoutMs)
+  bounds.departure.listen(leave)
+  try {
+    const response = await net.send({ ...request, connectMs: bounds.timeoutMs, control: (way) => { abort = way } })
+    const chunks: Uint8Array[] = []
+    for (let length = 0; length <= bounds.maxBytes;) {
+      const chunk = await response.read()
+      if (chunk === null) {
+        const parsed = parseUpstream(Buffer.concat(chunks))
+        return { status: response.status, body: 'value' in parsed ? parsed.value : null }
+      }
+      length += chunk.length
+      chunks.push(chunk)
+    }
+    response.abort()
+    throw new FaultError(fault('invalid-response', 'A search engine answered more than a list of results can be'))
+  } catch (error) {
+    if (bounds.departure.gone) throw new FaultError(fault('cancelled', 'The caller left'))
+    if (late) throw new FaultError(fault('timeout', 'A search engine did not answer in time'))
+    throw error
+  } finally {
+    clearTimeout(timer)
+    bounds.departure.ignore(leave)
   }
 }

@@ -22,6 +22,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   history: ['core', 'store'],
   responses: ['core', 'schema', 'store'],
   presets: ['core', 'store'],
+  search: ['core'],
   jobs: ['core', 'store'],
   pages: ['core', 'catalog', 'stats', 'site'],
   gateway: ['core', 'dialects', 'net', 'providers', 'routing'],
@@ -32,7 +33,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ambient: ['core'],
   app: [
     'core', 'schema', 'dialects', 'providers', 'catalog', 'routing', 'stages', 'gateway', 'net', 'accounts', 'stats', 'responses',
-    'store', 'history', 'presets', 'jobs', 'http', 'pages', 'site', 'ambient', 'config',
+    'store', 'history', 'presets', 'search', 'jobs', 'http', 'pages', 'site', 'ambient', 'config',
   ],
   main: ['core', 'app', 'config', 'ambient', 'welcome', 'offline'],
   welcome: ['app'],

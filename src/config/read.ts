@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { ConfigError, nearest, type EndpointPatch, type ModelPatch, type Overlay, type ProviderPatch } from '../catalog/index.ts'
-import type { Coalesce, MaxOutput, UnsupportedParameters } from '../core/index.ts'
+import { attoFromDecimal, ceilToNano, type Coalesce, type MaxOutput, type Nano, type UnsupportedParameters } from '../core/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
 import { readFile } from './file.ts'
 import { CLIENT_VARIABLES, DEFAULTS, VARIABLES, VARIABLES_NOT_YET, type ConfigFile } from './schema.ts'
@@ -154,6 +154,12 @@ export interface Config {
   readonly fileParser: { readonly maxBytes: number; readonly maxPages: number; readonly maxCharacters: number; readonly timeoutMs: number }
   readonly responseCache: { readonly enabled: boolean; readonly maxBytes: number; readonly maxAnswerBytes: number }
   readonly promptCaching: { readonly automatic: boolean }
+  /** `engine` is the one that is asked by default: the one that is named, or the first of those that are set up. */
+  readonly webSearch: {
+    readonly engine: SearchEngine | null
+    readonly timeoutMs: number
+    readonly engines: Readonly<Partial<Record<SearchEngine, { readonly baseUrl: string | null; readonly apiKey: Secret | null; readonly price: Nano }>>>
+  }
   readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
   readonly stats: { readonly minKeys: number }
   /** What the operator wrote for the site. */
@@ -210,6 +216,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     fileParser: fileParserOf({ ...DEFAULTS.file_parser, ...file.file_parser }),
     responseCache: responseCacheOf(file.response_cache ?? {}),
     promptCaching: { ...DEFAULTS.prompt_caching, ...file.prompt_caching },
+    webSearch: webSearchOf(file.web_search ?? {}, env),
     structuredOutput: { ...DEFAULTS.structured_output, ...file.structured_output },
     stats: { minKeys: file.stats?.min_keys ?? DEFAULTS.stats.min_keys },
     site: { pages: file.site?.pages ?? {}, links: file.site?.links ?? {} },
@@ -382,6 +389,24 @@ function limitsOf(given: NonNullable<ConfigFile['limits']>): Limits {
     queueMs: all.queue_ms,
     eventLoopDelayMs: all.event_loop_delay_ms,
   }
+}
+
+type SearchEngine = NonNullable<NonNullable<ConfigFile['web_search']>['engine']>
+
+function webSearchOf(given: NonNullable<ConfigFile['web_search']>, env: Environment): Config['webSearch'] {
+  const engines: { [E in SearchEngine]?: NonNullable<Config['webSearch']['engines'][E]> } = {}
+  for (const [name, of] of Object.entries(given.engines ?? {})) {
+    if (of === undefined) continue
+    engines[name as SearchEngine] = {
+      baseUrl: of.base_url ?? null,
+      apiKey: of.api_key === undefined ? null : new Secret(interpolate(of.api_key, `web_search.engines.${name}.api_key`, env)),
+      price: ceilToNano(attoFromDecimal(of.price ?? '0')!),
+    }
+  }
+  const [first = null] = Object.keys(engines) as SearchEngine[]
+  const engine = given.engine ?? first
+  if (engine !== null && engines[engine] === undefined) throw new ConfigError(`web_search.engine names ${engine}, which web_search.engines does not set up`)
+  return { engine, timeoutMs: given.timeout_ms ?? DEFAULTS.web_search.timeout_ms, engines }
 }
 
 function fileParserOf(of: Required<NonNullable<ConfigFile['file_parser']>>): Config['fileParser'] {

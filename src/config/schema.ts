@@ -6,6 +6,10 @@ const ms = z.int().min(1).max(86_400_000)
 const concurrency = z.int().min(1).max(1_000_000)
 const address = z.string().regex(/^https?:\/\//)
 const phrases = z.array(z.string().min(1).max(100)).max(500)
+/** Dollars as a decimal with at most 9 places. */
+const dollars = z.string().regex(/^\d{1,6}(\.\d{1,9})?$/)
+/** A search engine that is somebody's service. */
+const keyedEngine = z.strictObject({ api_key: z.string().min(1), base_url: address.optional(), price: dollars.optional() })
 const row = z.record(z.string(), z.unknown())
 
 /** What stands when neither the environment nor the file says otherwise. */
@@ -87,6 +91,7 @@ export const DEFAULTS = {
   structured_output: { enforce: 'strict' },
   prompt_caching: { automatic: false },
   stats: { min_keys: 1 },
+  web_search: { timeout_ms: 10_000 },
   file_parser: { max_bytes: 20 * 1024 * 1024, max_pages: 1_000, max_characters: 4_000_000, timeout_ms: 15_000 },
   response_cache: { enabled: true, max_bytes: 256 * 1024 * 1024, max_answer_bytes: 1024 * 1024 },
   log: { level: 'info' },
@@ -217,6 +222,14 @@ export const fileSchema = z.strictObject({
     max_bytes: z.int().min(1).optional(), max_pages: z.int().min(1).optional(), max_characters: z.int().min(1).optional(), timeout_ms: ms.optional(),
   }).optional(),
   prompt_caching: z.strictObject({ automatic: z.boolean().optional() }).optional(),
+  web_search: z.strictObject({
+    engine: z.enum(['exa', 'tavily', 'brave', 'searxng']).optional(),
+    timeout_ms: ms.optional(),
+    engines: z.strictObject({
+      exa: keyedEngine.optional(), tavily: keyedEngine.optional(), brave: keyedEngine.optional(),
+      searxng: keyedEngine.extend({ api_key: z.string().min(1).optional(), base_url: address }).optional(),
+    }).optional(),
+  }).optional(),
   structured_output: z.strictObject({ enforce: z.enum(['strict', 'always', 'never']).optional() }).optional(),
   response_cache: z.strictObject({
     enabled: z.boolean().optional(),

@@ -40,6 +40,11 @@ export function ceilToNano(atto: Atto): Nano {
   return atto % ATTO_PER_NANO > 0n ? whole + 1n : whole
 }
 
+/** Exact: a nano-dollar is a whole number of atto-dollars. */
+export function attoFromNano(nano: Nano): Atto {
+  return nano * ATTO_PER_NANO
+}
+
 /** Dollars as a number, for JSON. The division is correctly rounded, so 140000n gives 0.00014. */
 export function usdFromNano(nano: Nano): number {
   return Number(nano) / 1e9

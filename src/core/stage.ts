@@ -2,6 +2,7 @@ import type { Annotation, ChatRequest } from './chat.ts'
 import type { Departure } from './departure.ts'
 import type { ChatEvent } from './event.ts'
 import type { Fault } from './fault.ts'
+import type { Nano } from './money.ts'
 import type { Asked } from './operation.ts'
 import type { Offer } from './plan.ts'
 
@@ -21,9 +22,15 @@ export interface StageNote {
   readonly data?: Readonly<Record<string, unknown>>
 }
 
+/** What a stage has bought for a call: units in the names of prices, and what they cost. They are charged with the answer. */
+export interface Fees {
+  readonly services: Readonly<Record<string, number>>
+  readonly cost: Nano
+}
+
 export type StageResult =
   /** `annotations` go to the caller before the words of the answer; files that were read also with an error. */
-  | { readonly pass: Asked; readonly note?: StageNote; readonly annotations?: readonly Annotation[] }
+  | { readonly pass: Asked; readonly note?: StageNote; readonly annotations?: readonly Annotation[]; readonly fees?: Fees }
   | { readonly answer: readonly ChatEvent[]; readonly note?: StageNote }
   | { readonly fault: Fault }
 

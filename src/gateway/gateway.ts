@@ -1,7 +1,7 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
   asksForChat, asSaid, BYTES_PER_TOKEN, demandOf, fault, FaultError, FAULTS, needOf, rewrite,
-  type Ambient, type Annotation, type Asked, type Candidate, type ChatEvent, type Departure, type Fault, type FaultKind, type Generation, type JsonObject, type Measured, type Offer, type Operation,
+  type Ambient, type Annotation, type Asked, type Candidate, type ChatEvent, type Departure, type Fault, type FaultKind, type Fees, type Generation, type JsonObject, type Measured, type Offer, type Operation,
   type RouterReference,
   type Review, type Stage, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
@@ -101,6 +101,8 @@ interface Prepared extends Resolved {
   readonly review: ((reply: readonly ChatEvent[]) => Review) | null
   /** What the answer is to tell before its words. */
   readonly annotations?: readonly Annotation[]
+  /** What was bought for it. */
+  readonly fees?: Fees
 }
 
 /** The story of one call. It holds no state but the number of calls under way; everything else is in the parts. */
@@ -229,7 +231,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     })
     const { committed, passedOver } = tried
     if (!committed) {
-      relaying.record(recordOf(call, need, tried, null, ambient.monotonic()))
+      relaying.record(recordOf(call, need, prepared.fees ? { ...tried, absorbed: tried.absorbed + prepared.fees.cost } : tried, null, ambient.monotonic()))
       return {
         fault: withFiles(summed(tried, call.asked.preferences.models), prepared),
         metadata: () => withPassedOver(
@@ -247,6 +249,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       call, need, tried, committed, transforms: prepared.transforms, place: refusal === null ? place : null,
       audit: operation.type === 'chat' && auditable(operation.request) ? new Audit(operation.request, parts.judge) : null,
       review: call.asked.stream ? prepared.review : null,
+      ...(prepared.fees && { fees: prepared.fees }),
     }, new Meter(operation.request, endpoint, parts.tokens))
     const metadata = (): JsonObject => withPassedOver(metadataOf({
       call, prepared: events.notes.length === 0 ? prepared : { ...prepared, notes: [...prepared.notes, ...events.notes] },
@@ -461,6 +464,7 @@ async function runStages(stages: readonly Stage[], { asked, ...constant }: Stage
   const notes: StageNote[] = [...before]
   const transforms: ((batch: readonly ChatEvent[]) => readonly ChatEvent[])[] = []
   const annotations: Annotation[] = []
+  let fees: Fees | undefined
   let review: Prepared['review'] = null
   for (const stage of stages) {
     const call: StageCall = { ...constant, asked: current }
@@ -472,6 +476,7 @@ async function runStages(stages: readonly Stage[], { asked, ...constant }: Stage
       current = result.pass
       if (result.note) notes.push(result.note)
       if (result.annotations) annotations.push(...result.annotations)
+      if (result.fees) fees = fees ? together(fees, result.fees) : result.fees
     }
     const transform = stage.events?.(call)
     if (transform) transforms.push(transform)
@@ -479,7 +484,13 @@ async function runStages(stages: readonly Stage[], { asked, ...constant }: Stage
     if (reviewing) review = review === null ? reviewing : both(review, reviewing)
   }
   if (annotations.length > 0) transforms.push(annotating(annotations))
-  return { asked: current, offers: constant.offers, notes, transforms, review, ...(annotations.length > 0 && { annotations }) }
+  return { asked: current, offers: constant.offers, notes, transforms, review, ...(annotations.length > 0 && { annotations }), ...(fees && { fees }) }
+}
+
+function together(a: Fees, b: Fees): Fees {
+  const services: Record<string, number> = { ...a.services }
+  for (const [unit, count] of Object.entries(b.services)) services[unit] = (services[unit] ?? 0) + count
+  return { services, cost: a.cost + b.cost }
 }
 
 /** Tells annotations right behind the start of an answer, before its words, as OpenRouter does. */

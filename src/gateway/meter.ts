@@ -1,6 +1,6 @@
 import {
-  charge, embedNeed, NO_CHARGE, NO_USAGE, searchUnitsOf, usage,
-  type Charge, type ChatEvent, type Endpoint, type Fault, type FinishReason, type Nano, type Operation, type Part, type PriceSheet, type Usage,
+  attoFromNano, charge, embedNeed, NO_CHARGE, NO_USAGE, searchUnitsOf, usage,
+  type Charge, type ChatEvent, type Endpoint, type Fault, type Fees, type FinishReason, type Nano, type Operation, type Part, type PriceSheet, type Usage,
 } from '../core/index.ts'
 import type { TokenCounter } from './tokens.ts'
 
@@ -149,6 +149,17 @@ export function withRetries(metered: Metered, retries: Nano): Metered {
   if (retries === 0n) return metered
   if (metered.charge === NO_CHARGE) return { ...metered, absorbed: metered.absorbed + retries }
   return { ...metered, charge: { ...metered.charge, total: metered.charge.total + retries, retries } }
+}
+
+/** What a call came to with what stages bought for it; where nothing is charged, nobody but us pays for that. */
+export function withFees(metered: Metered, fees: Fees | undefined): Metered {
+  if (fees === undefined) return metered
+  const services: Record<string, number> = { ...metered.usage.services }
+  for (const [unit, count] of Object.entries(fees.services)) services[unit] = (services[unit] ?? 0) + count
+  const usage = { ...metered.usage, services }
+  if (metered.charge === NO_CHARGE) return { ...metered, usage, absorbed: metered.absorbed + fees.cost }
+  const { charge } = metered
+  return { ...metered, usage, charge: { ...charge, total: charge.total + fees.cost, services: charge.services + attoFromNano(fees.cost) } }
 }
 
 /** What is billed beside tokens, where a provider says nothing of it: search units, and pictures among inputs. */

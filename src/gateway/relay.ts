@@ -1,9 +1,9 @@
-import { cacheDiscount, fault, usdFromAtto, type Ambient, type ChatEvent, type Fault, type Generation, type JsonObject, type Need, type Review, type StageNote, type Usage } from '../core/index.ts'
+import { cacheDiscount, fault, usdFromAtto, type Ambient, type ChatEvent, type Fault, type Fees, type Generation, type JsonObject, type Need, type Review, type StageNote, type Usage } from '../core/index.ts'
 import { overdue, type Committed, type RunningAttempt, type Tried } from './attempts.ts'
 import type { Audit } from './audit.ts'
 import type { Call } from './call.ts'
 import { withLoser } from './hedge.ts'
-import { withRetries, type Ending, type Meter, type Metered } from './meter.ts'
+import { withFees, withRetries, type Ending, type Meter, type Metered } from './meter.ts'
 import type { Share } from './places.ts'
 import { recordOf } from './record.ts'
 
@@ -30,6 +30,8 @@ export interface RelayOf {
   readonly audit: Audit | null
   /** Judges a stream when it has ended; null where nobody does, and for whole answers, which were judged before. */
   readonly review: ((reply: Batch) => Review) | null
+  /** What stages bought for it. */
+  readonly fees?: Fees
   /** Null where several calls share it, each with a place of its own. */
   readonly place: Share | null
 }
@@ -237,13 +239,13 @@ export class Relay implements AsyncIterableIterator<Batch> {
 
   async #close(ending: Ending): Promise<Metered> {
     this.#closed = true
-    const { call, need, tried, committed, audit, place } = this.#of
+    const { call, need, tried, committed, audit, fees, place } = this.#of
     const { ambient, observe, record, ended, answered } = this.#parts
     if (ending !== 'complete') committed.source.abort()
     try {
       const settling = this.#meter.settle(ending)
       const settled = settling instanceof Promise ? await settling : settling
-      const metered = withRetries(tried.loser === null ? settled : withLoser(settled, tried.loser), tried.retries)
+      const metered = withFees(withRetries(tried.loser === null ? settled : withLoser(settled, tried.loser), tried.retries), fees)
       this.#used = metered.usage
       const failure = this.#failure
       const quality = audit !== null && ending === 'complete' ? audit.verdict(this.#meter.reason) : null

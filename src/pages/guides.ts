@@ -18,6 +18,7 @@ const GUIDES: readonly Entry[] = [
   ['structured-outputs', 'structured-output.md', 'Structured output', 'Requests'],
   ['presets', 'presets.md', 'Presets', 'Requests'],
   ['file-parser', 'file-parser.md', 'PDFs', 'Requests'],
+  ['web-search', 'web-search.md', 'Web search', 'Requests'],
   ['response-caching', 'response-cache.md', 'Response cache', 'Requests'],
   ['prompt-caching', 'prompt-caching.md', 'Prompt caching', 'Requests'],
   ['errors', 'errors.md', 'Errors', 'Requests'],

@@ -54,12 +54,12 @@ describe('Variants', () => {
     assert.match(mute.error.message, /acme\/shop does not reason/)
   })
 
-  test(':online is refused by name, stacked or not, and so is the plugin that it stands for: nothing here searches the web yet', async () => {
+  test(':online is refused by name where no search engine is set up, stacked or not, and so is the plugin that it stands for', async () => {
     const before = upstream.requests.length
     for (const model of ['acme/shop:online', 'acme/gift:free:online', 'acme/shop:online:nitro', 'openrouter/auto:online']) {
       const refusal = await box.refused(saying(model, 'News?'))
       assert.deepEqual([refusal.status, refusal.error.metadata['field']], [400, 'model'], model)
-      assert.match(refusal.error.message, /web search is not available here yet/)
+      assert.match(refusal.error.message, /web search is not set up on this server/)
     }
     const plugin = await box.refused(saying('acme/shop', 'News?', { plugins: [{ id: 'context-compression' }, { id: 'web', max_results: 3 }] }))
     assert.deepEqual([plugin.status, plugin.error.metadata['field']], [400, 'plugins[1].id'])

@@ -1,0 +1,2 @@
+/** Search engines of the operator's: one driver for each, each with its own words for the same question. */
+export { createSearch, type Search } from './search.ts'
