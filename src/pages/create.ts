@@ -80,7 +80,15 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
     return known
   }
 
-  const week = (): { from: number; to: number } => ({ from: ambient.now() - 7 * DAY_MS, to: ambient.now() + 1 })
+  /** Of the last days, today included: what models did, by their ids. Whole days, as rankings have them. */
+  const lately = async (days: number, of?: readonly string[]) => {
+    const to = ambient.now() + 1
+    const sums = await figures.sums({
+      cut: 'model', span: { from: Math.floor(to / DAY_MS) * DAY_MS - (days - 1) * DAY_MS, to }, names: ['a'], counts: ['requests', 'prompt_tokens', 'completion_tokens'],
+      ...(of && { where: [{ name: 'a', is: 'in', values: of }] }),
+    })
+    return new Map(sums.map((sum) => [sum.a, sum]))
+  }
   /** The model under whose name traffic to an entry is counted: of a moving alias its target. */
   const countedAs = ({ at }: Shelf, entry: ModelEntry): string => (at.targetOf(entry) ?? entry).row.id
   const saleOf = ({ at }: Shelf, id: string): readonly Endpoint[] => at.endpointsOf(id).filter(({ disabled, simulated }) => !disabled && !simulated)
@@ -106,7 +114,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
     async home() {
       const now = await stocked()
       const listed = now.at.models.filter(isListed)
-      const totals = await figures.totals('model', week())
+      const totals = await lately(7)
       const providers = new Set(listed.flatMap(({ row }) => saleOf(now, row.id).map(({ provider }) => provider)))
       const busiest = [...totals].flatMap(([id, total]) => {
         const entry = now.at.model(id)
@@ -155,7 +163,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const endpoints = now.at.endpointsOf(entry.row.id).filter(({ disabled }) => !disabled)
       const counted = countedAs(now, entry)
       const [measured, totals] = await Promise.all([
-        figures.endpoints(endpoints.map((it) => it.id), { longer: true }), figures.totals('model', week(), [counted]),
+        figures.endpoints(endpoints.map((it) => it.id), { longer: true }), lately(7, [counted]),
       ])
       return modelOf(now, entry, {
         endpoints: endpoints.map((endpoint) => endpointOf(now, endpoint, measured.get(endpoint.id) ?? null)),
@@ -238,7 +246,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const entry = now.at.model(id)
       const to = ambient.now() + 1
       const sums = await figures.sums({
-        cut: 'model-app', span: { from: to - days * DAY_MS, to }, counts: ['requests', 'prompt_tokens', 'completion_tokens'],
+        cut: 'model-app', span: { from: Math.floor(to / DAY_MS) * DAY_MS - (days - 1) * DAY_MS, to }, counts: ['requests', 'prompt_tokens', 'completion_tokens'],
         where: [{ name: 'a', is: 'in', values: [entry === null ? id : countedAs(now, entry)] }],
       })
       const all = sums.reduce((sum, total) => sum + tokensOf(total), 0)
@@ -355,7 +363,7 @@ function soldBy({ at }: Shelf): ReadonlyMap<string, ReadonlySet<string>> {
 
 const tokensOf = ({ counts }: Pick<Total, 'counts'>): number => counts.prompt_tokens + counts.completion_tokens
 
-function sumOf(totals: readonly Total[]): { tokens: number; requests: number } {
+function sumOf(totals: readonly Pick<Total, 'counts'>[]): { tokens: number; requests: number } {
   return {
     tokens: totals.reduce((sum, total) => sum + tokensOf(total), 0),
     requests: totals.reduce((sum, { counts }) => sum + counts.requests, 0),

@@ -96,8 +96,14 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
     return from < ambient.now() - MINUTES_KEPT_MS ? grains.filter((grain) => grain > 1) : grains
   }
 
+  /**
+   * A span that ends now, to the end of the day: there is nothing yet in the rest of it, and the day so far is one row of
+   * a group, where its hours and minutes are many, the more of them the more traffic there is.
+   */
+  const wholeDay = ({ from, to }: Span): Span => ({ from, to: to > ambient.now() ? Math.max(to, bucketOf(ambient.now(), 1440) + DAY_MS) : to })
+
   const totals: Figures['totals'] = async (cut, span, of) => {
-    const parts = partsOf(span, keptOf(cut, span))
+    const parts = partsOf(wholeDay(span), keptOf(cut, span))
     if (parts.length === 0 || of?.length === 0) return new Map()
     let query = store.db.selectFrom('rollups').selectAll().where('cut', '=', cut).where(within(parts))
     if (of) query = query.where('a', 'in', of)
@@ -107,7 +113,7 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
 
   const sums: Figures['sums'] = async ({ cut, span, by, where = [], counts = COUNTS, names = ['a', 'b', 'c'] }) => {
     const grains = keptOf(cut, span).filter((grain) => by === undefined || grain <= LENGTHS[by])
-    const parts = grains.length === 0 ? [] : partsOf(span, grains as [Grain, ...Grain[]])
+    const parts = grains.length === 0 ? [] : partsOf(wholeDay(span), grains as [Grain, ...Grain[]])
     if (parts.length === 0 || where.some(({ is, values }) => is === 'in' && values.length === 0)) return []
     const groups = [...(by === undefined ? [] : [stretchOf(by, span)]), ...names.map((name) => sql.ref(name))]
     const conditions = [sql`cut = ${cut}`, within(parts), ...where.filter(({ values }) => values.length > 0)

@@ -75,7 +75,7 @@ const AnalyticsQuery = z.object({
   metrics: z.array(names(METRICS)).min(1).max(20),
   dimensions: z.array(names(DIMENSIONS)).max(2).optional(),
   granularity: names(GRANULARITIES).optional(),
-  time_range: z.object({ start: z.string(), end: z.string() }).optional().describe('The last seven days by default'),
+  time_range: z.object({ start: z.string(), end: z.string() }).optional().describe('The last seven days of UTC by default, today included'),
   filters: z.array(z.object({
     field: names(DIMENSIONS), operator: names(OPERATORS), value: z.union([scalar, z.array(scalar).min(1).max(1000)]),
     include_unset: z.boolean().optional().describe('Of `in` and `not_in`: also where nothing was said'),
@@ -155,14 +155,19 @@ export function analyticsRoutes(services: Services): readonly Route[] {
           where: [{ name: 'a', is: 'in', values: [workspace] }, ...(byKey ? [{ name: 'b', is: 'in', values: [query.api_key_hash!] } as const] : [])],
         })
         const at = catalog.snapshot()
+        const namesOf = (endpoint: string) => {
+          const model = endpoint.slice(0, endpoint.lastIndexOf('@'))
+          const provider = at.endpointsOf(model).find(({ id }) => id === endpoint)?.providerName ?? endpoint.slice(model.length + 1)
+          return { model, model_permaslug: at.model(model)?.row.canonical_slug ?? model, endpoint_id: endpoint, provider_name: provider }
+        }
+        const named = new Map<string, ReturnType<typeof namesOf>>()
         const data = sums.flatMap((sum) => {
           const endpoint = byKey ? sum.c : sum.b
           if (endpoint === '' || sum.counts.requests === 0) return []
-          const model = endpoint.slice(0, endpoint.lastIndexOf('@'))
-          const known = at.endpointsOf(model).find(({ id }) => id === endpoint)
+          let names = named.get(endpoint)
+          if (names === undefined) named.set(endpoint, names = namesOf(endpoint))
           return [{
-            date: dayOf(sum.at), model, model_permaslug: at.model(model)?.row.canonical_slug ?? model, endpoint_id: endpoint,
-            provider_name: known?.providerName ?? endpoint.slice(model.length + 1), requests: sum.counts.requests,
+            date: dayOf(sum.at), ...names, requests: sum.counts.requests,
             prompt_tokens: sum.counts.prompt_tokens, completion_tokens: sum.counts.completion_tokens, reasoning_tokens: sum.counts.reasoning_tokens,
             usage: usdFromNano(sum.money.cost_nano), byok_usage_inference: 0, ...(query.group_by && { workspace_id: workspace }),
           }]
@@ -241,7 +246,7 @@ export function analyticsRoutes(services: Services): readonly Route[] {
 
 /** The stretch of time that a query asks for. Throws a FaultError (400) for one that is none or too long for its steps. */
 function spanOf({ time_range: range, granularity }: Query, now: number): { from: number; to: number } {
-  const from = range === undefined ? now - 7 * DAY_MS : momentOf(range.start, 'time_range.start')
+  const from = range === undefined ? Math.floor(now / DAY_MS) * DAY_MS - 6 * DAY_MS : momentOf(range.start, 'time_range.start')
   const to = range === undefined ? now : momentOf(range.end, 'time_range.end')
   if (from >= to) throw refused('time_range.end', `must be after time_range.start, ${range!.start}, is ${range!.end}`)
   const { days } = GRANULARITIES[(granularity ?? 'month') as Stretch]

@@ -1,0 +1,172 @@
+// What a page and a figure cost when there is a hundred times as much behind them: docs/figures.md says that it is the same.
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ambient } from '../../src/ambient.ts'
+import { readConfig } from '../../src/config/index.ts'
+import { demoModels } from '../../src/offline.ts'
+import { openStore } from '../../src/store/index.ts'
+import { createDemoTraffic, createRollups, demoCalls, LONG_STEP } from '../../src/stats/index.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+/** A page or figure may cost so much more with all of the history than with a hundredth of it. */
+const LIMIT = 1.3
+/** Answers that are remembered are forgotten by then. */
+const FORGOTTEN_MS = 2300
+const READY_WITHIN_MS = 120_000
+
+const { values } = parseArgs({
+  options: { calls: { type: 'string' }, share: { type: 'string' }, passes: { type: 'string' }, json: { type: 'boolean' }, gate: { type: 'boolean' } },
+})
+const calls = Number(values.calls ?? 1_000_000)
+const share = Number(values.share ?? 100)
+const passes = Number(values.passes ?? 15)
+
+interface Box {
+  readonly calls: number
+  readonly built: { readonly written: number; readonly writingMs: number; readonly addingMs: number; readonly bytes: number }
+  readonly model: string
+  readonly url: string
+  readonly key: string
+  close(): Promise<void>
+}
+
+/** A server on a data folder of its own with so many calls in it, of the workspace of its key. */
+async function boxOf(count: number): Promise<Box> {
+  const home = mkdtempSync(join(tmpdir(), 'signalbox-figures-'))
+  const file = join(home, 'bench.config.json')
+  writeFileSync(file, JSON.stringify({ discover_local: false }))
+  const env = { PATH: process.env['PATH'] ?? '', HOME: home, HOST: '127.0.0.1', PORT: '0', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: file, NODE_ENV: 'production' }
+  const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'src', 'cli.ts'), 'key', 'create', '--name', 'bench', '--json'], { cwd: ROOT, env })
+  const { key } = JSON.parse(stdout) as { key: string }
+
+  const config = readConfig(env, home)
+  const models = demoModels(config)
+  const store = await openStore({ url: config.databaseUrl, home })
+  const say = (what: string, done: number): void => {
+    if (process.stderr.isTTY) process.stderr.write(`\r${count} calls: ${done} ${what}\u001b[K`)
+  }
+  const began = performance.now()
+  const written = await createDemoTraffic({ store, ambient }).write(
+    demoCalls({ models, now: ambient.now(), days: 60, calls: count, seed: 1, workspace: 'default' }), (done) => say('written', done))
+  const writtenAt = performance.now()
+  const rollups = createRollups({ store, ambient, step: LONG_STEP })
+  await rollups.catchUp((done) => say('added up', done))
+  const addedAt = performance.now()
+  const busiest = await store.db.selectFrom('rollups').where('cut', '=', 'model').where('grain', '=', 1440).where('a', '!=', '').groupBy('a').select('a')
+    .orderBy((build) => build.fn.sum('requests'), 'desc').limit(1).executeTakeFirstOrThrow()
+  await store.close()
+  if (process.stderr.isTTY) process.stderr.write('\n')
+
+  const child = spawn(process.execPath, [join(ROOT, 'src', 'main.ts')], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const url = await addressOf(child)
+  return {
+    calls: count, model: busiest.a, url, key,
+    built: { written, writingMs: writtenAt - began, addingMs: addedAt - writtenAt, bytes: statSync(join(home, 'signalbox.db')).size },
+    async close() {
+      const gone = new Promise((resolve) => { child.once('exit', resolve) })
+      child.kill('SIGTERM')
+      await Promise.race([gone, sleep(10_000).then(() => child.kill('SIGKILL'))])
+      rmSync(home, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+function addressOf(child: ChildProcess): Promise<string> {
+  let said = ''
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`The server did not start:\n${said.slice(-2000)}`)), READY_WITHIN_MS)
+    const hear = (part: Buffer): void => {
+      said += part.toString()
+      const found = /is at (http:\/\/\S+)/.exec(said)
+      if (found === null) return
+      clearTimeout(timer)
+      resolve(found[1]!)
+    }
+    child.stdout!.on('data', hear)
+    child.stderr!.on('data', hear)
+    child.once('exit', () => reject(new Error(`The server ended:\n${said.slice(-2000)}`)))
+  })
+}
+
+interface Asked { readonly name: string; readonly path: string; readonly body?: unknown }
+
+function askedOf(model: string): readonly Asked[] {
+  const query = (name: string, body: unknown): Asked => ({ name: `analytics: ${name}`, path: '/api/v1/analytics/query', body })
+  return [
+    ...['/', '/models', '/providers', `/${model}`, ...['performance', 'uptime', 'activity', 'apps', 'parameters', 'pricing'].map((section) => `/${model}/${section}`), '/rankings', '/apps']
+      .map((path) => ({ name: `page ${path.replace(model, '{model}')}`, path })),
+    { name: 'endpoints of a model', path: `/api/v1/models/${model}/endpoints` },
+    { name: 'endpoints that keep nothing', path: '/api/v1/endpoints/zdr' },
+    { name: 'parameters of a model', path: `/api/v1/parameters/${model}` },
+    { name: 'rankings by day', path: '/api/v1/datasets/rankings-daily' },
+    { name: 'rankings by week', path: '/api/v1/datasets/rankings-daily?period=week&context_bucket=10K' },
+    { name: 'apps', path: '/api/v1/datasets/app-rankings' },
+    { name: 'apps, trending', path: '/api/v1/datasets/app-rankings?sort=trending' },
+    { name: 'activity', path: '/api/v1/activity' },
+    query('requests', { metrics: ['request_count', 'total_usage'] }),
+    query('by model and day', { metrics: ['tokens_total'], dimensions: ['model'], granularity: 'day' }),
+    query('by key and model', { metrics: ['tokens_total'], dimensions: ['api_key_id', 'model'] }),
+    query('by hour', { metrics: ['request_count'], granularity: 'hour' }),
+  ]
+}
+
+/** Milliseconds until the whole answer is there; null when it is no answer. */
+async function took({ url, key }: Box, { path, body }: Asked): Promise<number | null> {
+  const from = performance.now()
+  const response = await fetch(url + path, {
+    headers: { authorization: `Bearer ${key}`, accept: path.startsWith('/api') ? '*/*' : 'text/html', ...(body !== undefined && { 'content-type': 'application/json' }) },
+    ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+  })
+  await response.arrayBuffer()
+  return response.status === 200 ? performance.now() - from : null
+}
+
+const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)]!
+
+const few = await boxOf(Math.max(1, Math.round(calls / share)))
+const many = await boxOf(calls)
+try {
+  const rows: { name: string; few: number; many: number; ratio: number }[] = []
+  const times = new Map<string, { few: number[]; many: number[] }>()
+  const left = new Set<string>()
+  for (let pass = 0; pass < passes + 3; pass++) {
+    // Both at once and in turns: what else the machine does falls on both.
+    for (const [i, asked] of askedOf(many.model).entries()) {
+      const both = pass % 2 === 0 ? [few, many] : [many, few]
+      const pair = new Map<Box, number | null>()
+      for (const box of both) pair.set(box, await took(box, asked))
+      const [small, large] = [pair.get(few)!, pair.get(many)!]
+      if (small === null || large === null) left.add(asked.name)
+      else if (pass >= 3) {
+        const own = times.get(asked.name) ?? { few: [], many: [] }
+        times.set(asked.name, own)
+        own.few.push(small)
+        own.many.push(large)
+      }
+      if (i % 6 === 5) await sleep(1)
+    }
+    await sleep(FORGOTTEN_MS)
+  }
+  for (const [name, own] of times) rows.push({ name, few: median(own.few), many: median(own.many), ratio: median(own.many) / median(own.few) })
+
+  const built = [few, many].map((box) => ({ calls: box.calls, ...box.built }))
+  if (values.json) process.stdout.write(`${JSON.stringify({ built, rows, left: [...left] })}\n`)
+  else {
+    for (const it of built) {
+      process.stdout.write(`${it.written} calls: written in ${(it.writingMs / 1000).toFixed(1)} s, added up in ${(it.addingMs / 1000).toFixed(1)} s `
+        + `(${Math.round(it.written / it.addingMs * 1000)} a second), ${(it.bytes / 1e6).toFixed(0)} MB\n`)
+    }
+    process.stdout.write(`\n${'median ms, answers not remembered'.padEnd(40)}${String(few.calls).padStart(12)}${String(many.calls).padStart(12)}  ratio\n`)
+    for (const row of rows) {
+      process.stdout.write(`${row.name.padEnd(40)}${row.few.toFixed(1).padStart(12)}${row.many.toFixed(1).padStart(12)}  ${row.ratio.toFixed(2)}${row.ratio > LIMIT ? ` > ${LIMIT}` : ''}\n`)
+    }
+    if (left.size > 0) process.stdout.write(`\nLeft out, because it did not answer: ${[...left].join(', ')}\n`)
+  }
+  if (values.gate && rows.some(({ ratio }) => ratio > LIMIT)) process.exitCode = 1
+} finally {
+  await Promise.all([few.close(), many.close()])
+}
