@@ -59,7 +59,7 @@ export function* demoCalls({ models, now, days, calls, seed, workspace = DEMO_WO
   const all = busy.reduce((sum, weight) => sum + weight)
   for (const [day, weight] of busy.entries()) {
     const from = today - (days - 1 - day) * DAY_MS
-    // By its date and not by its place, so that a day is the same in tomorrow's sixty.
+    // Each day has dice of its own: how far today has come changes nothing in it, nor in the days before.
     const random = dice(seed * 1_000_003 + from / DAY_MS)
     const weights = models.map((_, place) => 1 / (place + 1) ** 0.9 * (0.7 + 0.6 * dice(seed + place * 97 + Math.floor(from / DAY_MS / 9))()))
     const made = Array.from({ length: Math.round(calls * weight / all) }, (_, i) =>
