@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { ambient } from '../../src/ambient.ts'
 import { readConfig } from '../../src/config/index.ts'
@@ -51,6 +52,11 @@ const percent = (part: number, all: number): number | null => all === 0 ? null :
 function near(told: number | undefined | null, values: readonly number[], share: number, what: string): void {
   const exact = values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(share * values.length) - 1)]!
   assert.ok(Math.abs(told! - exact) <= exact * ERROR + 0.1, `${what}: ${told} for ${exact}`)
+}
+
+/** Whether a demonstration is in is remembered for two seconds: waits until the server has looked again. */
+async function toldSoon(box: Signalbox, isIn: boolean): Promise<void> {
+  for (let patience = 0; await box.app.site.demoTraffic() !== isIn && patience < 1200; patience++) await sleep(50)
 }
 
 onBothStores((start) => {
@@ -162,13 +168,14 @@ onBothStores((start) => {
       (await get(box, '/api/v1/datasets/rankings-daily')).meta.demo_traffic ?? false, (await get(box, '/api/v1/datasets/app-rankings')).meta.demo_traffic ?? false,
       (await get(box, `/api/v1/parameters/${model}`)).data.demo_traffic ?? false,
     ]
+    await toldSoon(box, true)
     assert.deepEqual(await marks(), [true, true, true, true, true])
     assert.equal((await get(box, '/api/v1/activity')).data.length, 0, 'no key of this instance made it')
     assert.ok(await removeDemo({ config, ambient: still }) > 150)
     for (const table of ['generations', 'rollups', 'apps', 'parameter_rollups'] as const) {
       assert.deepEqual(await box.app.store.db.selectFrom(table).selectAll().execute(), [], table)
     }
-    for (let patience = 0; await box.app.site.demoTraffic() && patience < 600; patience++) await new Promise((resolve) => { setTimeout(resolve, 50) })
+    await toldSoon(box, false)
     assert.deepEqual(await marks(), [false, false, false, false, false])
     assert.equal(await removeDemo({ config, ambient: still }), 0)
   })
