@@ -41,9 +41,11 @@ export function createPdfReader(given: { readonly maxExternalBytes?: number; rea
   let last: Promise<unknown> = Promise.resolve()
 
   const readNow = async (bytes: Uint8Array, { maxPages, maxCharacters, timeoutMs }: PdfBounds): Promise<PdfText> => {
-    let tooMuch = false
+    let [over, tooMuch] = [false, false]
     const look = async (): Promise<void> => {
-      if (tooMuch || await thread.externalBytes() <= maxExternalBytes) return
+      const held = await thread.externalBytes()
+      // On a busy machine it may be told after the document has ended: the thread is the next one's then.
+      if (over || tooMuch || held <= maxExternalBytes) return
       tooMuch = true
       await thread.close()
     }
@@ -57,6 +59,7 @@ export function createPdfReader(given: { readonly maxExternalBytes?: number; rea
       if (error instanceof ThreadLost) return { failed: 'time' }
       throw error
     } finally {
+      over = true
       clearInterval(watch)
     }
   }
