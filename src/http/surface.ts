@@ -119,7 +119,7 @@ export function createListSurface<O extends Exclude<Operation, Chat>>(given: Sur
 
 /** As `askedOf`, in a thread, which also writes the request: a body of many megabytes would hold the event loop up. */
 export async function readLarge(
-  given: SurfaceGiven, face: Inbound, x: Keyed, bodies: Pick<LargeBodies, 'read'>,
+  given: Pick<SurfaceGiven, 'services' | 'keyPreferences'>, face: Inbound, x: Keyed, bodies: Pick<LargeBodies, 'read'>,
 ): Promise<Arrived & { readonly asked: Asked }> {
   const departure = new Departure()
   x.onGone = () => departure.leave()

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { gunzipSync, brotliDecompressSync } from 'node:zlib'
 import { after, before, describe, it } from 'node:test'
 import { OpenRouter } from '@openrouter/sdk'
-import { NO_USAGE, usage, type Generation } from '../../core/index.ts'
-import type { Explanation } from '../../gateway/index.ts'
+import { fault, NO_USAGE, usage, type Asked, type Generation } from '../../core/index.ts'
+import { LARGE_BYTES, type Explanation } from '../../gateway/index.ts'
 import { createConformance } from '../openapi.ts'
 import { createHttp, type Http } from '../server.ts'
 import { CHAT, get, KEY, post, servicesWith } from '../stand-ins.test.ts'
@@ -240,5 +240,33 @@ describe('the API of the catalogue', () => {
     assert.equal(services.calls.length, 0)
     await explaining.close()
     assert.equal((await post(http, '/api/v1/route/explain', CHAT)).status, 404)
+  })
+
+  it('has a request of many megabytes read in the thread for its plan, too, and hears how it shall be explained', async () => {
+    const heard: unknown[] = []
+    const asked: Asked = {
+      operation: { type: 'chat', request: { messages: [], sampling: {}, extras: { seen: true, at: 1795000000, policy: { max_output: 'drop' } } } },
+      preferences: { models: ['a/m'] }, plugins: [], stream: false, ignored: [],
+    }
+    let isChat = true
+    const services = servicesWith(undefined, { large: { read: async (bytes) => {
+      heard.push(bytes.length)
+      if (!isChat) return { fault: fault('invalid-request', 'messages: is required', { field: 'messages' }) }
+      return { asked, large: { encode: async () => ({ fault: fault('internal', 'nothing is written here') }) } }
+    } } })
+    const explaining = createHttp({ ...services, gateway: { ...services.gateway, explain: async (of, how) => {
+      heard.push(of.operation.type === 'chat' && of.operation.request.extras, how)
+      return { fault: fault('no-endpoint', 'nothing can take this') }
+    } } })
+    after(() => explaining.close())
+    await explaining.listen({ port: 0, host: '127.0.0.1' })
+    const body = JSON.stringify({ ...CHAT, padding: 'x'.repeat(LARGE_BYTES) })
+    assert.equal((await post(explaining, '/api/v1/route/explain', body)).status, 404)
+    assert.deepEqual(heard, [body.length, { seen: true }, { at: 1795000000_000, policy: { maxOutput: 'drop' }, workspace: 'default' }])
+    // What is no chat is read as before.
+    isChat = false
+    heard.length = 0
+    assert.equal((await post(explaining, '/api/v1/route/explain', body)).status, 404)
+    assert.equal(heard.length, 3)
   })
 })
