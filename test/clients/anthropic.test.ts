@@ -241,6 +241,8 @@ describe('Errors', () => {
       [() => ask('openai/gpt-4o-mini', { messages: [user([{ type: 'tool_use', id: 'a', name: 'f', input: 'x' } as never])] }), BadRequestError, 'invalid_request_error',
         /messages\[0\]\.content\[0\]\.input: must be an object/],
       [() => client.messages.create({ model: 'acme/limited', max_tokens: 10, messages: [user(order({ status: 429 }))] }), RateLimitError, 'rate_limit_error', /./],
+      [() => client.messages.create({ model: 'openai/gpt-4o-mini', max_tokens: 10, messages: [user('word '.repeat(200_000))] }), BadRequestError, 'invalid_request_error',
+        /^prompt is too long: This endpoint's maximum context length is 128000 tokens/],
       [() => client.models.retrieve('no/such-model'), BadRequestError, 'invalid_request_error', /no\/such-model/],
       [() => client.get('/v1/nowhere'), NotFoundError, 'not_found_error', /no route/],
     ]

@@ -7,10 +7,18 @@ const TYPES: Readonly<Record<number, string>> = {
   429: 'rate_limit_error', 503: 'overloaded_error', 504: 'timeout_error', 529: 'overloaded_error',
 }
 
+/**
+ * Anthropic's words for a prompt that does not fit. Its type is that of any bad request, so clients go by these alone:
+ * LangChain's makes a `ContextOverflowError` of them, after which histories are cut.
+ */
+const TOO_LONG = 'prompt is too long'
+
 /** A fault as this format tells it, with OpenRouter's `error_type` and metadata beside Anthropic's type. */
 export function errorBody(fault: Fault, id: string | null, extra?: JsonObject): string {
   const { status } = FAULTS[fault.kind]
-  const { message, error_type, metadata, availability } = errorOf(fault)
+  const { error_type, metadata, availability } = errorOf(fault)
+  const unsaid = fault.kind === 'context-length' && !fault.message.toLowerCase().includes(TOO_LONG)
+  const message = unsaid ? `${TOO_LONG}: ${fault.message}` : fault.message
   const error = {
     type: TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error'), message, error_type, metadata,
     ...(availability !== undefined && { availability }),

@@ -21,7 +21,17 @@ test('every failure has one of the types that Anthropic\'s clients know, and say
     assert.equal(status, FAULTS[kind].status)
     assert.equal(parsed.type, 'error')
     assert.ok(known.includes(parsed.error.type), parsed.error.type)
-    assert.deepEqual([parsed.error.message, parsed.request_id], ['words', 'gen-1'])
+    assert.deepEqual([parsed.error.message, parsed.request_id], [kind === 'context-length' ? 'prompt is too long: words' : 'words', 'gen-1'])
+  }
+})
+
+test("a prompt that does not fit is told in the words that Anthropic's clients look for, once, whole and in a stream", () => {
+  const anthropics = 'Prompt is too long: 210000 tokens > 200000 maximum'
+  for (const [said, told] of [[anthropics, anthropics], ['The maximum context length is 8192 tokens.', 'prompt is too long: The maximum context length is 8192 tokens.']] as const) {
+    const failed = fault('context-length', said)
+    const whole = JSON.parse(inbound.fault(failed).body) as { error: { message: string } }
+    const framed = framesOfSse(inbound.faultFrames(failed, { id: 'gen-1', created: 1 })).at(-1) as typeof whole
+    assert.deepEqual([whole.error.message, framed.error.message], [told, told])
   }
 })
 
