@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ApiError, FunctionCallingConfigMode, GoogleGenAI, type Content, type GenerateContentResponse, type Part } from '@google/genai'
-import { CITY_SCHEMA, order, PNG, PNG_BYTES, ROADS, SEAL, startWorld, THINKERS, TWO_CALLS } from './world.ts'
+import { CITY_SCHEMA, inThreeTries, order, PNG, PNG_BYTES, ROADS, SEAL, startWorld, THINKERS, TWO_CALLS } from './world.ts'
 
 /** Google's own client, with nothing changed but the address: `/api` and the bare host. */
 
@@ -100,7 +100,7 @@ for (const { base, modelOf } of BASES) for (const road of ROADS) {
       }
     })
 
-    test('Who leaves in the middle of a stream stops the provider', async () => {
+    test('Who leaves in the middle of a stream stops the provider', () => inThreeTries(async () => {
       const leaving = new AbortController()
       const stream = await models.generateContentStream({
         model, contents: order({ text: ['first', ...Array.from({ length: 500 }, () => ' word')], paceMs: 20 }), config: { abortSignal: leaving.signal },
@@ -114,7 +114,7 @@ for (const { base, modelOf } of BASES) for (const road of ROADS) {
         }
       })
       await assertLetGo(last(), leftAt)
-    })
+    }))
   })
 }
 

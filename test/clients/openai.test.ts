@@ -6,7 +6,7 @@ import OpenAI, {
 import { zodFunction, zodResponseFormat } from 'openai/helpers/zod'
 import type { ChatCompletion, ChatCompletionAssistantMessageParam, ChatCompletionTool } from 'openai/resources/chat/completions'
 import { z } from 'zod'
-import { CITY_SCHEMA, order, PNG_BYTES, PNG_URL, ROADS, SEAL, startWorld, THINKERS, TWO_CALLS } from './world.ts'
+import { CITY_SCHEMA, inThreeTries, order, PNG_BYTES, PNG_URL, ROADS, SEAL, startWorld, THINKERS, TWO_CALLS } from './world.ts'
 
 /** OpenAI's own client, as anyone has it who moves from OpenAI (`/v1`) or from OpenRouter (`/api/v1`). */
 
@@ -126,7 +126,7 @@ for (const { base, modelOf } of BASES) for (const road of ROADS) {
       assert.match(reply.choices[0]!.message.content!, new RegExp(`1 image, image/png, ${PNG_BYTES} bytes`))
     })
 
-    test('Who leaves in the middle of a stream stops the provider', async () => {
+    test('Who leaves in the middle of a stream stops the provider', () => inThreeTries(async () => {
       const stream = await client.chat.completions.create({
         model, messages: [user(order({ text: ['first', ...Array.from({ length: 500 }, () => ' word')], paceMs: 20 }))], stream: true,
       })
@@ -138,7 +138,7 @@ for (const { base, modelOf } of BASES) for (const road of ROADS) {
       }
       assert.ok(leftAt > 0, 'no piece came')
       await assertLetGo(last(), leftAt)
-    })
+    }))
   })
 }
 
@@ -225,7 +225,7 @@ describe('Errors', () => {
 })
 
 describe('Leaving before the first word', () => {
-  test('Who gives up waiting for a whole answer stops the provider', async () => {
+  test('Who gives up waiting for a whole answer stops the provider', () => inThreeTries(async () => {
     const controller = new AbortController()
     const before = last().serial
     const call = clientAt('/v1').chat.completions.create(
@@ -236,7 +236,7 @@ describe('Leaving before the first word', () => {
     controller.abort()
     await assert.rejects(call, APIUserAbortError)
     await assertLetGo(request, leftAt)
-  })
+  }))
 })
 
 describe('The list of models', () => {
@@ -293,7 +293,7 @@ describe('Legacy completions', () => {
     })
   }
 
-  test('are refused by the field at fault, and stop the provider when their caller leaves', async () => {
+  test('are refused by the field at fault, and stop the provider when their caller leaves', () => inThreeTries(async () => {
     const client = clientAt('/v1')
     const { bare: model } = ROADS[0]
     await assert.rejects(client.completions.create({ model, prompt: 'Hi', echo: true }), (error) => error instanceof BadRequestError && error.message.startsWith('400 echo: '))
@@ -306,7 +306,7 @@ describe('Legacy completions', () => {
       stream.controller.abort()
     }
     await assertLetGo(last(), leftAt)
-  })
+  }))
 })
 
 test("An address that another surface has for another method fails in OpenAI's words for OpenAI's client", async () => {
