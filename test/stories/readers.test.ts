@@ -13,8 +13,8 @@ import { providerAt, saying, startUpstream } from './signalbox.ts'
 
 const READERS = Number(process.env['SIGNALBOX_STALLED_READERS'] ?? 100)
 const KIB = 1024
-/** What the heap grows by when so much passes through it at once, however many read. */
-const COMMON = 96 * KIB
+/** What the heap grows by when so much passes through it at once, however many read: 70 MiB where the collector keeps up. */
+const COMMON = 192 * KIB
 const upstream = await startUpstream({ keep: 10_000 })
 upstream.when({ model: 'endless' }, { text: ` ${'x'.repeat(2047)}`, endless: true })
 
