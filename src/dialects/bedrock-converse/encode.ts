@@ -7,6 +7,7 @@ import { stringify } from '../verbatim.ts'
 import { cachePoint } from './content.ts'
 import { traitsFor, type Traits } from './families.ts'
 import { writeMessages, type Conversation } from './messages.ts'
+import { without } from '../without.ts'
 import { DIALECT, type Block, type WireBody } from './wire.ts'
 
 /** What has no word here at all. */
@@ -50,7 +51,7 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     ...(Object.keys(fields).length > 0 && { additionalModelRequestFields: fields }),
     ...(target.userId !== undefined && { requestMetadata: { user_id: target.userId } }),
     ...(endpoint.tier !== 'default' && { serviceTier: { type: endpoint.tier } }),
-    ...without(native), ...without(target.options), ...endpoint.forcedParams,
+    ...without(native, OURS), ...without(target.options, OURS), ...endpoint.forcedParams,
   }
   dropUnspoken(UNSPOKEN, request, endpoint, dropped)
   return {
@@ -68,10 +69,6 @@ function changedIn({ maxOutputTokens: asked, sampling }: ChatRequest, { maxToken
   if (typeof maxTokens === 'number' && maxTokens !== asked) changed.push({ parameter: 'max_tokens', asked: asked ?? null, sent: maxTokens })
   if (typeof temperature === 'number' && temperature !== sampling.temperature) changed.push({ parameter: 'temperature', asked: sampling.temperature ?? null, sent: temperature })
   return changed.length > 0 ? { changed } : {}
-}
-
-function without(given: JsonObject | null | undefined): JsonObject {
-  return given ? Object.fromEntries(Object.entries(given).filter(([key]) => !OURS.has(key))) : {}
 }
 
 interface Tooling {

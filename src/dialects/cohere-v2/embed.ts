@@ -3,6 +3,7 @@ import type { Outbound, Outgoing, Target } from '../dialect.ts'
 import { noMedia, partsOf, purposeOf, splitInputs, textOf, vectorIn } from '../inputs.ts'
 import { isObject, objectIn, textIn, type Loose } from '../loose.ts'
 import { wholeOutbound, type Said } from '../whole.ts'
+import { without } from '../without.ts'
 import { DIALECT } from './wire.ts'
 
 /** Cohere takes so many at once; a model of the third generation one picture, and nothing beside it. */
@@ -23,12 +24,8 @@ function encode(request: EmbedRequest, target: Target): Outgoing | { readonly fa
   const { endpoint } = target
   const written = writeCohere(request, endpoint, request.encoding)
   if ('fault' in written) return written
-  const body = { model: endpoint.upstreamModel, ...written.body, ...without(target.options), ...endpoint.forcedParams }
+  const body = { model: endpoint.upstreamModel, ...written.body, ...without(target.options, OURS), ...endpoint.forcedParams }
   return { path: '/embed', headers: {}, body: JSON.stringify(body), dropped: Object.keys(request.extras) }
-}
-
-function without(given: JsonObject | undefined): JsonObject {
-  return given ? Object.fromEntries(Object.entries(given).filter(([key]) => !OURS.has(key))) : {}
 }
 
 const thirdGeneration = ({ upstreamModel }: Endpoint): boolean => /embed-[a-z-]*v3/.test(upstreamModel)

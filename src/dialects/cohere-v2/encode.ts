@@ -1,9 +1,10 @@
-import type { ChatRequest, Endpoint, Fault, JsonObject } from '../../core/index.ts'
+import type { ChatRequest, Endpoint, Fault } from '../../core/index.ts'
 import type { Changed, Outgoing, Target } from '../dialect.ts'
 import { budgetOf, thinkingOf } from '../reasoning.ts'
 import { listTools } from '../tool-list.ts'
 import { dropUnspoken } from '../unspoken.ts'
 import { writeMessages } from './messages.ts'
+import { without } from '../without.ts'
 import { DIALECT, type WireBody } from './wire.ts'
 
 /** What has no word here at all. */
@@ -42,14 +43,10 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
     ...writeFormat(request, endpoint, dropped),
     ...thinking,
     ...writeNumbers(request, endpoint, dropped, changed),
-    ...without(native), ...without(target.options), ...endpoint.forcedParams,
+    ...without(native, OURS), ...without(target.options, OURS), ...endpoint.forcedParams,
   }
   dropUnspoken(UNSPOKEN, request, endpoint, dropped)
   return { path: '/chat', headers: {}, body: JSON.stringify(body), dropped: [...dropped], ...(changed.length > 0 && { changed }) }
-}
-
-function without(given: JsonObject | null | undefined): JsonObject {
-  return given ? Object.fromEntries(Object.entries(given).filter(([key]) => !OURS.has(key))) : {}
 }
 
 /** Numbers in the names of this format (`p`, `k`) and within what it takes: outside of that it answers 400. */

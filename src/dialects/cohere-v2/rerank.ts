@@ -1,8 +1,9 @@
-import type { Fault, JsonObject, RerankRequest } from '../../core/index.ts'
+import type { Fault, RerankRequest } from '../../core/index.ts'
 import type { Outbound, Outgoing, Target } from '../dialect.ts'
 import { textIn, type Loose } from '../loose.ts'
 import { documentTexts, rankedIn, rankingUsage, splitDocuments } from '../rankings.ts'
 import { wholeOutbound, type Said } from '../whole.ts'
+import { without } from '../without.ts'
 import { DIALECT } from './wire.ts'
 
 /** Cohere advises to send no more at once. */
@@ -25,13 +26,9 @@ function encode(request: RerankRequest, target: Target): Outgoing | { readonly f
   const body = {
     model: endpoint.upstreamModel, query: request.query, documents: documents.texts,
     ...(request.topN !== undefined && { top_n: request.topN }),
-    ...without(options), ...endpoint.forcedParams,
+    ...without(options, OURS), ...endpoint.forcedParams,
   }
   return { path: '/rerank', headers: {}, body: JSON.stringify(body), dropped: Object.keys(request.extras) }
-}
-
-function without(given: JsonObject | undefined): JsonObject {
-  return given ? Object.fromEntries(Object.entries(given).filter(([key]) => !OURS.has(key))) : {}
 }
 
 function read(value: Loose): Said | null {

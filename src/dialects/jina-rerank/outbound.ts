@@ -3,6 +3,7 @@ import type { Outbound, Outgoing, Target } from '../dialect.ts'
 import { objectIn, textIn, type Loose } from '../loose.ts'
 import { rankedIn, rankingUsage, splitDocuments } from '../rankings.ts'
 import { wholeOutbound, type Said } from '../whole.ts'
+import { without } from '../without.ts'
 import { DIALECT } from './wire.ts'
 
 /** Jina takes so many at once. */
@@ -29,7 +30,7 @@ function encode({ query, documents, topN, extras }: RerankRequest, target: Targe
     // What the caller sent need not come back: it is at hand.
     return_documents: false,
     ...(target.userId !== undefined && { user: target.userId }),
-    ...Object.fromEntries(Object.entries({ ...extras, ...target.options }).filter(([key]) => !OURS.has(key))), ...endpoint.forcedParams,
+    ...without({ ...extras, ...target.options }, OURS), ...endpoint.forcedParams,
   }
   return { path: '/rerank', headers: {}, body: JSON.stringify(body), dropped: [] }
 }

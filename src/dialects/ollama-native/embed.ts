@@ -3,6 +3,7 @@ import type { Outbound, Outgoing, Target } from '../dialect.ts'
 import { splitInputs, textsOf, vectorIn } from '../inputs.ts'
 import { textIn, type Loose } from '../loose.ts'
 import { wholeOutbound, type Said } from '../whole.ts'
+import { without } from '../without.ts'
 import { DIALECT } from './encode.ts'
 
 /** It has no limit of its own; more than this keeps a machine busy for longer than anybody waits. */
@@ -21,7 +22,7 @@ export const embedOutbound: Outbound<EmbedRequest> = wholeOutbound<EmbedRequest>
 function encode(request: EmbedRequest, { endpoint, options }: Target): Outgoing | { readonly fault: Fault } {
   const found = textsOf(request.inputs, endpoint)
   if ('fault' in found) return found
-  const passed: JsonObject = Object.fromEntries(Object.entries(options ?? {}).filter(([key]) => !OURS.has(key)))
+  const passed: JsonObject = without(options, OURS)
   const body = {
     model: endpoint.upstreamModel, input: found.texts,
     ...(request.dimensions !== undefined && { dimensions: request.dimensions }),

@@ -1,9 +1,10 @@
-import { needOf, type ChatRequest, type Endpoint, type Fault, type JsonObject } from '../../core/index.ts'
+import { needOf, type ChatRequest, type Endpoint, type Fault } from '../../core/index.ts'
 import type { Outgoing, Target } from '../dialect.ts'
 import { effortOf, nearestEffort, thinkingOf } from '../reasoning.ts'
 import { listTools } from '../tool-list.ts'
 import { dropUnspoken } from '../unspoken.ts'
 import { stringify } from '../verbatim.ts'
+import { without } from '../without.ts'
 import { writeMessages } from './messages.ts'
 
 /** What has no word here at all. */
@@ -33,7 +34,7 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
   const native = request.origin?.dialect === DIALECT ? request.extras : null
   if (!native) for (const key of Object.keys(request.extras)) dropped.add(key)
   const options = optionsOf(request, endpoint, stream)
-  const passed = { ...without(native), ...without(target.options), ...endpoint.forcedParams }
+  const passed = { ...without(native, OURS), ...without(target.options, OURS), ...endpoint.forcedParams }
 
   const body = {
     model: endpoint.upstreamModel,
@@ -51,10 +52,6 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
   }
   dropUnspoken(UNSPOKEN, request, endpoint, dropped)
   return { path: '/chat', headers: { accept: stream ? 'application/x-ndjson' : 'application/json' }, body: stringify(body), dropped: [...dropped] }
-}
-
-function without(given: JsonObject | null | undefined): JsonObject {
-  return given ? Object.fromEntries(Object.entries(given).filter(([key]) => !OURS.has(key))) : {}
 }
 
 /** Options that are passed through stand beside ours. */

@@ -1,4 +1,4 @@
-import { fault, type ChatRequest, type Endpoint, type Fault, type FinishReason, type JsonObject, type TokenLogprob } from '../../core/index.ts'
+import { fault, type ChatRequest, type Endpoint, type Fault, type FinishReason, type TokenLogprob } from '../../core/index.ts'
 import type { Changed, Outbound, Outgoing, Target } from '../dialect.ts'
 import { isObject, listIn, objectIn, textIn, type Loose } from '../loose.ts'
 import { decodeWhole, sseDecoder, type ObjectReader } from '../object-stream.ts'
@@ -11,6 +11,7 @@ import { ReplyWriter } from '../reply-writer.ts'
 import { dropUnspoken } from '../unspoken.ts'
 import { saidBy, upstreamFault } from '../upstream-fault.ts'
 import { turnsOf, type Placed } from '../turns.ts'
+import { without } from '../without.ts'
 import { templateOf, type ChatTemplate, type TemplateMessage } from './template.ts'
 
 const DIALECT = 'openai-completions'
@@ -63,7 +64,7 @@ function encode(request: ChatRequest, target: Target): Outgoing | { readonly fau
     ...(request.logprobs && { logprobs: alternatives }),
     ...(request.format && formats(endpoint) && { response_format: writeFormat(request.format) }),
     ...(target.userId !== undefined && { user: target.userId }),
-    ...without(native), ...without(target.options), ...endpoint.forcedParams,
+    ...without(native, OURS), ...without(target.options, OURS), ...endpoint.forcedParams,
   }
   unspoken(request, endpoint, dropped)
   const changed = changedIn(request, body.max_tokens, body.logprobs)
@@ -79,10 +80,6 @@ function changedIn({ maxOutputTokens, topLogprobs }: ChatRequest, limit: unknown
 }
 
 const limitOf = (request: ChatRequest, endpoint: Endpoint): number | undefined => request.maxOutputTokens ?? endpoint.maxOutputTokens ?? undefined
-
-function without(given: JsonObject | null | undefined): JsonObject {
-  return given ? Object.fromEntries(Object.entries(given).filter(([key]) => !OURS.has(key))) : {}
-}
 
 type Prompt = { readonly text: string; readonly stop: readonly string[] }
 

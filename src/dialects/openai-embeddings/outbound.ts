@@ -6,6 +6,7 @@ import { urlOf } from '../openai-chat/media.ts'
 import { readUsage } from '../openai-chat/usage-in.ts'
 import { flagsOf } from '../openai-chat/quirks.ts'
 import { wholeOutbound, type Said } from '../whole.ts'
+import { without } from '../without.ts'
 import { DIALECT } from './wire.ts'
 
 /** OpenAI takes so many at once, and those who copied it no fewer. */
@@ -37,16 +38,12 @@ function encode(request: EmbedRequest, target: Target): Outgoing | { readonly fa
     ...(quirks.has('base64-embeddings') && { encoding_format: request.encoding }),
     ...(purpose !== null && { input_type: purpose }),
     ...(target.userId !== undefined && { user: target.userId }),
-    ...without(request.extras), ...without(target.options), ...endpoint.forcedParams,
+    ...without(request.extras, OURS), ...without(target.options, OURS), ...endpoint.forcedParams,
   }
   return {
     path: quirks.has('int8-embeddings') ? '/v1/embeddings' : '/embeddings', headers: {}, body: JSON.stringify(body),
     dropped: request.inputType !== undefined && purpose === null ? ['input_type'] : [],
   }
-}
-
-function without(given: JsonObject | undefined): JsonObject {
-  return given ? Object.fromEntries(Object.entries(given).filter(([key]) => !OURS.has(key))) : {}
 }
 
 /** A single input of a caller's own stays single: some hosts answer a list of one in another form. */

@@ -3,6 +3,7 @@ import type { Outbound, Outgoing, Target } from '../dialect.ts'
 import { noMedia, partsOf, purposeOf, splitInputs, textOf, textsOf, vectorsOf } from '../inputs.ts'
 import { isObject, objectIn, textIn, type Loose } from '../loose.ts'
 import { wholeOutbound, type Said } from '../whole.ts'
+import { without } from '../without.ts'
 
 export const DIALECT = 'voyage-embeddings'
 
@@ -38,13 +39,9 @@ function encode(request: EmbedRequest, target: Target): Outgoing | { readonly fa
     ...(retrieval && { input_type: purpose }),
     ...(request.dimensions !== undefined && { output_dimension: request.dimensions }),
     ...(request.encoding === 'base64' && (kind === 'multimodal' ? { output_encoding: 'base64' } : { encoding_format: 'base64' })),
-    ...without(request.extras), ...without(options), ...endpoint.forcedParams,
+    ...without(request.extras, OURS), ...without(options, OURS), ...endpoint.forcedParams,
   }
   return { path: PATHS[kind], headers: {}, body: JSON.stringify(body), dropped: request.inputType !== undefined && !retrieval ? ['input_type'] : [] }
-}
-
-function without(given: JsonObject | undefined): JsonObject {
-  return given ? Object.fromEntries(Object.entries(given).filter(([key]) => !OURS.has(key))) : {}
 }
 
 type Written = { readonly body: JsonObject } | { readonly fault: Fault }
