@@ -5,6 +5,8 @@ import type { Fault } from './fault.ts'
 import type { Nano } from './money.ts'
 import type { Asked } from './operation.ts'
 import type { Offer } from './plan.ts'
+import type { ChatReply } from './reply.ts'
+import type { Usage } from './usage.ts'
 
 /** What a stage sees of a call: what was asked, and the models that it resolved to. */
 export interface StageCall {
@@ -12,7 +14,27 @@ export interface StageCall {
   readonly offers: readonly Offer[]
   /** Of the caller, where the call is carried out. Absent where it is only explained or counted: then nothing is fetched, called or spent. */
   readonly departure?: Departure
+  /** Has a model asked within the call; there wherever the departure is. */
+  readonly generate?: Generate
 }
+
+/**
+ * Has a model asked within a call, for a whole answer: planned, tried at one endpoint after the other, and metered as any
+ * call is; it ends with its caller's departure and within the time that the call has. What it cost is charged with the
+ * answer of the call, and its attempts stand on the record of the call, so a stage has nothing to book. Never rejects.
+ */
+export type Generate = (asking: Asking) => Promise<Generated>
+
+/** What a stage asks, and of whom: references of models, in order. What the call says of data and money holds here as well. */
+export interface Asking {
+  readonly models: readonly string[]
+  readonly request: ChatRequest
+}
+
+/** An answer that came to its end, with what it used and cost; or why there is none. */
+export type Generated =
+  | { readonly reply: ChatReply; readonly model: string; readonly provider: string; readonly usage: Usage; readonly cost: Nano }
+  | { readonly fault: Fault }
 
 /** What a stage did, for the answer's metadata (`openrouter_metadata.pipeline`). */
 export interface StageNote {
@@ -20,6 +42,8 @@ export interface StageNote {
   readonly name: string
   readonly summary: string
   readonly data?: Readonly<Record<string, unknown>>
+  /** What the stage bought, its model calls included, in US dollars. */
+  readonly cost_usd?: number
 }
 
 /** What a stage has bought for a call: units in the names of prices, and what they cost. They are charged with the answer. */

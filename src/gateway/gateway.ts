@@ -1,7 +1,7 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
-  asksForChat, asSaid, BYTES_PER_TOKEN, demandOf, fault, FaultError, FAULTS, needOf, rewrite,
-  type Ambient, type Annotation, type Asked, type Candidate, type ChatEvent, type Departure, type Fault, type FaultKind, type Fees, type Generation, type JsonObject, type Measured, type Offer, type Operation,
+  asksForChat, asSaid, BYTES_PER_TOKEN, demandOf, fault, FaultError, FAULTS, needOf, rewrite, usdFromNano,
+  type Ambient, type Annotation, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Fees, type Generation, type JsonObject, type Measured, type Offer, type Operation,
   type RouterReference,
   type Review, type Stage, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
@@ -28,6 +28,7 @@ import { replayed } from './replay.ts'
 import { Relay, type RelayParts, type Transform } from './relay.ts'
 import type { TokenCounter } from './tokens.ts'
 import type { Upstreams } from './upstreams.ts'
+import { Within, type CarryWithin } from './within.ts'
 
 export type { Timeouts } from './attempts.ts'
 
@@ -103,6 +104,8 @@ interface Prepared extends Resolved {
   readonly annotations?: readonly Annotation[]
   /** What was bought for it. */
   readonly fees?: Fees
+  /** The models that stages have asked for it. */
+  readonly within?: Within
 }
 
 /** The story of one call. It holds no state but the number of calls under way; everything else is in the parts. */
@@ -200,22 +203,32 @@ export function createGateway(parts: GatewayParts): Gateway {
   const carryOut = async (
     call: Call, resolved: Resolved, place: Share | null, rank: number, relaying: RelayParts = relayParts,
   ): Promise<Outcome> => {
-    const preparing = staged(parts.stages, resolved, call.departure)
+    const preparing = staged(parts.stages, resolved, call, rank, carryWithin)
     const prepared = preparing instanceof Promise ? await preparing : preparing
-    if ('fault' in prepared) return refused(call, prepared.fault)
-    const { offers } = prepared
+    if ('fault' in prepared) {
+      if (prepared.within?.any) relaying.record(recordOf(call, demandOf(resolved.asked.operation, call.asked.stream), prepared.within.alone(prepared.fault), null, ambient.monotonic()))
+      return refused(call, prepared.fault)
+    }
+    return perform(call, prepared, place, rank, relaying)
+  }
+
+  /** The same once the stages have had their say. */
+  const perform = async (call: Call, prepared: Prepared, place: Share | null, rank: number, relaying: RelayParts): Promise<Outcome> => {
+    const { offers, within } = prepared
     const { operation } = prepared.asked
     const need = demandOf(operation, prepared.asked.stream)
     const given = givenOf(prepared.asked, call.key.workspace)
     const plan = makePlan(need, offers, given)
     if (plan.candidates.length === 0) {
+      const why = planFault(plan, offers, need, { given })
+      if (within?.any) relaying.record(recordOf(call, need, within.alone(why), null, ambient.monotonic()))
       return {
-        fault: withFiles(planFault(plan, offers, need, { given }), prepared),
+        fault: withFiles(why, prepared),
         metadata: () => metadataOf({ call, prepared, plan, need, given, failed: NONE, answering: null }, ambient.monotonic()),
       }
     }
     const echo: JsonObject[] | null = call.asked.echo ? [] : null
-    const tried = await tryCandidates(attemptParts, plan, operation, {
+    const triedNow = await tryCandidates(attemptParts, plan, operation, {
       stream: call.asked.stream,
       preferences: prepared.asked.preferences,
       need, echo, fit: fitOf(prepared.asked.preferences, given.policy),
@@ -229,6 +242,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       downloads: null,
       large: call.large ?? null,
     })
+    const tried = within === undefined ? triedNow : within.before(triedNow)
     const { committed, passedOver } = tried
     if (!committed) {
       relaying.record(recordOf(call, need, prepared.fees ? { ...tried, absorbed: tried.absorbed + prepared.fees.cost } : tried, null, ambient.monotonic()))
@@ -270,6 +284,13 @@ export function createGateway(parts: GatewayParts): Gateway {
       },
       metadata,
     }
+  }
+
+  const carryWithin: CarryWithin = async (call, rank, record) => {
+    const resolving = resolve(parts, choose, call.asked)
+    const resolved = resolving instanceof Promise ? await resolving : resolving
+    if ('fault' in resolved) return refused(call, resolved.fault)
+    return perform(call, { ...resolved, transforms: NONE, review: null }, null, rank, { ...relayParts, record })
   }
 
   const flights = new Map<string, Flight>()
@@ -375,7 +396,7 @@ async function pastOf(parts: GatewayParts, { at }: Explaining): Promise<Past | n
 }
 
 type Resolving = Resolved | { readonly fault: Fault }
-type Preparing = Prepared | { readonly fault: Fault }
+type Preparing = Prepared | { readonly fault: Fault; readonly within?: Within }
 
 function refused(call: Call, why: Fault): Outcome {
   return { fault: why, metadata: () => unplanned(call) }
@@ -451,15 +472,20 @@ function resolvedOf(asked: Asked<Operation>, offers: readonly Offer[], notes: re
   return { asked, offers, notes }
 }
 
-/** Runs the stages' request side, where one wants to. */
-function staged(stages: readonly Stage[], { asked, offers, notes }: Resolved, departure?: Departure): Preparing | Promise<Preparing> {
+/** Runs the stages' request side, where one wants to; for a call that is not carried out (there is none), they fetch and ask nothing. */
+function staged(
+  stages: readonly Stage[], { asked, offers, notes }: Resolved, call: Call | null = null, rank = 0, carry: CarryWithin | null = null,
+): Preparing | Promise<Preparing> {
   // Stages are about conversations.
   if (!asksForChat(asked)) return { asked, offers, notes, transforms: NONE, review: null }
-  const call: StageCall = departure ? { asked, offers, departure } : { asked, offers }
-  return stages.some((stage) => stage.wants(call)) ? runStages(stages, call, notes) : { asked, offers, notes, transforms: NONE, review: null }
+  const seen: StageCall = call ? { asked, offers, departure: call.departure } : { asked, offers }
+  if (!stages.some((stage) => stage.wants(seen))) return { asked, offers, notes, transforms: NONE, review: null }
+  return runStages(stages, seen, notes, call && carry && new Within(call, rank, carry))
 }
 
-async function runStages(stages: readonly Stage[], { asked, ...constant }: StageCall, before: readonly StageNote[]): Promise<Preparing> {
+async function runStages(
+  stages: readonly Stage[], { asked, ...constant }: StageCall, before: readonly StageNote[], within: Within | null,
+): Promise<Preparing> {
   let current = asked
   const notes: StageNote[] = [...before]
   const transforms: ((batch: readonly ChatEvent[]) => readonly ChatEvent[])[] = []
@@ -467,16 +493,21 @@ async function runStages(stages: readonly Stage[], { asked, ...constant }: Stage
   let fees: Fees | undefined
   let review: Prepared['review'] = null
   for (const stage of stages) {
-    const call: StageCall = { ...constant, asked: current }
+    const call: StageCall = within === null ? { ...constant, asked: current }
+      : { ...constant, asked: current, generate: (asking) => within.generate(stage.name, asking) }
     if (!stage.wants(call)) continue
+    const spent = within?.cost ?? 0n
     const result = await stage.request?.(call)
     if (result) {
-      if ('fault' in result) return result
+      if ('fault' in result) return within === null ? result : { ...result, within }
       if ('answer' in result) return { fault: fault('internal', `Stage ${stage.name} answered, which no route serves`) }
       current = result.pass
-      if (result.note) notes.push(result.note)
+      const asked = (within?.cost ?? 0n) - spent
+      const cost = asked + (result.fees?.cost ?? 0n)
+      if (result.note) notes.push(cost > 0n ? { ...result.note, cost_usd: usdFromNano(cost) } : result.note)
       if (result.annotations) annotations.push(...result.annotations)
       if (result.fees) fees = fees ? together(fees, result.fees) : result.fees
+      if (asked > 0n) fees = together(fees ?? NO_FEES, { services: {}, cost: asked })
     }
     const transform = stage.events?.(call)
     if (transform) transforms.push(transform)
@@ -484,8 +515,13 @@ async function runStages(stages: readonly Stage[], { asked, ...constant }: Stage
     if (reviewing) review = review === null ? reviewing : both(review, reviewing)
   }
   if (annotations.length > 0) transforms.push(annotating(annotations))
-  return { asked: current, offers: constant.offers, notes, transforms, review, ...(annotations.length > 0 && { annotations }), ...(fees && { fees }) }
+  return {
+    asked: current, offers: constant.offers, notes, transforms, review,
+    ...(annotations.length > 0 && { annotations }), ...(fees && { fees }), ...(within?.any && { within }),
+  }
 }
+
+const NO_FEES: Fees = { services: {}, cost: 0n }
 
 function together(a: Fees, b: Fees): Fees {
   const services: Record<string, number> = { ...a.services }

@@ -89,7 +89,8 @@ function attemptsOf({ failed, answering }: Told): readonly JsonObject[] {
     ...(attempt.fault && { fault: attempt.fault }),
     ...(attempt.hedge && { hedge: attempt.hedge }),
     ...(attempt.outcome === 'superseded' && { superseded: true }),
-    ...(attempt.outcome === 'failed' && attempt.cost !== undefined && { cost: usdFromNano(attempt.cost) }),
+    ...(attempt.within !== undefined && { within: attempt.within }),
+    ...(attempt.outcome !== 'superseded' && attempt.cost !== undefined && { cost: usdFromNano(attempt.cost) }),
   }))
   if (!answering) return attempts
   const { attempt, failure } = answering

@@ -101,6 +101,8 @@ function attemptBody(attempt: Attempt): Record<string, unknown> {
     ...(attempt.fault !== null && { error_type: FAULTS[attempt.fault].type }),
     ...(attempt.hedge && { hedge: attempt.hedge }),
     ...(attempt.outcome === 'superseded' && { superseded: true }),
+    ...(attempt.within !== undefined && { within: attempt.within }),
+    ...(attempt.tokens && { tokens_prompt: attempt.tokens.input, tokens_completion: attempt.tokens.output }),
     ...((attempt.outcome === 'superseded' || attempt.cost !== undefined) && {
       cost: usdFromNano(attempt.cost ?? 0n), ...(attempt.counted === 'by-us' && { cost_estimated: true }),
     }),
