@@ -13,6 +13,8 @@ export default async function handleRequest(
   const body = await new Promise<string>((resolve, reject) => {
     const { pipe } = renderToPipeableStream(<ServerRouter context={routerContext} url={request.url} nonce={nonce} />, {
       nonce,
+      // Whole means that no block comes after the end, to be put in its place by a script.
+      progressiveChunkSize: Infinity,
       onAllReady() {
         const whole = new PassThrough()
         text(whole).then(resolve, reject)

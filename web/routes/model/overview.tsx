@@ -2,17 +2,11 @@ import { useLoaderData, useOutletContext, type LoaderFunctionArgs } from 'react-
 import { shortName } from '../../data/format.ts'
 import { siteOf } from '../../site.ts'
 import { Section } from '../../ui/section.tsx'
-import { About, Benchmarks } from './about.tsx'
-import { Api } from './api.tsx'
+import { About } from './about.tsx'
+import { Activity, Api, Apps, Benchmarks, ListPrices, Medians, More, Paid, Parameters, Performance, Providers, Uptime } from './blocks.tsx'
 import { activityShown, performanceShown } from './figures.server.ts'
-import { More } from './more.tsx'
 import type { Outside } from './page.tsx'
-import { Parameters } from './parameters.tsx'
-import { Paid, Performance } from './performance.tsx'
-import { ListPrices } from './pricing.tsx'
-import { Providers } from './providers.tsx'
 import { sectionsOf, soldOf, type SectionName } from './sections.ts'
-import { Activity, Apps, Uptime } from './traffic.tsx'
 
 const DAYS = 30
 const APP_DAYS = 7
@@ -47,7 +41,7 @@ export default function Overview() {
       {part('uptime', 'Uptime', <Uptime uptime={uptime} endpoints={soldOf(model).length} />)}
       {part('activity', 'Activity', <Activity shown={activity} />)}
       {part('apps', 'Apps this week', <Apps apps={apps} />)}
-      {part('parameters', 'Parameters', <Parameters model={model} used={parameters} origin={origin} />)}
+      {part('parameters', 'Parameters', <><Parameters model={model} used={parameters} /><Medians model={model} used={parameters} origin={origin} /></>)}
       {part('api', 'API', <Api model={model} origin={origin} />)}
       <More model={model} />
     </>

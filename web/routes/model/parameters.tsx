@@ -2,18 +2,12 @@ import { Link } from 'react-router'
 import type { ModelView, ParametersView } from '../../../src/site.ts'
 import { plural } from '../../data/format.ts'
 import { inOrder, PARAMETERS } from '../../data/parameters.ts'
-import { sampleIn } from '../../data/samples.ts'
-import { Code } from '../../ui/code.tsx'
 import { Scroll } from '../../ui/section.tsx'
 import { soldOf } from './sections.ts'
 
-/** The languages of the sample with the medians. */
-const IN = [['typescript', 'TypeScript'], ['python', 'Python'], ['curl', 'curl']] as const
-
 /** What a request may set, in plain words, how many endpoints honour it, and what callers really set it to. */
-export function Parameters({ model, used, origin }: { readonly model: ModelView; readonly used: ParametersView; readonly origin: string }) {
+export function Parameters({ model, used }: { readonly model: ModelView; readonly used: ParametersView }) {
   const stating = soldOf(model).filter(({ parameters }) => parameters !== null)
-  const settings = Object.fromEntries(Object.entries(used.medians).filter(([name]) => model.parameters.includes(name)))
   return (
     <>
       <Scroll label="Parameters">
@@ -40,20 +34,6 @@ export function Parameters({ model, used, origin }: { readonly model: ModelView;
         </table>
       </Scroll>
       <p className="mt-3 text-[0.8125rem] text-soft max-w-[78ch]">What it is really set to is told from requests of the last {plural(used.days, 'day')} through this instance that set it themselves.</p>
-      {Object.keys(settings).length > 0 && (
-        <>
-          <h3 className="mt-6 font-semibold">With the medians</h3>
-          <p className="mt-1 text-soft">A request with each parameter at what half of the callers set it below.</p>
-          <div className="mt-3 grid gap-2 max-w-3xl">
-            {IN.map(([language, name], i) => (
-              <details key={language} open={i === 0}>
-                <summary className="list-none inline-block py-1 text-[0.8125rem] text-soft prose-link">{name}</summary>
-                <Code label={`Sample with the medians in ${name}`} text={sampleIn(language, { model: model.id, origin, wishes: new Set(), settings })} />
-              </details>
-            ))}
-          </div>
-        </>
-      )}
     </>
   )
 }

@@ -3,17 +3,11 @@ import type { Site } from '../../../src/site.ts'
 import { shortName } from '../../data/format.ts'
 import { siteOf } from '../../site.ts'
 import { Section } from '../../ui/section.tsx'
-import { Benchmarks } from './about.tsx'
-import { Api } from './api.tsx'
+import { Activity, Api, Apps, Benchmarks, Calculator, ListPrices, Medians, More, Paid, Parameters, Performance, Providers, Uptime } from './blocks.tsx'
 import { activityShown, performanceShown } from './figures.server.ts'
-import { More } from './more.tsx'
 import type { Outside } from './page.tsx'
-import { Parameters } from './parameters.tsx'
-import { Paid, Performance, RANKS, WINDOWS } from './performance.tsx'
-import { Calculator, ListPrices } from './pricing.tsx'
-import { Providers } from './providers.tsx'
+import { RANKS, WINDOWS } from './performance.tsx'
 import { soldOf, type SectionName } from './sections.ts'
-import { Activity, Apps, Uptime } from './traffic.tsx'
 
 const DAYS = [7, 30, 90] as const
 const APP_DAYS = [1, 7, 30] as const
@@ -64,7 +58,7 @@ export default function SectionPage() {
     case 'uptime': return <Section id="section" title="Uptime">{days(DAYS, told.uptime.days)}<Uptime uptime={told.uptime} endpoints={soldOf(model).length} /></Section>
     case 'activity': return <Section id="section" title="Activity">{days(DAYS, told.activity.days.length)}<Activity shown={told.activity} /></Section>
     case 'apps': return <Section id="section" title="Apps">{days(APP_DAYS, told.apps.days)}<Apps apps={told.apps} /></Section>
-    case 'parameters': return <Section id="section" title="Parameters"><Parameters model={model} used={told.parameters} origin={origin} /></Section>
+    case 'parameters': return <Section id="section" title="Parameters"><Parameters model={model} used={told.parameters} /><Medians model={model} used={told.parameters} origin={origin} /></Section>
     case 'api': return <Section id="section" title={`Sample code and API for ${shortName(model.name)}`}><Api model={model} origin={origin} /></Section>
     default: return null
   }
