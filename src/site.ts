@@ -2,6 +2,10 @@
  * What the pages of the site are told. Types alone: `web/` imports them and nothing else of the server, and `app.ts`
  * hands the pages a `Site` to ask. Everything here is JSON, because what a loader returns is sent to the browser.
  */
+import type { EndpointFigures as Measured, LongerFigures, ModelFigures, Percentiles as SomePercentiles } from './core/index.ts'
+
+export type { LongerFigures, Measured, ModelFigures }
+export type Percentiles = Required<SomePercentiles>
 
 /** Answers the questions of the pages. Model ids are those of the catalogue; every figure is this instance's own. */
 export interface Site {
@@ -89,6 +93,8 @@ export interface ModelCard {
   readonly providers: number
   /** Whether one of them can be called from here now. */
   readonly usable: boolean
+  /** What it did, where lists say so; null of a model that nobody asked lately. */
+  readonly lately?: ModelFigures | null
 }
 
 export interface ModelsView {
@@ -98,6 +104,8 @@ export interface ModelsView {
   readonly all: number
   readonly offset: number
   readonly limit: number
+  /** Whether the order or a filter goes by what was measured, and nothing was: then the order is the newest first. */
+  readonly unmeasured: boolean
   /** What is wrong with the query, in words for its sender; then there are no models. */
   readonly problem: { readonly field: string; readonly message: string } | null
   readonly choices: {
@@ -107,6 +115,7 @@ export interface ModelsView {
     readonly inputs: readonly Choice[]
     readonly outputs: readonly Choice[]
     readonly families: readonly Choice[]
+    readonly variants: readonly Choice[]
   }
 }
 
@@ -115,54 +124,6 @@ export interface Choice {
   readonly value: string
   readonly label: string
   readonly models: number
-}
-
-export interface Percentiles {
-  readonly p50: number
-  readonly p75: number
-  readonly p90: number
-  readonly p99: number
-}
-
-/** What was measured of an endpoint; null where nothing was. The same numbers as the API has. */
-export interface Measured {
-  readonly status: number
-  readonly uptime5m: number | null
-  readonly uptime30m: number | null
-  readonly uptime1d: number | null
-  /** Milliseconds. */
-  readonly latency30m: Percentiles | null
-  /** Tokens per second. */
-  readonly throughput30m: Percentiles | null
-  /** Milliseconds to the end of the answer. */
-  readonly duration30m: Percentiles | null
-  readonly samples30m: number
-  /** Of longer stretches, where they were asked for. */
-  readonly longer?: LongerFigures
-}
-
-/** What an endpoint did over whole days, today's included. */
-export interface LongerFigures {
-  readonly uptime3d: number | null
-  readonly uptime90d: number | null
-  /** Percent of the tries that brought an answer: beside what counts against uptime, a 429 does here, too. */
-  readonly availability3d: number | null
-  readonly availability90d: number | null
-  /** Of seven days. Rates are percent, null of nothing. */
-  readonly week: {
-    readonly requests: number
-    readonly promptTokens: number
-    readonly completionTokens: number
-    /** Requests with tools that could be judged, and those of them with a call that was wrong. */
-    readonly toolRequests: number
-    readonly toolErrorRate: number | null
-    readonly structuredRequests: number
-    readonly structuredErrorRate: number | null
-    /** Of prompt tokens, those that were read from the provider's cache. */
-    readonly cacheHitRate: number | null
-    /** Dollars that were really paid for a million tokens, prompt and completion together, as a decimal. */
-    readonly paidPerMillion: string | null
-  }
 }
 
 export interface EndpointView {

@@ -29,7 +29,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   http: ['core', 'http1', 'schema', 'dialects', 'catalog', 'accounts', 'stats', 'responses', 'presets', 'gateway'],
   testing: ['core', 'schema', 'dialects', 'net', 'store', 'app', 'config', 'ambient'],
 
-  site: [],
+  site: ['core'],
   ambient: ['core'],
   app: [
     'core', 'schema', 'dialects', 'providers', 'catalog', 'routing', 'stages', 'gateway', 'net', 'accounts', 'stats', 'responses',

@@ -14,5 +14,5 @@ export {
   type FiguresOf, type ModelShape,
 } from './shapes.ts'
 export { pricingShape, topEndpoint } from './pricing-shape.ts'
-export { queryModels, type ModelList, type QueryContext } from './query.ts'
+export { asksForFigures, queryModels, type ModelList, type QueryContext } from './query.ts'
 export { compare, diffTable, overlayYaml, syncCatalog, type Change, type SyncOverlay, type SyncResult } from './sync.ts'

@@ -1,4 +1,4 @@
-import { attoFromDecimal, fault, keepsNothing, type Atto, type Endpoint, type Fault } from '../core/index.ts'
+import { attoFromDecimal, fault, keepsNothing, type Atto, type Endpoint, type Fault, type ModelFigures } from '../core/index.ts'
 import { topEndpoint } from './pricing-shape.ts'
 import { isListed } from './shapes.ts'
 import type { ModelEntry, Snapshot } from './snapshot.ts'
@@ -22,6 +22,8 @@ export interface QueryContext {
   readonly visible?: (entry: ModelEntry) => boolean
   /** What the route shows when the query names no output modality: `text` for models, `embeddings` for those. */
   readonly defaultOutput?: string
+  /** What models did, by id: needed where `asksForFigures`, and otherwise not looked at. */
+  readonly figures?: ReadonlyMap<string, ModelFigures>
 }
 
 const PAGE = 500
@@ -29,19 +31,30 @@ const MAX_PAGE = 1000
 const DAY_SECONDS = 86_400
 const TOKENS_PER_PRICE = 1_000_000n
 
-/** Sorts that need figures or scores which are not measured here yet. */
-const SORTS_NOT_YET = [
-  'most-popular', 'top-weekly', 'throughput-high-to-low', 'latency-low-to-high', 'intelligence-high-to-low', 'coding-high-to-low',
-  'agentic-high-to-low', 'design-arena-elo-high-to-low',
-]
+/** Orders by what this instance's traffic did: the figure, and whether more of it is better. Models without it come last. */
+const MEASURED_SORTS: Readonly<Record<string, { readonly figure: 'weekTokens' | 'monthTokens' | 'throughput' | 'latencyMs'; readonly sign: 1 | -1 }>> = {
+  'top-weekly': { figure: 'weekTokens', sign: -1 },
+  'most-popular': { figure: 'monthTokens', sign: -1 },
+  'throughput-high-to-low': { figure: 'throughput', sign: -1 },
+  'latency-low-to-high': { figure: 'latencyMs', sign: 1 },
+}
+const MEASURED_FILTERS = ['min_tool_success_rate', 'max_tool_success_rate'] as const
+
+/** Sorts that need scores which the catalogue does not hold. */
+const SORTS_NOT_YET = ['intelligence-high-to-low', 'coding-high-to-low', 'agentic-high-to-low', 'design-arena-elo-high-to-low']
 /** Filters that need data which the catalogue does not hold. Answering them with every model, or none, would be untrue. */
 const FILTERS_NOT_YET = [
   'category', 'region', 'min_intelligence_index', 'max_intelligence_index', 'min_coding_index', 'max_coding_index', 'min_agentic_index',
-  'max_agentic_index', 'min_tool_success_rate', 'max_tool_success_rate',
+  'max_agentic_index',
 ]
 
 type Keep = (entry: ModelEntry) => boolean
 type Order = (a: ModelEntry, b: ModelEntry) => number
+
+/** Whether a query cannot be answered without what was measured of models. */
+export function asksForFigures(query: URLSearchParams): boolean {
+  return Object.hasOwn(MEASURED_SORTS, query.get('sort')?.trim() ?? '') || MEASURED_FILTERS.some((name) => query.get(name)?.trim())
+}
 
 /**
  * Answers the query of `GET /models`: filters, then the order, then the page. Everything when neither `offset` nor
@@ -52,7 +65,7 @@ type Order = (a: ModelEntry, b: ModelEntry) => number
 export function queryModels(query: URLSearchParams, context: QueryContext): ModelList {
   const read = createReader(query)
   const keeps = filtersOf(read, context)
-  const order = orderOf(read, context.snapshot)
+  const order = orderOf(read, context)
   const offset = read.whole('offset', 0, Number.MAX_SAFE_INTEGER)
   const limit = read.whole('limit', 1, MAX_PAGE)
   const wrong = read.fault()
@@ -75,7 +88,8 @@ function pageAfter(query: URLSearchParams, offset: number, limit: number): strin
   return next.toString()
 }
 
-function filtersOf(read: Reader, { snapshot, now, defaultOutput }: QueryContext): readonly Keep[] {
+function filtersOf(read: Reader, context: QueryContext): readonly Keep[] {
+  const { snapshot, now, defaultOutput } = context
   const keeps: Keep[] = []
   const add = <T>(value: T | null, keep: (value: T, entry: ModelEntry) => boolean) => {
     if (value !== null) keeps.push((entry) => keep(value, entry))
@@ -110,13 +124,26 @@ function filtersOf(read: Reader, { snapshot, now, defaultOutput }: QueryContext)
     wanted.includes(endpoint.provider) || wanted.includes(endpoint.providerName.toLowerCase())))
   add(read.flag('zdr'), (wanted, entry) => anyEndpoint(entry, ({ dataPolicy }) => keepsNothing(dataPolicy)) === wanted)
   add(read.flag('distillable'), (wanted, entry) => (entry.row.distillation === true) === wanted)
+  add(read.list('variant'), (wanted, entry) => wanted.includes(entry.row.variant ?? 'standard'))
+  for (const [name, sign] of [['min_tool_success_rate', 1], ['max_tool_success_rate', -1]] as const) {
+    add(read.share(name), (bound, entry) => {
+      const rate = figuresOf(context, entry)?.toolSuccess ?? null
+      return rate !== null && (rate - bound) * sign >= 0
+    })
+  }
   const age = (entry: ModelEntry): number => (now / 1000 - (entry.row.created ?? 0)) / DAY_SECONDS
   add(read.whole('min_age_days', 0, 100_000), (days, entry) => age(entry) >= days)
   add(read.whole('max_age_days', 0, 100_000), (days, entry) => entry.row.created !== null && age(entry) <= days)
   return keeps
 }
 
-function orderOf(read: Reader, snapshot: Snapshot): Order {
+/** What a model did. Of a moving alias it is what its target did, under whose name its traffic is counted. */
+function figuresOf({ snapshot, figures }: QueryContext, entry: ModelEntry): ModelFigures | undefined {
+  return figures?.get((snapshot.targetOf(entry) ?? entry).row.id)
+}
+
+function orderOf(read: Reader, context: QueryContext): Order {
+  const { snapshot } = context
   const byId: Order = (a, b) => (a.row.id < b.row.id ? -1 : 1)
   const newest: Order = (a, b) => (b.row.created ?? 0) - (a.row.created ?? 0) || byId(a, b)
   const prices = new Map<ModelEntry, Atto | null>()
@@ -133,11 +160,17 @@ function orderOf(read: Reader, snapshot: Snapshot): Order {
     if (left === null || right === null) return Number(left === null) - Number(right === null) || byId(a, b)
     return left === right ? byId(a, b) : left < right ? -sign : sign
   }
+  const byFigure = ({ figure, sign }: typeof MEASURED_SORTS[string]): Order => (a, b) => {
+    const [left, right] = [figuresOf(context, a)?.[figure] || null, figuresOf(context, b)?.[figure] || null]
+    if (left === null || right === null) return Number(left === null) - Number(right === null) || newest(a, b)
+    return (left - right) * sign || newest(a, b)
+  }
   const orders: Readonly<Record<string, Order>> = {
     newest,
     'pricing-low-to-high': byPrice(1),
     'pricing-high-to-low': byPrice(-1),
     'context-high-to-low': (a, b) => (b.row.context_length ?? 0) - (a.row.context_length ?? 0) || byId(a, b),
+    ...Object.fromEntries(Object.entries(MEASURED_SORTS).map(([name, sort]) => [name, byFigure(sort)])),
   }
   return orders[read.word('sort', Object.keys(orders), SORTS_NOT_YET) ?? 'newest'] ?? newest
 }
@@ -149,6 +182,8 @@ interface Reader {
   list(name: string): readonly string[] | null
   whole(name: string, min: number, max: number): number | null
   flag(name: string): boolean | null
+  /** From 0 to 1. */
+  share(name: string): number | null
   /** Dollars as a decimal, in atto-dollars. */
   price(name: string): Atto | null
   word(name: string, known: readonly string[], notYet: readonly string[]): string | null
@@ -181,6 +216,12 @@ function createReader(query: URLSearchParams): Reader {
       const given = text(name)?.toLowerCase()
       if (given === undefined) return null
       return given === 'true' ? true : given === 'false' ? false : fail(name, `must be true or false, is ${JSON.stringify(given)}`)
+    },
+    share(name) {
+      const given = text(name)
+      if (given === null) return null
+      const value = /^[01]?(\.\d+)?$/.test(given) ? Number(given) : Number.NaN
+      return value >= 0 && value <= 1 ? value : fail(name, `must be a share from 0 to 1 such as 0.95, is ${JSON.stringify(given)}`)
     },
     price(name) {
       const given = text(name)

@@ -44,6 +44,20 @@ export interface LongerFigures {
   }
 }
 
+/** What a model did, for lists that are put in order by it. Null where nothing was measured. */
+export interface ModelFigures {
+  /** Prompt and completion together, of seven and of thirty days, today's included. */
+  readonly weekTokens: number
+  readonly monthTokens: number
+  /** Medians of yesterday and today: milliseconds to the first token, and tokens per second; and on how many answers they rest. */
+  readonly latencyMs: number | null
+  readonly throughput: number | null
+  readonly samples: number
+  /** Share of the seven days' requests with tools whose calls were all right, 0–1, and of how many. */
+  readonly toolSuccess: number | null
+  readonly toolRequests: number
+}
+
 /** What this instance's own traffic says of an endpoint, for whoever chooses among several. */
 export interface Measured {
   /** Of the last half hour; null when it was not tried. */

@@ -27,7 +27,7 @@ export interface Services {
   readonly catalog: Pick<Catalog, 'snapshot'>
   readonly accounts: Pick<Accounts, 'authenticate' | 'listKeys'>
   readonly stats: Pick<Stats, 'find'>
-  readonly figures: Pick<Figures, 'endpoints' | 'sums' | 'isDemo'>
+  readonly figures: Pick<Figures, 'endpoints' | 'models' | 'sums' | 'isDemo'>
   readonly rankings: Pick<Rankings, 'between'>
   readonly apps: Apps
   readonly parameters: Parameters

@@ -151,7 +151,7 @@ export function servicesWith(
       },
       listKeys: async () => [key],
     },
-    figures: { endpoints: async () => new Map(), sums: async () => [], isDemo: async () => false, ...rest.figures },
+    figures: { endpoints: async () => new Map(), models: async () => ({ of: new Map(), version: 0 }), sums: async () => [], isDemo: async () => false, ...rest.figures },
     rankings: { between: async () => [] },
     parameters: { of: async () => new Map() },
     apps: rest.apps ?? { of: async () => new Map(), claim: () => nothing('claim'), release: () => nothing('release') },

@@ -95,6 +95,28 @@ forEachStore((_, openStore) => {
       [['one.example', 'one.example', 300, 1, 75]])
   })
 
+  test('the list of models can be put in order by what was asked here, and says what it goes by', async () => {
+    const { store } = await openStore()
+    const quick = { streamed: true, latencyMs: 40, durationMs: 1040 }
+    const site = await open(store, [
+      call('openai/gpt-4o', 600, 0), call('openai/gpt-4o-mini', 100, 3, null, quick), call('anthropic/claude-3-haiku', 9000, 12), call('openai/gpt-4o-mini', 90, 0, null, quick),
+    ])
+    const view = await site.models(new URLSearchParams('order=top-weekly&limit=3'))
+    assert.deepEqual(view.models.slice(0, 2).map(({ id, lately }) => [id, lately!.weekTokens, lately!.monthTokens, lately!.samples, lately!.toolSuccess, lately!.toolRequests]),
+      [['openai/gpt-4o', 600, 600, 1, 1, 1], ['openai/gpt-4o-mini', 190, 190, 1, 1, 2]])
+    const [whole, streamed] = view.models.map(({ lately }) => lately!)
+    assert.ok(Math.abs(streamed!.latencyMs! - 40) < 1 && Math.abs(streamed!.throughput! - 10) < 0.2, JSON.stringify(streamed))
+    assert.equal(whole!.throughput, null, 'an answer that came at once says nothing of speed')
+    assert.deepEqual([view.models[2]!.lately, view.unmeasured], [null, false])
+    assert.equal((await site.models(new URLSearchParams('order=most-popular'))).models[0]!.id, 'anthropic/claude-3-haiku')
+    assert.deepEqual((await site.models(new URLSearchParams('min_tool_success_rate=1'))).models.map(({ id }) => id).toSorted(), ['openai/gpt-4o', 'openai/gpt-4o-mini'])
+
+    const { store: idle } = await openStore()
+    const nothing = await open(idle, [])
+    assert.equal((await nothing.models(new URLSearchParams('order=top-weekly'))).unmeasured, true)
+    assert.equal((await nothing.models(new URLSearchParams('order=newest'))).unmeasured, false)
+  })
+
   test('the medians for a sample are of parameters that enough requests set, by enough keys', async () => {
     const { store } = await openStore()
     const calls = Array.from({ length: 50 }, (_, i) => call('openai/gpt-4o', 20, 0, null, { sampling: { temperature: 0.4, ...(i > 0 && { top_p: 0.9 }) }, keyId: `k${i % 2}` }))

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
+import { asksForFigures, isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
 import type { Ambient, Endpoint } from '../core/index.ts'
 import type { OpenApiView, OperatorView, Site, Window } from '../site.ts'
 import { availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentilesIn, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
@@ -12,7 +12,7 @@ import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views
 /** What the site asks the other rooms. */
 export interface SiteGiven {
   readonly catalog: { snapshot(): Snapshot }
-  readonly figures: Pick<Figures, 'totals' | 'series' | 'sums' | 'endpoints' | 'isDemo'>
+  readonly figures: Pick<Figures, 'totals' | 'series' | 'sums' | 'endpoints' | 'models' | 'isDemo'>
   readonly rankings: Rankings
   readonly apps: Pick<Apps, 'of'>
   readonly parameters: Parameters
@@ -142,10 +142,12 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const offset = Math.max(0, Number(asked.get('offset')) || 0)
       asked.set('limit', String(limit))
       asked.set('offset', String(offset))
-      const list = queryModels(asked, { snapshot: now.at, now: ambient.now(), defaultOutput: 'all' })
+      const { of } = await figures.models()
+      const list = queryModels(asked, { snapshot: now.at, now: ambient.now(), defaultOutput: 'all', figures: of })
       const found = 'fault' in list ? null : list
       return {
-        models: found?.entries.map((entry) => cardOf(now, entry)) ?? [],
+        models: found?.entries.map((entry) => ({ ...cardOf(now, entry), lately: of.get(countedAs(now, entry)) ?? null })) ?? [],
+        unmeasured: of.size === 0 && asksForFigures(asked),
         total: found?.total ?? 0,
         all: listed.length,
         offset, limit,
@@ -408,5 +410,6 @@ function choicesOf({ at }: Shelf, listed: readonly ModelEntry[]) {
     inputs: count(({ row }) => plain(row.input_modalities)),
     outputs: count(({ row }) => plain(row.output_modalities)),
     families: count(({ row }) => [[(row.tokenizer ?? 'other').toLowerCase(), row.tokenizer ?? 'Other']]),
+    variants: count(({ row }) => plain([row.variant ?? 'standard'])),
   }
 }

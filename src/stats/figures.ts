@@ -1,6 +1,6 @@
 import { sql, type RawBuilder, type Selectable } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import type { Ambient, EndpointFigures, LongerFigures, Measured, Percentiles } from '../core/index.ts'
+import type { Ambient, EndpointFigures, LongerFigures, Measured, ModelFigures, Percentiles } from '../core/index.ts'
 import type { RollupTable, Store } from '../store/index.ts'
 import { bucketOf, COUNTS, grainsOf, GRAINS, MINUTE_MS, MONEY, SKETCHES, type Count, type Grain, type Measure, type Money } from './cuts.ts'
 import { createDemoTraffic } from './demo-traffic.ts'
@@ -75,6 +75,8 @@ export interface Figures {
    * is known are not in it.
    */
   endpoints(ids: readonly string[], how?: { readonly longer: boolean }): Promise<ReadonlyMap<string, EndpointFigures>>
+  /** What every model did that was asked at all in thirty days, as of some seconds ago; with a version that changes when they do. */
+  models(): Promise<{ readonly of: ReadonlyMap<string, ModelFigures>; readonly version: number }>
 }
 
 const STATUS_FROM_TRIES = 100
@@ -83,6 +85,8 @@ const POOR = 80
 
 /** Figures change when calls are added up; asked again sooner, the same answer is given. */
 const REMEMBERED_MS = 2000
+/** All models at once cost more, and an order by a week's tokens is none the worse for ten seconds. */
+const MODELS_REMEMBERED_MS = 10_000
 
 export function createFigures({ store, ambient }: { readonly store: Store; readonly ambient: Ambient }): Figures {
   const demo = createDemoTraffic({ store, ambient })
@@ -161,8 +165,43 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
     }]))
   }
 
+  const modelsNow = async (): Promise<ReadonlyMap<string, ModelFigures>> => {
+    const to = ambient.now() + 1
+    const last = async (days: number, counts: readonly Count[]): Promise<ReadonlyMap<string, Sum>> => {
+      const found = await sums({ cut: 'model', span: { from: bucketOf(to, 1440) - (days - 1) * DAY_MS, to }, names: ['a'], counts })
+      return new Map(found.map((sum) => [sum.a, sum]))
+    }
+    const [month, week, lately] = await Promise.all([
+      last(30, ['prompt_tokens', 'completion_tokens']), last(7, ['prompt_tokens', 'completion_tokens', 'tool_requests', 'bad_tool_requests']),
+      totals('model', { from: bucketOf(to, 1440) - DAY_MS, to }),
+    ])
+    const tokensOf = ({ counts }: Sum = { ...NO_SUM, at: 0, a: '', b: '', c: '' }): number => counts.prompt_tokens + counts.completion_tokens
+    return new Map([...month].map(([id, sum]) => {
+      const { counts } = week.get(id) ?? NO_SUM
+      const sketches = lately.get(id)?.sketches
+      return [id, {
+        weekTokens: tokensOf(week.get(id)), monthTokens: tokensOf(sum),
+        latencyMs: sketches ? quantile(sketches.latency, 0.5) : null, throughput: sketches ? quantile(sketches.throughput, 0.5) : null,
+        samples: sketches?.latency.count ?? 0,
+        toolSuccess: counts.tool_requests === 0 ? null : 1 - counts.bad_tool_requests / counts.tool_requests, toolRequests: counts.tool_requests,
+      }]
+    }))
+  }
+  let models: { readonly at: number; readonly answer: ReturnType<Figures['models']> } | null = null
+
   return {
     totals, sums, series, isDemo: demo.isIn,
+    models() {
+      const at = ambient.monotonic()
+      if (models === null || at - models.at >= MODELS_REMEMBERED_MS) {
+        const made = { at, answer: modelsNow().then((of) => ({ of, version: at })) }
+        models = made
+        made.answer.catch(() => {
+          if (models === made) models = null
+        })
+      }
+      return models.answer
+    },
     async measurements() {
       // Nobody is sent anywhere for what a demonstration says.
       if (await demo.isIn()) return new Map()

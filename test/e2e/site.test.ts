@@ -214,6 +214,7 @@ test('every filter and order of the API is on the page, and both find the same m
     'q=gpt', 'supported_parameters=tools,reasoning', 'input_modalities=image,file', 'output_modalities=embeddings', 'context=1000000', 'min_price=1&max_price=3',
     'min_output_price=10', 'max_output_price=1', 'arch=gpt', 'model_authors=openai,anthropic', 'providers=groq', 'zdr=true', 'distillable=true',
     'min_age_days=300', 'max_age_days=90', 'order=pricing-low-to-high', 'order=pricing-high-to-low', 'order=context-high-to-low',
+    'variant=free', 'order=top-weekly', 'order=most-popular', 'order=latency-low-to-high', 'order=throughput-high-to-low', 'min_tool_success_rate=0.5', 'max_tool_success_rate=0.99',
   ]) {
     const asked = new URLSearchParams(query.replace('order=', 'sort='))
     if (!asked.has('output_modalities')) asked.set('output_modalities', 'all')

@@ -1,7 +1,7 @@
 import { LayoutList, Table } from 'lucide-react'
 import { Form, Link, useLoaderData, useNavigation, useSubmit, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
-import type { Choice, ModelCard, ModelsView } from '../../src/site.ts'
-import { compact, date, plural, whole } from '../data/format.ts'
+import type { Choice, ModelCard, ModelFigures, ModelsView } from '../../src/site.ts'
+import { compact, date, duration, plural, rate, whole } from '../data/format.ts'
 import { siteOf } from '../site.ts'
 import { CopyButton } from '../ui/copy.tsx'
 import { Chips, CompareTick, modalities, ModelRows, pricePair } from '../ui/model-rows.tsx'
@@ -21,6 +21,7 @@ export const meta: MetaFunction = () => [
 
 const ORDERS = [
   ['newest', 'Newest'], ['pricing-low-to-high', 'Cheapest first'], ['pricing-high-to-low', 'Dearest first'], ['context-high-to-low', 'Longest context'],
+  ['top-weekly', 'Most used this week'], ['most-popular', 'Most used in 30 days'], ['latency-low-to-high', 'First to answer'], ['throughput-high-to-low', 'Fastest'],
 ] as const
 const CONTEXTS = [[8000, '8K'], [32_000, '32K'], [128_000, '128K'], [200_000, '200K'], [1_000_000, '1M']] as const
 const SHOWN_CHOICES = 8
@@ -85,17 +86,20 @@ export default function Models() {
 
 const active = (asked: URLSearchParams): boolean => [...asked].some(([name, value]) => value !== '' && !['fmt', 'order', 'sort', 'offset', 'limit'].includes(name))
 
+const UNMEASURED = 'Nothing was asked here in the last 30 days, so there is nothing yet to go by.'
+
 function Results({ view, cards, with_ }: { readonly view: ModelsView; readonly cards: boolean; with_(change: Readonly<Record<string, string | null>>): string }) {
   if (view.problem) return <Empty title="That filter cannot be applied">{view.problem.message}</Empty>
   if (view.models.length === 0) {
     return (
       <Empty title="No models found">
-        Nothing in the catalogue fits all of it. <Link to="/models" className="prose-link">Show all {plural(view.all, 'model')}</Link>.
+        {view.unmeasured ? UNMEASURED : 'Nothing in the catalogue fits all of it.'} <Link to="/models" className="prose-link">Show all {plural(view.all, 'model')}</Link>.
       </Empty>
     )
   }
   return (
     <>
+      {view.unmeasured && <p className="text-soft mb-2">{UNMEASURED} This is the newest first.</p>}
       <form id="compare" action="/compare" />
       {cards ? <ul>{view.models.map((model) => <Card key={model.id} model={model} />)}</ul> : <ModelRows models={view.models} label="Models" ticks />}
       <p className="compare-bar bg-sheet border border-rail rounded-[3px] mt-3 px-3 py-2 items-center gap-4 z-10">
@@ -132,8 +136,21 @@ function Card({ model }: { readonly model: ModelCard }) {
         <span className="text-soft">{modalities(model)}</span>
         <span>{model.providers} <span className="text-faint">{model.providers === 1 ? 'provider' : 'providers'}</span></span>
         {model.created && <span className="text-faint">{date(model.created * 1000)}</span>}
+        {model.lately && <Lately of={model.lately} />}
       </p>
     </li>
+  )
+}
+
+/** What this instance measured of a model: what it was used for in a week, and how quick it was on so many answers. */
+function Lately({ of: { weekTokens, latencyMs, throughput, samples } }: { readonly of: ModelFigures }) {
+  return (
+    <>
+      {weekTokens > 0 && <span>{compact(weekTokens)} <span className="text-faint">tokens this week</span></span>}
+      {latencyMs !== null && <span>{duration(latencyMs)} <span className="text-faint">to the first token</span></span>}
+      {throughput !== null && <span>{rate(throughput)}</span>}
+      {samples > 0 && <span className="text-faint">medians of {plural(samples, 'answer')} since yesterday</span>}
+    </>
   )
 }
 
@@ -158,12 +175,14 @@ function Filters({ view, asked }: { readonly view: ModelsView; readonly asked: U
       <Ticks title="Parameters" name="supported_parameters" of={choices.parameters} asked={asked} />
       <Ticks title="Authors" name="model_authors" of={choices.authors} asked={asked} />
       <Ticks title="Providers" name="providers" of={choices.providers} asked={asked} />
+      <Ticks title="Variant" name="variant" of={choices.variants} asked={asked} />
       <Ticks title="Tokenizer" name="arch" of={choices.families} asked={asked} />
       <fieldset>
         <legend className="label">Data and use</legend>
         <Tick name="zdr" value="true" label="An endpoint that keeps nothing" checked={asked.get('zdr') === 'true'} />
         <Tick name="distillable" value="true" label="May be distilled" checked={asked.get('distillable') === 'true'} />
       </fieldset>
+      <Range title="Right tool calls, share" low="min_tool_success_rate" high="max_tool_success_rate" asked={asked} />
       <Range title="Age in days" low="min_age_days" high="max_age_days" asked={asked} />
     </div>
   )
@@ -207,7 +226,7 @@ function Range({ title, low, high, asked }: { readonly title: string; readonly l
 const FILTER_NAMES: Readonly<Record<string, string>> = {
   q: 'search', input_modalities: 'takes', output_modalities: 'gives', context: 'context from', min_price: 'input from $', max_price: 'input to $', min_output_price: 'output from $',
   max_output_price: 'output to $', supported_parameters: 'parameter', model_authors: 'author', providers: 'provider', arch: 'tokenizer', zdr: 'keeps nothing', distillable: 'distillable',
-  min_age_days: 'days old from', max_age_days: 'days old to',
+  variant: 'variant', min_tool_success_rate: 'right tool calls from', max_tool_success_rate: 'right tool calls to', min_age_days: 'days old from', max_age_days: 'days old to',
 }
 
 /** Each filter in force, with a way out of it. */

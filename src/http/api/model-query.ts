@@ -37,7 +37,12 @@ export const ModelQuery = UserQuery.extend({
   providers: words('Provider slugs with commas; any of them'),
   distillable: z.boolean().optional().describe('Whether the model is known to permit distillation'),
   zdr: z.boolean().optional().describe('Whether an endpoint is known to keep no data'),
+  variant: words('`free`, `thinking`, `extended` … or `standard`, with commas; any of them'),
+  min_tool_success_rate: z.number().min(0).max(1).optional().describe('The least share of requests with tools, in seven days here, whose calls were all right; leaves out models without any'),
+  max_tool_success_rate: z.number().min(0).max(1).optional(),
   min_age_days: z.int().min(0).optional(),
   max_age_days: z.int().min(0).optional(),
-  sort: z.enum(['newest', 'pricing-low-to-high', 'pricing-high-to-low', 'context-high-to-low']).optional().describe('`newest` by default'),
+  sort: z.enum([
+    'newest', 'pricing-low-to-high', 'pricing-high-to-low', 'context-high-to-low', 'top-weekly', 'most-popular', 'throughput-high-to-low', 'latency-low-to-high',
+  ]).optional().describe('`newest` by default. The last four go by what was measured here: tokens of 7 and of 30 days, medians of yesterday and today. Models without it come last'),
 })

@@ -1,8 +1,8 @@
 import {
-  anthropicModelShape, endpointsShape, modelShape, openAiModelShape, openAiModelsShape, providersShape, queryModels, zdrShape,
-  type FiguresOf, type ModelEntry, type Snapshot,
+  anthropicModelShape, asksForFigures, endpointsShape, modelShape, openAiModelShape, openAiModelsShape, providersShape, queryModels, zdrShape,
+  type FiguresOf, type ModelEntry, type ModelList as Listed, type Snapshot,
 } from '../../catalog/index.ts'
-import { fault, FaultError, keepsNothing, quantizationsMeant, type Endpoint, type Model } from '../../core/index.ts'
+import { fault, FaultError, keepsNothing, quantizationsMeant, type Endpoint, type Fault, type Model } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
 import type { Exchange } from '../exchange.ts'
 import type { KeyPreferences, KeyReader } from '../preferences.ts'
@@ -40,21 +40,28 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
     readonly visible?: (entry: ModelEntry) => boolean
   }
 
-  const listBody = async ({ at, path, query, defaultOutput, visible }: Listing): Promise<string> => {
+  const listed = async ({ at, query, defaultOutput, visible }: Omit<Listing, 'path'>): Promise<Exclude<Listed, { fault: Fault }>> => {
     await warm(at)
-    const list = queryModels(query, { snapshot: at, now: services.ambient.now(), defaultOutput, visible })
+    const figures = asksForFigures(query) ? (await services.figures.models()).of : undefined
+    const list = queryModels(query, { snapshot: at, now: services.ambient.now(), defaultOutput, visible, figures })
     if ('fault' in list) throw new FaultError(list.fault)
+    return list
+  }
+
+  const listBody = async ({ at, path, query, ...rest }: Listing): Promise<string> => {
+    const list = await listed({ at, query, ...rest })
     const parts = await mapInSlices(list.entries, clock, (entry) => JSON.stringify(modelShape(entry, at)))
     const next = list.next === null ? null : `${path}?${list.next}`
     return `{"data":[${parts.join(',')}],"total_count":${list.total},"links":${JSON.stringify({ next })}}`
   }
 
-  const listReply = (x: Exchange, path: string, defaultOutput?: string): Reply | Promise<Reply> => {
+  const listReply = async (x: Exchange, path: string, defaultOutput?: string): Promise<Reply> => {
     const at = snapshot()
     const query = queryOf(x)
     const aged = query.has('min_age_days') || query.has('max_age_days')
-    return store.reply(x.headers, keyOf(services, at, path, String(query), aged ? Math.floor(services.ambient.now() / DAY_MS) : ''),
-      () => listBody({ at, path, query, defaultOutput }))
+    const day = aged ? Math.floor(services.ambient.now() / DAY_MS) : ''
+    const measuredAt = asksForFigures(query) ? (await services.figures.models()).version : ''
+    return store.reply(x.headers, keyOf(services, at, path, String(query), day, measuredAt), () => listBody({ at, path, query, defaultOutput }))
   }
 
   /** Whether the key may call at least one endpoint of a model now. */
@@ -139,11 +146,7 @@ export function catalogRoutes(services: Services, keyPreferences: KeyReader): re
       summary: 'How many models the list holds', query: CountQuery,
       replies: { 200: { description: 'The count', schema: z.object({ data: z.object({ count: z.int() }) }) } }, errors: [],
       async handle(x) {
-        const at = snapshot()
-        await warm(at)
-        const list = queryModels(queryOf(x), { snapshot: at, now: services.ambient.now() })
-        if ('fault' in list) throw new FaultError(list.fault)
-        return { json: { data: { count: list.total } } }
+        return { json: { data: { count: (await listed({ at: snapshot(), query: queryOf(x) })).total } } }
       },
     },
     {
