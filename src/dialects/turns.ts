@@ -20,7 +20,7 @@ export type Turn =
 /**
  * A conversation in turns, as the formats want it that answer 400 to anything else: what follows one another in one
  * role is one turn, and behind each assistant turn with calls comes one turn with exactly one result for each call.
- * A result that no call asked for stays where it stands, as a part of the user's turn. An assistant that calls again
+ * A result that no call asked for stays where it stands, as what the user says and shows. An assistant that calls again
  * before it was answered has its calls answered first.
  */
 export function turnsOf(messages: readonly Message[]): readonly Turn[] {
@@ -35,9 +35,11 @@ export function turnsOf(messages: readonly Message[]): readonly Turn[] {
   }
   for (const [at, message] of messages.entries()) {
     const role = message.role === 'assistant' ? 'assistant' : message.role === 'system' || message.role === 'developer' ? 'system' : 'user'
-    const parts = message.parts.flatMap((part, index): Placed[] => (
-      results.taken.has(part) ? [] : [{ part, field: `messages[${at}].content[${index}]` }]
-    ))
+    const parts = message.parts.flatMap((part, index): Placed[] => {
+      if (results.taken.has(part)) return []
+      const field = `messages[${at}].content[${index}]`
+      return part.type === 'tool-result' ? orphan(part).map((own) => ({ part: own, field })) : [{ part, field }]
+    })
     if (role !== 'assistant') settle()
     if (parts.length === 0) continue
     const last = turns.at(-1)
@@ -70,6 +72,11 @@ function resultsByCall(messages: readonly Message[]): { readonly found: Readonly
     }
   }
   return { found, taken }
+}
+
+/** A result of a call that is not there, in the user's words: its text, and behind it what it shows. */
+function orphan({ name, callId, content }: ToolResultPart): Part[] {
+  return [{ type: 'text', text: `Result of ${name ?? 'a tool'} (call ${callId}):\n${plainText(content)}` }, ...content.filter((part) => part.type === 'media')]
 }
 
 /** What stands in the place of a result that nobody gave. */

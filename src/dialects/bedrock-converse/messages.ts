@@ -1,6 +1,6 @@
 import { fault, type ChatRequest, type Fault } from '../../core/index.ts'
 import { wireName } from '../tool-names.ts'
-import { plainText, turnsOf, type Placed } from '../turns.ts'
+import { turnsOf, type Placed } from '../turns.ts'
 import { cachePoint, callBlock, Documents, mediaBlock, reasoningBlocks, resultBlock, textBlocks, textOf, type Written } from './content.ts'
 import type { Traits } from './families.ts'
 import type { Block, WireMessage } from './wire.ts'
@@ -69,8 +69,6 @@ function blocksOf(
       const written = mediaBlock(part, field, documents)
       if ('fault' in written) return written
       blocks.push(written.block)
-    } else if (part.type === 'tool-result') {
-      blocks.push({ text: `Result of ${part.name ?? 'a tool'} (call ${part.callId}):` }, ...textBlocks(plainText(part.content)))
     } else if (part.type === 'native') dropped.add('messages')
     else blocks.push(...textBlocks(aside && textOf(part).trim() !== '' ? `<system>\n${textOf(part)}\n</system>` : textOf(part)))
     if (part.cache && traits.cachePoints && blocks.length > before) blocks.push(cachePoint(part.cache))

@@ -12,22 +12,30 @@ export function writeMessages(
   request: ChatRequest, thinks: boolean, dropped: Set<string>,
 ): { readonly messages: readonly WireMessage[] } | { readonly fault: Fault } {
   const messages: WireMessage[] = []
+  /** Pictures of results, which are texts here: the user shows them, behind the last result of the turn. */
+  let shown: readonly Content[] = []
   for (const turn of turnsOf(request.messages)) {
+    if (shown.length > 0 && turn.role !== 'user') {
+      messages.push({ role: 'user', content: shown })
+      shown = []
+    }
     if (turn.role === 'results') {
-      for (const answered of turn.results) {
-        const media = answered.result?.content.find((part) => part.type === 'media')
-        if (media) return refused(answered.field, 'is a tool result with media, which this provider takes only as text')
-        messages.push(resultOf(answered))
-      }
+      const pictures = contentOf(turn.results.flatMap(({ result, field }) => result?.content.filter((part) => part.type === 'media').map((part) => ({ part, field })) ?? []), dropped)
+      if ('fault' in pictures) return pictures
+      shown = pictures.content
+      for (const answered of turn.results) messages.push(resultOf(answered))
     } else if (turn.role === 'assistant') {
       const message = assistantOf(turn.parts, thinks, dropped)
       if (message) messages.push(message)
     } else {
       const written = contentOf(turn.parts, dropped)
       if ('fault' in written) return written
-      if (written.content.length > 0) messages.push({ role: turn.role, content: joined(written.content) })
+      const content = [...shown, ...written.content]
+      shown = []
+      if (content.length > 0) messages.push({ role: turn.role, content: joined(content) })
     }
   }
+  if (shown.length > 0) messages.push({ role: 'user', content: shown })
   if (messages.length > 0) return { messages }
   return refused('messages', 'hold nothing to answer; send at least one message with text or media')
 }
@@ -41,8 +49,6 @@ function contentOf(parts: readonly Placed[], dropped: Set<string>): { readonly c
       const written = imageOf(part, field)
       if ('fault' in written) return written
       content.push(written)
-    } else if (part.type === 'tool-result') {
-      content.push({ type: 'text', text: `Result of ${part.name ?? 'a tool'} (call ${part.callId}):\n${plainText(part.content)}` })
     } else if (part.type === 'native') dropped.add('messages')
   }
   return { content }

@@ -13,7 +13,7 @@ const MAX_ERROR_BYTES = 16_384
 export const outbound: Outbound = {
   dialect: DIALECT,
   cannot: [
-    'media: but images', 'media.id: files at other providers', 'result.media: results are text', 'native-parts', 'reasoning.sealed: what another family sealed',
+    'media: but images', 'media.id: files at other providers', 'result.media: pictures of results are shown by the user behind them', 'native-parts', 'reasoning.sealed: what another family sealed',
     'refusal: is text', 'text.annotations', 'names-and-ids: of messages and reasoning', 'cache: marks and keys', 'result.orphan: is text of the user',
     'tools.strict', 'parallel_tool_calls', 'response_format: grammar, python, names', 'sampling: repetition_penalty, min_p, top_a', 'sampling.range: clamped',
     'top_logprobs', 'logit_bias', 'n', 'prediction', 'verbosity', 'modalities', 'stop: beyond five', 'router-fields: user, session, metadata, service tier',

@@ -35,7 +35,6 @@ export function writeMessages(request: ChatRequest, dropped: Set<string>): { rea
       if ('fault' in images) return images
       const content = turn.parts.map(({ part }) => {
         if (part.type === 'native') dropped.add('messages')
-        if (part.type === 'tool-result') return `Result of ${part.name ?? 'a tool'} (call ${part.callId}):\n${plainText(part.content)}`
         return part.type === 'text' || part.type === 'refusal' ? part.text : ''
       }).filter((text) => text !== '').join('\n')
       if (content !== '' || images.images) messages.push({ role: turn.role, content, ...images })
