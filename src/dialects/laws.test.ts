@@ -14,7 +14,10 @@ import { fc } from '../../test/properties.ts'
 /** The endpoint with which a format says the most; a dialect that needs nothing of it is not listed. */
 const FULLEST: Readonly<Record<string, Parameters<typeof aTarget>[0]>> = {
   'openai-chat': { quirks: ['reasoning-details', 'openai-token-limit-name'] },
-  'openai-responses': { provider: 'openai' },
+  'openai-responses': {
+    provider: 'openai', quirks: ['cache-breakpoints'],
+    price: { rates: { prompt: 1n, completion: 2n, input_cache_write: 1n }, overrides: [], source: 'operator' },
+  },
 }
 
 /**

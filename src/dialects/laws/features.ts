@@ -1,4 +1,4 @@
-import type { ChatRequest, Message, Part, SamplingName, Tool, ToolResultPart } from '../../core/index.ts'
+import type { ChatRequest, Message, Part, SamplingName, TextPart, Tool, ToolResultPart } from '../../core/index.ts'
 import { parseUpstream } from '../json.ts'
 import { effortOf, thinkingOf } from '../reasoning.ts'
 
@@ -44,12 +44,24 @@ export const FEATURES: Readonly<Record<string, (request: ChatRequest) => ChatReq
     ? { ...part, source: { ...part.source, mime: part.detail === 'mp3' ? 'audio/mpeg' : `audio/${part.detail}` } } : part]),
   'reasoning.sealed-elsewhere': assistants((parts) => parts.filter((part) => part.type !== 'reasoning' || (part.seal?.kind === 'encrypted' && part.seal.format === 'openai-responses-v1'))),
   'seals-of-parts': everyPart((part) => (part.type === 'reasoning' ? [part] : [without(part, 'seal')])),
-  'cache-marks': ({ cache: _, ...request }) => {
+  'cache.life': everyPart((part) => [part.cache ? { ...part, cache: {} } : part]),
+  'cache.parts': ({ cache: _, ...request }) => {
     const tools = request.tools?.map((tool) => without(tool, 'cache'))
-    return everyPart((part) => [without(part, 'cache')])({ ...request, ...(tools && { tools }) })
+    const kept = (part: Part): Part => (isSound(part) ? without(part, 'cache') : part)
+    return {
+      ...request, ...(tools && { tools }),
+      messages: request.messages.map((message) => ({
+        ...message, parts: message.parts.map((part) => (message.role === 'assistant' ? without(part, 'cache') : part.type === 'tool-result' ? markInside(part) : kept(part))),
+      })),
+    }
   },
   names: (request) => results((part) => without(part, 'name'))({ ...request, messages: request.messages.map((message) => without(message, 'name')) }),
-  annotations: everyPart((part) => [part.type === 'text' ? without(part, 'annotations') : part]),
+  annotations: (request) => ({
+    ...request,
+    messages: request.messages.map((message) => ({
+      ...message, parts: message.parts.map((part) => (message.role === 'assistant' && part.type === 'text' ? citing(part) : uncited(part))),
+    })),
+  }),
   video: everyPart((part) => (part.type === 'media' && part.kind === 'video' ? [] : [part])),
   'tool.strict': (request) => (request.tools
     ? { ...request, tools: request.tools.map((tool) => (tool.type === 'function' ? { ...tool, strict: tool.strict ?? false } : tool)) } : request),
@@ -326,6 +338,22 @@ function everyPart(change: (part: Part) => readonly Part[]): (request: ChatReque
 function results(change: (part: ToolResultPart) => ToolResultPart): (request: ChatRequest) => ChatRequest {
   return everyPart((part) => [part.type === 'tool-result' ? change(part) : part])
 }
+
+/** A text with those of its annotations that cite a page, each with its title and its place. */
+function citing(text: TextPart): TextPart {
+  const kept = (text.annotations ?? []).flatMap((note) => (note.type === 'citation' ? [{ ...without(note, 'content'), title: note.title ?? '' }] : []))
+  return kept.length > 0 ? { ...text, annotations: kept } : without(text, 'annotations')
+}
+
+const uncited = (part: Part): Part => (part.type === 'tool-result' ? { ...part, content: part.content.map(uncited) } : part.type === 'text' ? without(part, 'annotations') : part)
+
+/** A mark of a result is one of its last part. */
+function markInside(result: ToolResultPart): ToolResultPart {
+  const content = result.content.map((part, at): Part => (at === result.content.length - 1 && result.cache && !isSound(part) ? { ...part, cache: result.cache } : part))
+  return { ...without(result, 'cache'), content }
+}
+
+const isSound = (part: Part): boolean => part.type === 'media' && part.kind === 'audio'
 
 function without<T extends object>(from: T, key: string): T {
   return Object.fromEntries(Object.entries(from).filter(([name]) => name !== key)) as T

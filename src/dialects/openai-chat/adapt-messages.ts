@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { inBreakpoints, inControls, withoutControls } from './breakpoints.ts'
 import type { Flags } from './quirks.ts'
 import type { Loose } from './wire.ts'
 
@@ -9,6 +10,8 @@ export interface MessageRules {
   readonly upstreamModel: string
   /** The model reasons: others have no place for thoughts in what they said. */
   readonly thinks: boolean
+  /** The model takes OpenAI's own marks of a prompt cache. */
+  readonly breakpoints: boolean
   /** JSON mode was asked for. */
   readonly json: boolean
 }
@@ -20,7 +23,7 @@ export interface MessageRules {
  */
 export function adaptMessages(messages: readonly Loose[], rules: MessageRules): readonly Loose[] {
   const { flags } = rules
-  let list = toolMediaOut(eachAdapted(messages, flags, replayRule(rules)))
+  let list = toolMediaOut(eachAdapted(messages, rules, replayRule(rules)))
   if (flags.noTools) list = withoutTools(list)
   if (flags.alternate) list = alternating(list)
   if (flags.prefix && list.at(-1)?.['role'] === 'assistant' && list.at(-1)!['prefix'] !== true) {
@@ -31,11 +34,11 @@ export function adaptMessages(messages: readonly Loose[], rules: MessageRules): 
 }
 
 /** Every message adapted; the list is copied when the first of them changes. */
-function eachAdapted(messages: readonly Loose[], flags: Flags, replays: 'none' | 'loop' | 'all'): readonly Loose[] {
+function eachAdapted(messages: readonly Loose[], rules: MessageRules, replays: 'none' | 'loop' | 'all'): readonly Loose[] {
   const lastUser = replays === 'loop' ? messages.findLastIndex((message) => message['role'] === 'user') : -1
   let copy: Loose[] | null = null
   for (let at = 0; at < messages.length; at++) {
-    const adapted = adaptMessage(messages[at]!, flags, replays === 'all' || (replays === 'loop' && at > lastUser))
+    const adapted = adaptMessage(messages[at]!, rules, replays === 'all' || (replays === 'loop' && at > lastUser))
     if (adapted === messages[at]) continue
     copy ??= [...messages]
     copy[at] = adapted
@@ -55,14 +58,14 @@ function replayRule({ flags, upstreamModel, thinks }: MessageRules): 'none' | 'l
 
 const ROUTER_ONLY = ['reasoning', 'reasoning_content', 'reasoning_details', 'images', 'annotations', 'model'] as const
 
-function adaptMessage(message: Loose, flags: Flags, replay: boolean): Loose {
+function adaptMessage(message: Loose, { flags, breakpoints }: MessageRules, replay: boolean): Loose {
   let out = message
   const role = message['role']
   if (role === 'developer' && !flags.completionTokens && flags.control !== 'object') out = { ...out, role: 'system' }
   if (role === 'assistant') out = adaptAssistant(out, flags, replay)
   if (role === 'tool' && flags.nineIds) out = withNineId(out, 'tool_call_id')
-  if (!flags.cacheControl) out = withoutMarks(out)
-  return out
+  if (flags.cacheControl) return flags.breakpoints ? out : inControls(out)
+  return breakpoints ? inBreakpoints(out) : withoutControls(out)
 }
 
 function adaptAssistant(message: Loose, flags: Flags, replay: boolean): Loose {
@@ -110,20 +113,6 @@ export function nineId(id: string): string {
 
 const withNineId = (at: Loose, key: string): Loose =>
   (NINE.test(String(at[key])) ? at : { ...at, [key]: nineId(String(at[key])) })
-
-/** Cache marks that the endpoint would refuse. OpenAI's own breakpoints stay: only its clients write them. */
-function withoutMarks(message: Loose): Loose {
-  let out = message
-  if ('cache_control' in out) {
-    const { cache_control: _, ...rest } = out
-    out = rest
-  }
-  const content = out['content']
-  if (Array.isArray(content) && content.some((part: Loose) => 'cache_control' in part)) {
-    out = { ...out, content: content.map(({ cache_control: _, ...part }: Loose) => part) }
-  }
-  return out
-}
 
 /** Results of tools are text in this format: their media moves to a user message behind the run of results. */
 function toolMediaOut(messages: readonly Loose[]): readonly Loose[] {

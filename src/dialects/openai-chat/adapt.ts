@@ -2,6 +2,7 @@ import type { ChatRequest, Endpoint, JsonObject } from '../../core/index.ts'
 import type { Changed, Target } from '../dialect.ts'
 import { budgetOf, effortOf, nearestEffort, thinkingOf, type Thinking } from '../reasoning.ts'
 import { adaptMessages } from './adapt-messages.ts'
+import { takesBreakpoints } from './breakpoints.ts'
 import type { Flags } from './quirks.ts'
 import type { Loose } from './wire.ts'
 
@@ -35,7 +36,7 @@ export function adapt(draft: Draft, request: ChatRequest, target: Target, flags:
   const thinking = thinkingOf(request.reasoning)
   body['model'] = endpoint.upstreamModel
   body['messages'] = adaptMessages(body['messages'] as Loose[], {
-    flags, upstreamModel: endpoint.upstreamModel, thinks: endpoint.reasoning.supported, json: request.format?.type === 'json',
+    flags, upstreamModel: endpoint.upstreamModel, thinks: endpoint.reasoning.supported, breakpoints: takesBreakpoints(endpoint), json: request.format?.type === 'json',
   })
   unsupported(draft, endpoint, flags)
   format(draft, request, endpoint, flags)

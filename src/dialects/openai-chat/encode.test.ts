@@ -34,6 +34,8 @@ function bothWays(body: Loose, endpoint: Parameters<typeof aTarget>[0] = {}, res
   return patched
 }
 
+/** GPT-5.6 and its successors charge for writing to their cache. */
+const SELLS_CACHE = { quirks: ['cache-breakpoints'], price: { rates: { prompt: 2n, completion: 4n, input_cache_write: 3n }, overrides: [], source: 'operator' } } as const
 const THINKS = { supported: true, efforts: ['low', 'medium', 'high'] as const }
 const say = (...messages: Loose[]) => ({ messages })
 const call = (id: string) => ({ id, type: 'function', function: { name: 'f', arguments: '{}' } })
@@ -196,6 +198,38 @@ test('cache marks go to those who know them', () => {
   assert.doesNotMatch(JSON.stringify(send(read(body)).body), /cache_control/)
   const { model: _, ...kept } = send(read(body), { quirks: ['cache-control-accepted'] }).body
   assert.deepEqual(kept, body)
+})
+
+test("cache marks are OpenAI's breakpoints for its models that charge for writing to the cache, and nothing for those before", () => {
+  const marked = (mark: Loose) => say(
+    { role: 'system', content: [{ type: 'text', text: 'S', ...mark }] },
+    { role: 'user', content: [{ type: 'text', text: 'Q' }, { ...IMAGE, ...mark }] },
+    { role: 'assistant', content: null, tool_calls: [call('call_a')] },
+    { role: 'tool', tool_call_id: 'call_a', content: [{ type: 'text', text: 'r', ...mark }] },
+  )
+  const body = { ...marked({ cache_control: { type: 'ephemeral', ttl: '1h' } }), tools: [TOOL] }
+  assert.deepEqual(bothWays(body, SELLS_CACHE).body['messages'], marked({ prompt_cache_breakpoint: { mode: 'explicit' } }).messages)
+  assert.doesNotMatch(JSON.stringify(bothWays(body, { quirks: ['cache-breakpoints'] }).body), /cache_/)
+})
+
+test('a mark on a result, or on a message of plain text, is one of its last part; tools have none', () => {
+  const mark = { cache_control: { type: 'ephemeral' } }
+  const body = {
+    ...say({ role: 'user', content: 'Q', ...mark }, { role: 'assistant', content: null, tool_calls: [call('call_a')] }, { role: 'tool', tool_call_id: 'call_a', content: 'r', ...mark }),
+    tools: [{ ...TOOL, ...mark }],
+  }
+  const sent = send(read(body), SELLS_CACHE).body
+  const breakpoint = { prompt_cache_breakpoint: { mode: 'explicit' } }
+  assert.deepEqual(sent['messages'].map((message: Loose) => message['content']), [[{ type: 'text', text: 'Q', ...breakpoint }], null, [{ type: 'text', text: 'r', ...breakpoint }]])
+  assert.doesNotMatch(JSON.stringify(sent), /cache_control/)
+})
+
+test("OpenAI's breakpoints stay what the caller wrote, and are cache_control to hosts that know only that", () => {
+  const body = say({ role: 'user', content: [{ type: 'text', text: 'Q', prompt_cache_breakpoint: { mode: 'explicit', ttl: '12h' } }] })
+  for (const quirks of [['cache-breakpoints'], ['cache-breakpoints', 'reasoning-details'], []]) {
+    assert.deepEqual(send(read(body), { ...SELLS_CACHE, quirks }).body['messages'], body.messages, quirks.join())
+  }
+  assert.deepEqual(send(read(body), { quirks: ['cache-control-accepted'] }).body['messages'], [{ role: 'user', content: [{ type: 'text', text: 'Q', cache_control: { type: 'ephemeral' } }] }])
 })
 
 test('tool ids of nine characters are made from others, the same for call and result, and left alone when they fit', () => {

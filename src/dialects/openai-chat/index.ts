@@ -8,18 +8,22 @@ import { outbound } from './outbound.ts'
 /** Who speaks OpenAI's chat has its embeddings beside it, and a router or a server of open models often Jina's rerank. */
 export const openaiChat: Dialect = { name: 'openai-chat', inbound, outbound, embed: { outbound: embeddings }, rerank: { outbound: rerank } }
 
-/** What only routers of this format can say, and neither of these two. */
-const PLAIN_CANNOT = [...outbound.cannot, 'cache.marks: prefixes are found without them']
 
 /** Mistral's chat and Azure's are the same on the wire but for quirks that their catalogue rows name. */
 export const mistralChat: Dialect = {
   name: 'mistral-chat',
-  outbound: { ...outbound, dialect: 'mistral-chat', cannot: [...PLAIN_CANNOT, 'reasoning.seals: thoughts go back as the words that they are'] },
+  outbound: { ...outbound, dialect: 'mistral-chat', cannot: [...outbound.cannot, 'cache.marks: prefixes are found without them, and kept together by a key', 'reasoning.seals: thoughts go back as the words that they are'] },
   embed: { outbound: embeddings },
 }
 export const azureOpenai: Dialect = {
   name: 'azure-openai',
-  outbound: { ...outbound, dialect: 'azure-openai', cannot: [...PLAIN_CANNOT, "reasoning: what OpenAI's models thought is neither shown nor taken back"] },
+  outbound: {
+    ...outbound, dialect: 'azure-openai',
+    cannot: [
+      ...outbound.cannot, "reasoning: what OpenAI's models thought is neither shown nor taken back",
+      'cache.life: a mark lives as long as the provider says', 'cache.tools: a tool has no mark',
+    ],
+  },
   embed: { outbound: embeddings },
 }
 

@@ -18,6 +18,8 @@ export interface Flags {
   readonly reasoningFields: readonly ('reasoning' | 'reasoning_content')[]
   /** `cache_control` marks are understood. */
   readonly cacheControl: boolean
+  /** `prompt_cache_breakpoint` marks are understood, by models that charge for writing to a cache. */
+  readonly breakpoints: boolean
   /** Tool call ids must be nine letters or digits. */
   readonly nineIds: boolean
   /** `seed` is called `random_seed`. */
@@ -49,7 +51,7 @@ export interface Flags {
 
 const PLAIN: Flags = {
   completionTokens: false, noSamplingWhileThinking: false, noStopOnReasoning: false, control: 'effort', thinksOnlyStreaming: false,
-  replay: 'none', reasoningFields: ['reasoning_content'], cacheControl: false, nineIds: false, randomSeed: false, prefix: false,
+  replay: 'none', reasoningFields: ['reasoning_content'], cacheControl: false, breakpoints: false, nineIds: false, randomSeed: false, prefix: false,
   choiceAny: false, alternate: false, noTools: false, toolStream: false, jsonWord: false, grammarParam: false, grammarFormat: false,
   smallDefaultLimit: false, thinkTags: false, thinkOpen: false, reasoningOutside: false,
 }
@@ -70,6 +72,7 @@ export const QUIRKS: Readonly<Record<string, Partial<Flags>>> = {
   'stream-only-thinking': { thinksOnlyStreaming: true, control: 'enable' },
   'extra-body-params': { control: 'template' },
   'cache-control-accepted': { cacheControl: true },
+  'cache-breakpoints': { breakpoints: true },
   'tool-id-9-alnum': { nineIds: true },
   'random-seed-name': { randomSeed: true },
   'prefix-flag': { prefix: true },

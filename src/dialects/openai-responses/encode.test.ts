@@ -55,6 +55,58 @@ test('a tool loop: the thought before its calls, results behind them, no ids of 
   ])
 })
 
+const SELLS_CACHE = { ...OPENAI, quirks: ['cache-breakpoints'], price: { rates: { prompt: 2n, completion: 4n, input_cache_write: 3n }, overrides: [], source: 'operator' } } as const
+const BREAKPOINT = { prompt_cache_breakpoint: { mode: 'explicit' } }
+
+test("cache marks are OpenAI's breakpoints for its models that charge for writing to the cache, and nothing for those before", () => {
+  const cache = { ttl: '1h' } as const
+  const image = { type: 'media', kind: 'image', source: { from: 'url', url: 'https://example.com/a' } } as const
+  const request: Partial<ChatRequest> = {
+    messages: [
+      { role: 'system', parts: [{ type: 'text', text: 'S', cache }] },
+      { role: 'user', parts: [{ type: 'text', text: 'Q' }, { ...image, cache }] },
+      { role: 'assistant', parts: [{ type: 'tool-call', id: 'call_a', name: 'f', form: 'function', input: '{}' }] },
+      { role: 'tool', parts: [{ type: 'tool-result', callId: 'call_a', content: [{ type: 'text', text: 'r' }], cache }] },
+    ],
+  }
+  const { body } = sent(request, SELLS_CACHE)
+  assert.equal(body['instructions'], undefined, 'a text at the root has no mark')
+  assert.deepEqual(body['input'], [
+    { type: 'message', role: 'system', content: [{ type: 'input_text', text: 'S', ...BREAKPOINT }] },
+    { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Q' }, { type: 'input_image', image_url: 'https://example.com/a', ...BREAKPOINT }] },
+    { type: 'function_call', call_id: 'call_a', name: 'f', arguments: '{}' },
+    { type: 'function_call_output', call_id: 'call_a', output: [{ type: 'input_text', text: 'r', ...BREAKPOINT }] },
+  ])
+  const before = sent(request, { ...SELLS_CACHE, price: null })
+  assert.equal(before.body['instructions'], 'S')
+  assert.doesNotMatch(JSON.stringify(before.body), /cache_/)
+})
+
+test("a caller's cache_control is a breakpoint, and the breakpoint that stands beside it stays as it is", () => {
+  const control = { cache_control: { type: 'ephemeral' } }
+  const lasting = { prompt_cache_breakpoint: { mode: 'explicit', ttl: '12h' } }
+  const { body } = passed({
+    input: [{ role: 'user', content: [{ type: 'input_text', text: 'A', ...control }, { type: 'input_text', text: 'B', ...control, ...lasting }, { type: 'input_text', text: 'C', ...lasting }] }],
+  }, SELLS_CACHE)
+  assert.deepEqual((body['input'] as [{ content: unknown }])[0].content, [
+    { type: 'input_text', text: 'A', ...BREAKPOINT }, { type: 'input_text', text: 'B', ...lasting }, { type: 'input_text', text: 'C', ...lasting },
+  ])
+})
+
+test('citations of pages go back with the text that they are of, each with its place', () => {
+  const annotations = [
+    { type: 'citation', url: 'https://example.com/a', title: 'A', content: 'Said there', start: 0, end: 5 }, { type: 'citation', url: 'https://example.com/b', start: 6, end: 8 },
+    { type: 'citation', url: 'https://example.com/nowhere' }, { type: 'file', hash: 'h', content: [] },
+  ] as const
+  const { body } = sent({ messages: [{ role: 'assistant', parts: [{ type: 'text', text: 'So it is.', annotations }] }] })
+  assert.deepEqual((body['input'] as [{ content: unknown }])[0].content, [{
+    type: 'output_text', text: 'So it is.', annotations: [
+      { type: 'url_citation', url: 'https://example.com/a', title: 'A', start_index: 0, end_index: 5 },
+      { type: 'url_citation', url: 'https://example.com/b', title: '', start_index: 6, end_index: 8 },
+    ],
+  }])
+})
+
 test('nobody gets a thought that another one sealed', () => {
   const thought = (format: string): Part => ({ type: 'reasoning', id: 'rs_1', text: '', seal: { format, kind: 'encrypted', value: 'gAAA' } })
   const inputFor = (format: string, endpoint: Parameters<typeof aTarget>[0]) =>

@@ -6,7 +6,7 @@ import { effortOf, nearestEffort, thinkingOf, type Thinking } from '../reasoning
 import { opened } from './seals.ts'
 import { traitsOf, type Traits } from './traits.ts'
 import { DIALECT, given, ITEMS, ROUTER_KEYS, type Loose } from './wire.ts'
-import { unsendable, writeBody } from './write.ts'
+import { marked, unsendable, writeBody } from './write.ts'
 
 /** A body under way: what is in it, and what was taken out that the caller had set. */
 interface Draft {
@@ -80,6 +80,7 @@ function inputOf(input: unknown, traits: Traits): unknown {
 
 /** An item as this endpoint takes it; null where it would be refused: a thought that it did not seal. */
 function itemFor(item: Loose, traits: Traits): Loose | null {
+  const { breakpoints } = traits
   if (item['type'] === 'reasoning') {
     const sealed = opened(item)
     if (!sealed && !traits.replaysUnsealed) return null
@@ -98,7 +99,7 @@ function itemFor(item: Loose, traits: Traits): Loose | null {
   for (const key of ['content', 'output'] as const) {
     const parts: unknown = out[key]
     if (Array.isArray(parts) && parts.some((part: Loose) => 'cache_control' in part)) {
-      out = { ...out, [key]: (parts as Loose[]).map(({ cache_control: _, ...part }) => part) }
+      out = { ...out, [key]: (parts as Loose[]).map(({ cache_control: mark, ...part }) => (mark && breakpoints ? marked(part) : part)) }
     }
   }
   return out

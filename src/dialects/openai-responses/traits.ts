@@ -1,4 +1,5 @@
 import type { Endpoint } from '../../core/index.ts'
+import { takesBreakpoints } from '../openai-chat/breakpoints.ts'
 
 /** How hosts of this wire format differ, read from the endpoint alone. */
 export interface Traits {
@@ -6,17 +7,21 @@ export interface Traits {
   readonly format: string
   /** Reasoning that nobody sealed is taken back as text (servers of open weights). */
   readonly replaysUnsealed: boolean
+  /** The model takes OpenAI's own marks of a prompt cache. */
+  readonly breakpoints: boolean
   /** Sampling parameters are refused while the model thinks. */
   readonly noSamplingWhileThinking: boolean
 }
 
-export function traitsOf({ provider, model, quirks }: Endpoint): Traits {
+export function traitsOf(endpoint: Endpoint): Traits {
+  const { provider, model, quirks } = endpoint
   // Clouds resell models whose makers seal in a way of their own.
   const maker = quirks.has('azure-deployment-names') ? 'azure-openai'
     : quirks.has('inference-profile-prefix') ? `bedrock-${model.slice(0, model.indexOf('/')).replace('x-ai', 'xai')}` : provider
   return {
     format: `${maker}-responses-v1`,
     replaysUnsealed: quirks.has('reasoning-rename') || quirks.has('reasoning-replay'),
+    breakpoints: takesBreakpoints(endpoint),
     noSamplingWhileThinking: quirks.has('openai-reasoning-sampling'),
   }
 }

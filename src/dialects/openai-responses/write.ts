@@ -1,6 +1,7 @@
 import type {
-  ChatRequest, JsonObject, MediaPart, Message, OutputFormat, Part, ReasoningPart, Seal, Tool, ToolCallPart, ToolChoice, ToolResultPart,
+  Annotation, ChatRequest, JsonObject, MediaPart, Message, OutputFormat, Part, ReasoningPart, Seal, Tool, ToolCallPart, ToolChoice, ToolResultPart,
 } from '../../core/index.ts'
+import { BREAKPOINT } from '../openai-chat/breakpoints.ts'
 import { audioFormat, urlOf } from '../openai-chat/media.ts'
 import type { Traits } from './traits.ts'
 import { DIALECT, type Loose } from './wire.ts'
@@ -11,10 +12,11 @@ export const CANNOT: readonly string[] = [
   'several-results: each result of a tool is an item of its own',
   'reasoning.sealed-elsewhere: reasoning that another family sealed, or nobody',
   'seals-of-parts: a text, a picture or a call carries no seal',
-  'cache-marks: of parts, tools and the whole request',
+  'cache.life: a mark lives as long as the provider says',
+  'cache.parts: what is marked is a part of what somebody sends; not a tool, not what the assistant said, and not the whole request',
   'names: of messages and results',
   'result.failed',
-  'annotations: of earlier replies',
+  'annotations: of earlier replies, but citations of pages',
   'assistant-media.all: what a model drew or said is not sent back',
   'audio.mime: follows from its format',
   'video',
@@ -49,7 +51,7 @@ export function unsendable(messages: readonly Message[]): MediaPart | null {
 export function writeBody(request: ChatRequest, traits: Traits): Record<string, unknown> {
   const tools = request.tools?.map(writeTool).filter((tool) => tool !== null)
   const [first, ...rest] = request.messages
-  const instructions = first?.role === 'system' && first.parts.length === 1 && first.parts[0]!.type === 'text' ? first.parts[0]!.text : undefined
+  const instructions = first?.role === 'system' && first.parts.length === 1 && first.parts[0]!.type === 'text' && !(first.parts[0]!.cache && traits.breakpoints) ? first.parts[0]!.text : undefined
   const format = request.format && writeFormat(request.format)
   return {
     ...(instructions !== undefined && { instructions }),
@@ -81,11 +83,11 @@ export function writeItems(messages: readonly Message[], traits: Traits): Loose[
     const results = message.parts.filter((part): part is ToolResultPart => part.type === 'tool-result')
     for (const result of results) {
       const type = customs.has(result.callId) ? 'custom_tool_call_output' : 'function_call_output'
-      items.push({ type, call_id: result.callId, output: writeOutput(result.content) })
+      items.push({ type, call_id: result.callId, output: writeOutput(result, traits) })
     }
     const rest = message.parts.filter((part) => part.type !== 'tool-result')
     if (rest.length > 0 || results.length === 0) {
-      items.push({ type: 'message', role: message.role === 'tool' ? 'user' : message.role, content: writeContent(rest) })
+      items.push({ type: 'message', role: message.role === 'tool' ? 'user' : message.role, content: writeContent(rest, traits) })
     }
   }
   return items
@@ -102,7 +104,7 @@ function writeTurn(parts: readonly Part[], traits: Traits): Loose[] {
         message = { type: 'message', role: 'assistant', content: [], ...(phase !== undefined && { phase }) }
         items.push(message)
       }
-      message.content.push(part.type === 'text' ? { type: 'output_text', text: part.text, annotations: [] } : { type: 'refusal', refusal: part.text })
+      message.content.push(part.type === 'text' ? { type: 'output_text', text: part.text, annotations: (part.annotations ?? NONE).flatMap(writeCitation) } : { type: 'refusal', refusal: part.text })
       continue
     }
     const item = part.type === 'reasoning' ? writeThought(parts, at, traits) : part.type === 'tool-call' ? writeCall(part)
@@ -113,6 +115,14 @@ function writeTurn(parts: readonly Part[], traits: Traits): Loose[] {
   }
   return items
 }
+
+/** A citation of a page, with its place in the text; a file's note, or a place in a document, has no word that means anything here. */
+function writeCitation(note: Annotation): Loose[] {
+  if (note.type !== 'citation' || note.start === undefined || note.end === undefined) return []
+  return [{ type: 'url_citation', url: note.url, title: note.title ?? '', start_index: note.start, end_index: note.end }]
+}
+
+const NONE: readonly never[] = Object.freeze([])
 
 /** A reasoning item from all parts of one thought, written where the last of them stands; null for those before it. */
 function writeThought(parts: readonly Part[], at: number, traits: Traits): Loose | null {
@@ -151,19 +161,25 @@ function writeCall(call: ToolCallPart): Loose {
     : { type: 'function_call', call_id: call.id, name: call.name, arguments: call.input }
 }
 
-/** Plain text as a string, everything else as parts; nothing at all is an empty text. */
-function writeOutput(parts: readonly Part[]): unknown {
-  const [only] = parts
+/** Plain text as a string, everything else as parts; nothing at all is an empty text. A mark of the result stands on its last part. */
+function writeOutput({ content, cache }: ToolResultPart, traits: Traits): unknown {
+  const [only] = content
   if (!only) return ''
-  return parts.length === 1 && only.type === 'text' ? only.text : writeContent(parts)
+  const own = traits.breakpoints && cache !== undefined
+  if (content.length === 1 && only.type === 'text' && !own && !(traits.breakpoints && only.cache)) return only.text
+  const parts = writeContent(content, traits)
+  return own ? parts.map((part, at) => (at === parts.length - 1 ? marked(part) : part)) : parts
 }
 
-function writeContent(parts: readonly Part[]): Loose[] {
+function writeContent(parts: readonly Part[], { breakpoints }: Traits): Loose[] {
   return parts.flatMap((part): Loose[] => {
-    if (part.type === 'text' || part.type === 'refusal') return [{ type: 'input_text', text: part.text }]
-    return part.type === 'media' ? [writeMedia(part)] : []
+    const written: Loose | null = part.type === 'text' || part.type === 'refusal' ? { type: 'input_text', text: part.text } : part.type === 'media' ? writeMedia(part) : null
+    return written ? [breakpoints && part.cache ? marked(written) : written] : []
   })
 }
+
+/** A part with OpenAI's own mark behind it, where one may stand. */
+export const marked = (part: Loose): Loose => (part['type'] === 'input_audio' ? part : { ...BREAKPOINT, ...part })
 
 function writeMedia({ kind, source, name, detail }: MediaPart): Loose {
   if (kind === 'image') {
