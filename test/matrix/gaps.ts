@@ -16,11 +16,17 @@ export interface Gap {
 
 /** What becomes of a conversation where there is only a prompt and its continuation, whichever side that is. */
 const OF_COMPLETIONS: Readonly<Record<string, string>> = {
-  'tools': 'tools', 'parallel tools': 'tools', 'tool loop of three turns': 'tools', 'reasoning kept across turns': 'reasoning', 'image in': 'media',
-  'citations': 'text.marks', 'cache marks': 'cache',
+  'tools': 'tools', 'parallel tools': 'tools', 'tool loop of three turns': 'tools', 'reasoning kept across turns': 'reasoning', 'image in': 'media', 'image in a result': 'tools',
+  'citations': 'text.marks', 'cache marks': 'cache', 'cache marks that last an hour': 'cache',
 }
 const ofCompletions = (pair: Pick<Gap, 'surface' | 'outbound'>): Gap[] =>
   Object.entries(OF_COMPLETIONS).map(([scenario, lacks]) => ({ ...pair, scenario, of: 'openai-completions', lacks }))
+
+/** Formats that have no mark of a cache at all, on whichever side. */
+const marks = (side: { readonly surface: string } | { readonly outbound: string }, lacks: string): Gap[] =>
+  ['cache marks', 'cache marks that last an hour'].map((scenario) => ({
+    surface: '*', outbound: '*', ...side, scenario, of: 'surface' in side ? side.surface : side.outbound, lacks,
+  }))
 
 export const GAPS: readonly Gap[] = [
   ...ofCompletions({ surface: 'openai-completions', outbound: '*' }),
@@ -30,13 +36,13 @@ export const GAPS: readonly Gap[] = [
   { surface: '*', outbound: 'ollama-native', scenario: 'tokens read from a cache', of: 'ollama-native', lacks: 'usage.cached' },
   { surface: '*', outbound: 'ollama-native', scenario: 'citations', of: 'ollama-native', lacks: 'text.annotations' },
   { surface: '*', outbound: 'ollama-native', scenario: 'refusal', of: 'ollama-native', lacks: 'refusal' },
-  { surface: '*', outbound: 'mistral-chat', scenario: 'cache marks', of: 'mistral-chat', lacks: 'cache.marks' },
-  { surface: '*', outbound: 'azure-openai', scenario: 'cache marks', of: 'azure-openai', lacks: 'cache.marks' },
-  { surface: '*', outbound: 'watsonx-text-chat', scenario: 'cache marks', of: 'watsonx-text-chat', lacks: 'cache.marks' },
-  { surface: '*', outbound: 'cohere-v2', scenario: 'cache marks', of: 'cohere-v2', lacks: 'cache' },
-  { surface: '*', outbound: 'ollama-native', scenario: 'cache marks', of: 'ollama-native', lacks: 'cache' },
-  { surface: 'google-generate-content', outbound: '*', scenario: 'cache marks', of: 'google-generate-content', lacks: 'cache' },
-  { surface: '*', outbound: 'google-generate-content', scenario: 'cache marks', of: 'google-generate-content', lacks: 'cache' },
-  { surface: 'openai-responses', outbound: '*', scenario: 'cache marks', of: 'openai-responses', lacks: 'cache-marks' },
-  { surface: '*', outbound: 'openai-responses', scenario: 'cache marks', of: 'openai-responses', lacks: 'cache-marks' },
+  ...marks({ outbound: 'mistral-chat' }, 'cache.marks'),
+  ...marks({ outbound: 'watsonx-text-chat' }, 'cache.marks'),
+  ...marks({ outbound: 'cohere-v2' }, 'cache'),
+  ...marks({ outbound: 'ollama-native' }, 'cache'),
+  ...marks({ surface: 'google-generate-content' }, 'cache'),
+  ...marks({ outbound: 'google-generate-content' }, 'cache'),
+  { surface: '*', outbound: 'azure-openai', scenario: 'cache marks that last an hour', of: 'azure-openai', lacks: 'cache.life' },
+  { surface: 'openai-responses', outbound: '*', scenario: 'cache marks that last an hour', of: 'openai-responses', lacks: 'cache.life' },
+  { surface: '*', outbound: 'openai-responses', scenario: 'cache marks that last an hour', of: 'openai-responses', lacks: 'cache.life' },
 ]

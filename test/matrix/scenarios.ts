@@ -89,6 +89,16 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     assert.match(textOf(answered(await ask(asking([user('What is it?', picture)])))), new RegExp(`1 image, image/png, ${PNG_BYTES} bytes`))
   },
 
+  async 'image in a result'({ ask, arrived }) {
+    const first = answered(await ask(asking([fake({ calls: [{ name: 'get_weather', id: 'call_a', arguments: '{"city":"Rome"}' }] })], { tools: [WEATHER] })))
+    const picture: Part = { type: 'media', kind: 'image', source: { from: 'data', mime: 'image/png', base64: PNG } }
+    const [call] = callsOf(first)
+    const result: Message = { role: 'tool', parts: [{ type: 'tool-result', callId: call!.id, name: call!.name, content: [{ type: 'text', text: 'The radar:' }, picture] }] }
+    const second = answered(await ask(asking([user('How is Rome?'), said(first), result, user('And so?')], { tools: [WEATHER] })))
+    assert.match(textOf(second), /And so\?/)
+    for (const part of ['The radar:', PNG]) assert.ok(arrived().includes(part), `${part === PNG ? 'the picture' : 'the text'} of the result is gone`)
+  },
+
   async 'structured output'({ ask }) {
     const reply = answered(await ask(asking([user('Which city?')], { format: { type: 'schema', name: 'city', schema: CITY_SCHEMA } })))
     assert.equal(typeof (JSON.parse(textOf(reply)) as { city: unknown }).city, 'string')
@@ -103,8 +113,13 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
 
   async 'cache marks'({ ask, arrived }) {
+    answered(await ask(asking([user({ type: 'text', text: 'Long', cache: {} }), user('Short')])))
+    assert.match(arrived(), /"cache_control":\{"type":"ephemeral"\}|"cachePoint":\{"type":"default"\}|"prompt_cache_breakpoint":\{"mode":"explicit"\}/, 'the mark is gone')
+  },
+
+  async 'cache marks that last an hour'({ ask, arrived }) {
     answered(await ask(asking([user({ type: 'text', text: 'Long', cache: { ttl: '1h' } }), user('Short')])))
-    assert.match(arrived(), /"cache_control":\{"type":"ephemeral","ttl":"1h"\}|"cachePoint":\{"type":"default","ttl":"1h"\}/, 'the mark is gone')
+    assert.match(arrived(), /"cache_control":\{"type":"ephemeral","ttl":"1h"\}|"cachePoint":\{"type":"default","ttl":"1h"\}/, 'the hour is gone')
   },
 
   async 'refusal'({ ask }) {

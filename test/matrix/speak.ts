@@ -4,7 +4,7 @@
  * a format get wrong alike is found by its golden fixtures and its official client; what is found here is what gets lost
  * between two formats.
  */
-import { collectNow, type ChatReply, type ChatRequest, type Part, type ReasoningPart } from '../../src/core/index.ts'
+import { collectNow, type ChatReply, type ChatRequest, type Part, type PriceSheet, type ReasoningPart } from '../../src/core/index.ts'
 import { DIALECTS, type Target } from '../../src/dialects/index.ts'
 import { anEndpoint } from '../../src/dialects/laws/endpoint.ts'
 import type { Signalbox } from '../stories/signalbox.ts'
@@ -19,6 +19,7 @@ interface Client {
   /** What a client of it knows of its models. */
   readonly quirks?: readonly string[]
   readonly parameters?: readonly string[]
+  readonly price?: PriceSheet
   /**
    * Reasoning in the history, as the vendor's own client keeps it: as it came. Our face writes it for the vendor, and
    * leaves out or moves what he would refuse, such as what nobody sealed and what stands at the end.
@@ -33,7 +34,10 @@ const CLIENTS: Readonly<Record<string, Client>> = {
   'anthropic-messages': {
     keeps: ({ text, seal }) => (text === '' && seal ? { type: 'redacted_thinking', data: seal.value } : { type: 'thinking', thinking: text, signature: seal?.value ?? '' }),
   },
+  // A model of the generation that is told where its cache may end.
   'openai-responses': {
+    quirks: ['cache-breakpoints'],
+    price: { rates: { prompt: 1n, completion: 2n, input_cache_write: 1n }, overrides: [], source: 'operator' },
     keeps: ({ id, text, summary, seal }) => ({
       type: 'reasoning', id, summary: summary ? [{ type: 'summary_text', text }] : [],
       ...(!summary && text !== '' && { content: [{ type: 'reasoning_text', text }] }), ...(seal && { encrypted_content: seal.value }),
@@ -60,6 +64,7 @@ function targetOf(surface: string, model: string, stream: boolean): Target {
     stream,
     endpoint: anEndpoint({
       dialect: surface, upstreamModel: model, quirks: CLIENTS[surface]?.quirks ?? [], parameters: CLIENTS[surface]?.parameters ?? null,
+      price: CLIENTS[surface]?.price ?? null,
       reasoning: { supported: true, budgetTokens: { min: 1024 } }, inputModalities: new Set(['text', 'image', 'file']),
     }),
   }

@@ -29,6 +29,8 @@ interface Host {
   /** Only where the format leaves to the endpoint what it takes. */
   readonly parameters?: readonly string[]
   readonly shapes?: NonNullable<Order['shapes']>
+  /** Writing to a cache is charged for, as it is of models that are told where it may end. */
+  readonly sellsCache?: boolean
   readonly unsealed?: boolean
 }
 
@@ -43,9 +45,9 @@ const HOSTS: Readonly<Record<string, Host>> = {
   'anthropic-messages': { slug: 'anthropic' },
   'anthropic-messages/vertex-raw-predict': { slug: 'google-vertex', base: '/v1/projects/p/locations/l', settings: { credentials_file: account }, id: 'claude-sonnet-4-5@20250929' },
   'openai-chat': { slug: 'openrouter', shapes: ['reasoning-details'] },
-  'openai-responses': { slug: 'openai' },
+  'openai-responses': { slug: 'openai', sellsCache: true },
   'mistral-chat': { slug: 'mistral', shapes: ['content-chunks'], unsealed: true },
-  'azure-openai': { slug: 'azure' },
+  'azure-openai': { slug: 'azure', sellsCache: true },
   'google-generate-content': { slug: 'google-ai-studio' },
   'openai-completions': { slug: 'vllm', parameters: ['max_tokens', 'response_format'] },
   'cohere-v2': { slug: 'cohere', base: '/v2', unsealed: true },
@@ -67,10 +69,13 @@ const box = await startSignalbox({ config: together(...OUTBOUNDS.map(hosted)) })
 function hosted(dialect: string): ConfigFile {
   const host = HOSTS[dialect]
   assert.ok(host, `no provider is named here for ${dialect}: choose one of the catalogue that speaks it`)
-  const { slug, base = '/v1', settings, id, parameters } = host
+  const { slug, base = '/v1', settings, id, parameters, sellsCache } = host
   const file = providerAt(slug, `${upstream.url}/${dialect.replaceAll('/', '-')}${base}`, {
     model: modelOf(dialect), dialect, row,
-    endpoint: { max_completion_tokens: 8000, ...(id !== undefined && { provider_model_id: id }), ...(parameters && { supported_parameters: parameters }) },
+    endpoint: {
+      max_completion_tokens: 8000, ...(sellsCache && { pricing: { prompt: '0.000001', completion: '0.000002', input_cache_write: '0.00000125' } }),
+      ...(id !== undefined && { provider_model_id: id }), ...(parameters && { supported_parameters: parameters }),
+    },
   })
   const { api_key: key, ...rest } = file.providers![slug]!
   const signs = settings?.credentials !== undefined || settings?.credentials_file !== undefined
