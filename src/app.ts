@@ -18,7 +18,7 @@ import { createAnswers, createResponses, openVault } from './responses/index.ts'
 import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
-import { cacheMarks, contextCompression, fileParser, reasoningExclude, responseHealing, variants, webSearch } from './stages/index.ts'
+import { cacheMarks, contextCompression, fileParser, reasoningExclude, repairs, responseHealing, variants, webSearch } from './stages/index.ts'
 import { createSearch } from './search/index.ts'
 import type { Site } from './site.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
@@ -272,7 +272,7 @@ export async function createCallPath(given: {
     send: (request, { timeoutMs, departure }) => askJson(net, request, { timeoutMs, maxBytes: SEARCH_MAX_BYTES, departure }),
   })
   const gateway = createGateway({
-    judge,
+    judge, mend,
     admission, upstreams,
     offer: (reference, operation) => catalog.snapshot().offer(reference, operation),
     models: () => catalog.snapshot(),
@@ -322,6 +322,12 @@ export async function createCallPath(given: {
       await net.close()
     },
   }
+}
+
+/** The first thing that almost-JSON may have been meant to be. */
+function mend(text: string): { readonly text: string; readonly truncated: boolean } | null {
+  for (const { text: mended, flaws } of repairs(text, parseUpstream)) return { text: mended, truncated: flaws.includes('truncated') }
+  return null
 }
 
 /** As hex; made off the event loop, which 20 MB would hold up. */

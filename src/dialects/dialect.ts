@@ -120,6 +120,11 @@ export interface Outbound<Request extends Operation['request'] = ChatRequest> {
   readonly cannot: readonly string[]
   /** Of these the parameters of a request, in the names of `supported_parameters`: an endpoint's list cannot promise them. */
   readonly unspoken?: ReadonlySet<string>
+  /**
+   * How an endpoint can be told of tools beside its own list of parameters: by one (absent), only in the words of a prompt,
+   * or in no way.
+   */
+  toolsBy?(endpoint: Endpoint): 'parameter' | 'prompt' | 'nothing'
   /** Says a format of answers in words of its own where the endpoint has no parameter for it. */
   readonly promptsFormat?: boolean
   /** The request in pieces, in order, where the provider takes only so much at once; one piece where all of it fits. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Changed, Dialect, Outgoing, Target } from '../dialects/index.ts'
+import type { Changed, Dialect, Outbound, Outgoing, Target } from '../dialects/index.ts'
 import {
   charge, commits, fault, FAULTS, faultOf,
   type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Operation, type Endpoint, type Fault, type Nano,
@@ -16,8 +16,11 @@ import type { Downloads } from './inline.ts'
 import type { LargeBody } from './large.ts'
 import type { Share } from './places.ts'
 import { openInPieces } from './pieces.ts'
-import { reworded } from './format-words.ts'
+import { inWords, reworded } from './format-words.ts'
 import { openLocal, openUpstream, type Door, type Opened, type Source } from './source.ts'
+import type { Mend } from './told-calls.ts'
+import { withCallsOf } from './told-source.ts'
+import { withToolsInWords, type Templated } from './tool-template.ts'
 import { unsealed } from './unsealed.ts'
 import type { Upstreams } from './upstreams.ts'
 
@@ -47,6 +50,8 @@ export interface AttemptParts {
   /** Hears of attempts that failed before they committed: their number as a trial, and the milliseconds that were lost. */
   readonly observe: (candidate: Candidate, failure: Fault, trial: number, lostMs: number) => void
   readonly health: AttemptHealth
+  /** Mends calls that a model told in words. */
+  readonly mend: Mend
   readonly upstreams: Upstreams
 }
 
@@ -443,8 +448,8 @@ export class RunningAttempt {
   status: number | null = null
   dropped: readonly string[] = NOTHING
   changed: readonly Changed[] = NOTHING
-  /** The format of its answer was said in the prompt. */
-  prompted = false
+  /** Parameters that were said in the prompt. */
+  prompted: readonly string[] = NOTHING
   /** It was not sent what models had thought before, because a seal was refused. */
   unsealed = false
   /** The limit on output tokens that the request had when it was written for the endpoint. */
@@ -538,7 +543,7 @@ async function attempt(
   running.status = source.status
   running.dropped = opened.dropped
   running.changed = opened.changed ?? NOTHING
-  running.prompted = opened.prompted === true
+  running.prompted = opened.prompted ?? NOTHING
 
   for (;;) {
     let batch: readonly ChatEvent[] | null
@@ -648,7 +653,41 @@ function openChat(parts: AttemptParts, running: RunningAttempt, request: ChatReq
   const outbound = parts.dialects.get(dialect)?.outbound
   if (!outbound) return NO_FACE
   const { large } = trying
-  return openUpstream(doorOf(parts, running, request, target, trying), outbound, asked, large ? (written) => large.encode(dialect, written, target) : null, outbound.promptsFormat ? null : reworded)
+  const told = toldIn(asked, outbound, target, trying)
+  const door = doorOf(parts, running, request, target, trying)
+  const opening = openUpstream(door, outbound, told?.request ?? asked, large ? (written) => large.encode(dialect, written, target) : null, outbound.promptsFormat ? null : reworded)
+  return told === null ? opening : withCalls(opening, told, parts, target)
+}
+
+/**
+ * The request with its tools in words, where its endpoint takes them in no other way; null where it takes them, there are
+ * none, or the caller will have nothing but endpoints that do. A form of the answer that a host enforces leaves no room for
+ * calls, so that it is said in words as well.
+ */
+function toldIn(asked: ChatRequest, outbound: Outbound, { endpoint }: Target, { fit, preferences }: Trying): (Templated & { readonly prompted: readonly string[] }) | null {
+  const by = outbound.toolsBy?.(endpoint) ?? 'parameter'
+  if (by === 'nothing' || (by === 'parameter' && (endpoint.parameters === null || endpoint.parameters.has('tools')))) return null
+  if (fit.unsupportedParameters === 'refuse' || preferences.requireParameters) return null
+  const told = withToolsInWords(asked)
+  if (told === null || told.tools.length === 0) return told && { ...told, prompted: NOTHING }
+  const { format } = told.request
+  if (format?.type !== 'json' && format?.type !== 'schema') return { ...told, prompted: TOOLS }
+  const { format: _, ...request } = inWords(told.request)
+  return { ...told, request, prompted: TOOLS_AND_FORMAT }
+}
+
+const TOOLS: readonly string[] = Object.freeze(['tools'])
+const TOOLS_AND_FORMAT: readonly string[] = Object.freeze(['tools', 'response_format'])
+
+async function withCalls(
+  opening: Promise<Opened>, { tools, prompted }: NonNullable<ReturnType<typeof toldIn>>, { mend, ambient }: AttemptParts, { stream }: Target,
+): Promise<Opened> {
+  const opened = await opening
+  if ('fault' in opened) return opened
+  const said = [...prompted, ...opened.prompted ?? NOTHING]
+  if (tools.length === 0) return { ...opened, prompted: said }
+  const makeId = (): string => `call_${Buffer.from(ambient.bytes(12)).toString('hex')}`
+  return { ...opened, source: withCallsOf(opened.source, { tools, stream, mend, makeId }), prompted: said }
 }
 
 /** What a request needs to get to an endpoint and back. */

@@ -1,4 +1,5 @@
-import { rewrite, type ChatRequest, type Message, type OutputFormat } from '../core/index.ts'
+import { rewrite, type ChatRequest, type OutputFormat } from '../core/index.ts'
+import { instructed } from './tool-template.ts'
 
 const ONE_OBJECT = 'Answer with one JSON object and nothing else: no text before or after it, and no code fence.'
 const ONE_VALUE = 'Answer with one JSON value that fits the JSON Schema below and nothing else: no text before or after it, and no code fence.'
@@ -18,14 +19,9 @@ function isUnsaid(format: OutputFormat, dropped: readonly string[]): boolean {
  * The request with its format said in the prompt, where a model that has no parameter for it may still read it: behind
  * the caller's own instructions, so that the beginning of the prompt stays what a cache knows.
  */
-function inWords(request: ChatRequest): ChatRequest {
+export function inWords(request: ChatRequest): ChatRequest {
   const { format, messages } = request
   const words = format?.type !== 'schema' ? ONE_OBJECT
     : [ONE_VALUE, ...(format.description === undefined ? [] : [format.description]), JSON.stringify(format.schema)].join('\n')
-  const said = { type: 'text', text: words } as const
-  const [first, ...rest] = messages
-  const isInstruction = first?.role === 'system' || first?.role === 'developer'
-  const next: readonly Message[] = isInstruction ? [{ ...first, parts: [...first.parts, { ...said, text: `\n\n${words}` }] }, ...rest]
-    : [{ role: 'system', parts: [said] }, ...messages]
-  return rewrite(request, { messages: next })
+  return rewrite(request, { messages: instructed(messages, words) })
 }

@@ -26,6 +26,7 @@ import { Share } from './places.ts'
 import { providerOf, recordOf, servedPlain, summed } from './record.ts'
 import { replayed } from './replay.ts'
 import { Relay, type RelayParts, type Transform } from './relay.ts'
+import type { Mend } from './told-calls.ts'
 import type { TokenCounter } from './tokens.ts'
 import type { Upstreams } from './upstreams.ts'
 import { Within, type CarryWithin } from './within.ts'
@@ -56,6 +57,8 @@ export interface GatewayParts {
   readonly tokens: TokenCounter
   /** Judges what replies were asked for by the schemas that their callers wrote. */
   readonly judge: Judge
+  /** Mends calls that a model told in words. */
+  readonly mend: Mend
   readonly record: (generation: Generation) => void
   /** What plans were made from at a moment (ms epoch); rejects with a FaultError of the field `at` when nobody knows. */
   readonly past?: (at: number) => Promise<Past>
@@ -162,6 +165,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     net: parts.net, download: parts.download, dialects: parts.dialects, locals: parts.locals, providers: parts.providers, timeouts: parts.timeouts, ambient,
     deadlines: createDeadlines(ambient),
     upstreams: parts.upstreams,
+    mend: parts.mend,
     limits: parts.policy,
     observe: (candidate, failure, trial, lostMs) => observe(candidate, failure, null, null, false, trial, lostMs),
     health: {

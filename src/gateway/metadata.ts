@@ -115,11 +115,10 @@ function parametersOf({ call, need, given, answering }: Told): JsonObject | null
     ...attempt.dropped.filter((name) => name !== 'reasoning' || reasoning !== undefined),
     ...(attempt.unsealed ? ['reasoning_details'] : []),
   ]
-  const prompted = attempt.prompted ? ['response_format'] : []
   const changed = changedIn(attempt, maxOutputTokens).filter(({ parameter }) => !dropped.includes(parameter))
   const kept = fitOf(asked.preferences, given.policy).unsupportedParameters !== 'keep' ? []
     : [...need.parameters].filter((name) => lacks(attempt.candidate.endpoint, name) && !dropped.includes(name))
-  const all = { dropped, prompted, changed, kept, ignored }
+  const all = { dropped, prompted: attempt.prompted, changed, kept, ignored }
   const said = Object.entries(all).filter(([, list]) => list.length > 0)
   return said.length > 0 ? Object.fromEntries(said) : null
 }

@@ -48,7 +48,7 @@ export interface Door {
 
 /** What a provider's answer to a request came to: events to read, or a fault with what is known of it. */
 export type Opened =
-  | { readonly source: Source; readonly dropped: readonly string[]; readonly changed?: readonly Changed[] | undefined; readonly prompted?: boolean }
+  | { readonly source: Source; readonly dropped: readonly string[]; readonly changed?: readonly Changed[] | undefined; readonly prompted?: readonly string[] }
   | { readonly fault: Fault; readonly status: number | null }
 
 /**
@@ -71,8 +71,8 @@ export async function openUpstream<Request extends Operation['request']>(
   let outgoing = write === null ? outbound.encode(request, target) : await write(request)
   if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
   const said = reword === null ? null : reword(request, outgoing.dropped)
-  const prompted = said !== null
-  if (prompted) {
+  const prompted = said === null ? NOTHING : FORMAT
+  if (said !== null) {
     outgoing = write === null ? outbound.encode(said, target) : await write(said)
     if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
   }
@@ -128,6 +128,10 @@ function urlOf(baseUrl: string, path: string): string {
   if (at < 0) return baseUrl + path
   return `${baseUrl.slice(0, at)}${path}${path.includes('?') ? '&' : '?'}${baseUrl.slice(at + 1)}`
 }
+
+const NOTHING: readonly never[] = Object.freeze([])
+/** What was said in the prompt, in the name of its parameter. */
+const FORMAT: readonly string[] = Object.freeze(['response_format'])
 
 /** The source of a provider that answers in this process. */
 export function openLocal(local: LocalProvider, request: ChatRequest, target: Target, departure: Departure): Source {

@@ -85,6 +85,7 @@ function gatewayWith(stages: readonly Stage[], does: Readonly<Record<string, Say
     download: () => Promise.reject(new Error('nothing is fetched here')),
     tokens: { count: (texts) => Promise.resolve(texts.map(() => 0)), close: () => Promise.resolve() },
     judge: () => { throw new Error('nothing is judged here') },
+    mend: () => null,
     record: (generation) => void records.push(generation),
   })
   const departure = new Departure()

@@ -15,6 +15,7 @@ type Entry = readonly [slug: string, file: string, name: string, part: GuideCard
 const GUIDES: readonly Entry[] = [
   ['surfaces', 'surfaces.md', 'Formats and clients', 'Requests'],
   ['responses', 'responses.md', 'Responses', 'Requests'],
+  ['tool-calling', 'tools.md', 'Tools', 'Requests'],
   ['structured-outputs', 'structured-output.md', 'Structured output', 'Requests'],
   ['presets', 'presets.md', 'Presets', 'Requests'],
   ['file-parser', 'file-parser.md', 'PDFs', 'Requests'],

@@ -33,6 +33,8 @@ export const outbound: Outbound = {
     'router-fields: user, session, metadata and serviceTier are written from the target',
   ],
   fetches: () => true,
+  // A model without a template only continues what stands there, and no instruction is one to it.
+  toolsBy: (endpoint) => templateOf(endpoint) === null ? 'nothing' : 'prompt',
   encode,
   decodeReply: (body, { endpoint }) => decodeWhole(body, new Reader(endpoint), sseDecoder),
   decoder: ({ endpoint }) => sseDecoder(new Reader(endpoint)),
