@@ -136,8 +136,8 @@ function Card({ model }: { readonly model: ModelCard }) {
         <span className="text-soft">{modalities(model)}</span>
         <span>{model.providers} <span className="text-faint">{model.providers === 1 ? 'provider' : 'providers'}</span></span>
         {model.created && <span className="text-faint">{date(model.created * 1000)}</span>}
-        {model.lately && <Lately of={model.lately} />}
       </p>
+      {model.lately && <Lately of={model.lately} />}
     </li>
   )
 }
@@ -145,12 +145,12 @@ function Card({ model }: { readonly model: ModelCard }) {
 /** What this instance measured of a model: what it was used for in a week, and how quick it was on so many answers. */
 function Lately({ of: { weekTokens, latencyMs, throughput, samples } }: { readonly of: ModelFigures }) {
   return (
-    <>
+    <p className="flex flex-wrap gap-x-5 text-[0.8125rem]">
       {weekTokens > 0 && <span>{compact(weekTokens)} <span className="text-faint">tokens this week</span></span>}
       {latencyMs !== null && <span>{duration(latencyMs)} <span className="text-faint">to the first token</span></span>}
       {throughput !== null && <span>{rate(throughput)}</span>}
       {samples > 0 && <span className="text-faint">medians of {plural(samples, 'answer')} since yesterday</span>}
-    </>
+    </p>
   )
 }
 
