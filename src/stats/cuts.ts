@@ -28,6 +28,8 @@ export const COUNTS = [
   'failures', 'limited',
 ] as const
 export type Count = typeof COUNTS[number]
+/** Those before count calls; those from here on count tries. */
+export const FIRST_OF_TRIES = COUNTS.indexOf('attempts')
 
 export const MONEY = ['cost_nano', 'absorbed_nano'] as const
 export type Money = typeof MONEY[number]
@@ -36,7 +38,7 @@ export type Money = typeof MONEY[number]
 export const SKETCHES = ['latency', 'throughput', 'duration'] as const
 export type Measure = typeof SKETCHES[number]
 
-interface Cut {
+export interface Cut {
   readonly name: string
   /** Up to three columns that name a group, in order; the empty text is "none said". */
   readonly by: (call: Called) => readonly string[]
@@ -45,6 +47,8 @@ interface Cut {
   readonly measured: boolean
   /** Whether tries that failed are counted here as well, and not only the call that was answered. */
   readonly attempts: boolean
+  /** A cut before it whose groups are parts of this one's, and which is kept for as short a time: what it came to is added up, and not each call. */
+  readonly from?: string
 }
 
 /** Of a call what cuts group by. */
@@ -73,24 +77,24 @@ export const CUTS: readonly Cut[] = [
   cut('endpoint', (it) => [it.endpoint], { grains: FINE, measured: true, attempts: true }),
   cut('provider', (it) => [it.provider], { grains: FINE, measured: true, attempts: true }),
   cut('model', (it) => [it.model], { grains: FINE, measured: true, attempts: true }),
-  cut('app', (it) => [it.app]),
-  cut('model-app', (it) => [it.model, it.app]),
-  cut('app-models', (it) => [it.app, it.model], { grains: DAILY }),
   cut('context-model', (it) => [it.context, it.model], { grains: DAILY }),
-  cut('workspace', (it) => [it.workspace], { grains: FINE }),
   cut('key', (it) => [it.workspace, it.key], { grains: FINE }),
-  cut('user', (it) => [it.workspace, it.user]),
-  cut('workspace-model', (it) => [it.workspace, it.model]),
-  cut('workspace-provider', (it) => [it.workspace, it.provider]),
-  cut('workspace-app', (it) => [it.workspace, it.app]),
+  cut('workspace', (it) => [it.workspace], { grains: FINE, from: 'key' }),
   cut('key-model', (it) => [it.workspace, it.key, it.model]),
+  cut('workspace-model', (it) => [it.workspace, it.model], { from: 'key-model' }),
   cut('key-app', (it) => [it.workspace, it.key, it.app]),
+  cut('workspace-app', (it) => [it.workspace, it.app], { from: 'key-app' }),
+  cut('app', (it) => [it.app], { from: 'workspace-app' }),
   cut('key-user', (it) => [it.workspace, it.key, it.user]),
+  cut('user', (it) => [it.workspace, it.user], { from: 'key-user' }),
+  cut('app-model', (it) => [it.workspace, it.app, it.model]),
+  cut('model-app', (it) => [it.model, it.app], { from: 'app-model' }),
+  cut('app-models', (it) => [it.app, it.model], { grains: DAILY, from: 'model-app' }),
   cut('user-model', (it) => [it.workspace, it.user, it.model]),
   cut('user-app', (it) => [it.workspace, it.user, it.app]),
-  cut('app-model', (it) => [it.workspace, it.app, it.model]),
-  cut('workspace-endpoint', (it) => [it.workspace, it.endpoint], { grains: DAILY }),
+  cut('workspace-provider', (it) => [it.workspace, it.provider]),
   cut('key-endpoint', (it) => [it.workspace, it.key, it.endpoint], { grains: DAILY }),
+  cut('workspace-endpoint', (it) => [it.workspace, it.endpoint], { grains: DAILY, from: 'key-endpoint' }),
 ]
 
 /** The lengths of time that a cut is kept for, the shortest first. Throws for a cut that does not exist. */

@@ -82,7 +82,7 @@ export function createSettings(): Settings {
         set.values.addTo(Math.round((name === 'top_k' ? Math.min(value, TOP_K_MAX) : value) * HUNDREDTHS))
         let caller = callers.get(keyId)
         if (caller === undefined) callers.set(keyId, caller = callerOf(keyId))
-        if (!set.callers.includes(caller)) set.callers = least([...set.callers, caller])
+        if (!set.callers.includes(caller) && (set.callers.length < KEYS_COUNTED || caller < set.callers.at(-1)!)) set.callers = least([...set.callers, caller])
       }
     },
     async write(trx) {

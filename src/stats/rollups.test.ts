@@ -199,6 +199,46 @@ forEachStore((name, open) => {
     assert.equal(await createRollups({ store, ambient }).catchUp(), 200)
   })
 
+  /** A store in which something happens between the look at the records and the turn to write what they came to. */
+  const interrupted = (store: Store, happens: () => Promise<unknown>): Store => {
+    let before: (() => Promise<unknown>) | null = happens
+    return {
+      ...store,
+      ifFree: async (turn, work) => {
+        const first = before
+        before = null
+        await first?.()
+        return store.ifFree(turn, work)
+      },
+    }
+  }
+
+  test('records that another node adds while they are being read are added once', async () => {
+    const { store } = await open()
+    await recorded(store, calls(200))
+    const slow = createRollups({ store: interrupted(store, () => createRollups({ store, ambient, step: 120 }).catchUp()), ambient })
+    assert.equal(await slow.catchUp(), 0, 'what it read had been added')
+    const raced = await everything(store)
+    const { store: other } = await open()
+    await recorded(other, calls(200))
+    await createRollups({ store: other, ambient }).catchUp()
+    assert.deepEqual(raced, await everything(other))
+  })
+
+  test('what was read before all figures were begun again is not added to the new ones', async () => {
+    const { store } = await open()
+    await recorded(store, calls(200))
+    // The records go as those of a demonstration do: the cursor that says how far they were added up stays where it was.
+    const slow = createRollups({
+      store: interrupted(store, async () => {
+        await store.db.deleteFrom('generations').execute()
+        await createRollups({ store, ambient }).rebuild()
+      }), ambient,
+    })
+    assert.equal(await slow.catchUp(), 0)
+    assert.deepEqual(await everything(store), [])
+  })
+
   test('nodes that add up at the same time add each record once', async () => {
     const { store, again } = await open()
     const other = await again()
@@ -218,7 +258,7 @@ forEachStore((name, open) => {
   test('figures that are made again from the records are the same', async () => {
     const { store } = await open()
     await recorded(store, calls(600))
-    const rollups = createRollups({ store, ambient })
+    const rollups = createRollups({ store, ambient, step: 250 })
     await rollups.catchUp()
     const before = await everything(store)
     await store.db.updateTable('rollups').set({ requests: 999 }).where('cut', '=', 'model').execute()
@@ -303,6 +343,18 @@ forEachStore((name, open) => {
     assert.ok(left.length > 0 && left.every(({ grain }) => grain > 1))
     assert.ok(name)
   })
+})
+
+test('a way to group that is made of another knows nothing that the other does not', () => {
+  const names = ['endpoint', 'provider', 'model', 'app', 'workspace', 'key', 'user', 'context'] as const
+  const call = Object.fromEntries(names.map((it) => [it, it])) as Record<typeof names[number], string>
+  for (const [place, { name, from, by, grains, measured, attempts }] of CUTS.entries()) {
+    if (from === undefined) continue
+    const source = CUTS.slice(0, place).find((it) => it.name === from)!
+    assert.ok(by(call).every((it) => source.by(call).includes(it)), name)
+    assert.ok(grains.every((grain) => source.grains.includes(grain)), name)
+    assert.deepEqual([measured, attempts], [source.measured, source.attempts], name)
+  }
 })
 
 describe('a span', () => {

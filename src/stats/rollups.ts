@@ -1,12 +1,13 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import { sql, type Insertable, type Selectable, type Transaction } from 'kysely'
+import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Ambient } from '../core/index.ts'
-import type { RollupTable, Schema, Store } from '../store/index.ts'
-import { createSightings, forgetSightings } from './apps.ts'
-import { bucketOf, contributionsOf, COUNTS, CUTS, MONEY, SKETCHES, type Contribution, type Count, type Grain, type Measure, type Money } from './cuts.ts'
-import { createSettings } from './parameters.ts'
+import type { AddedColumns, Schema, Store } from '../store/index.ts'
+import { createSightings, forgetSightings, type Sightings } from './apps.ts'
+import { contributionsOf, COUNTS, MONEY, SKETCHES } from './cuts.ts'
+import { createSettings, type Settings } from './parameters.ts'
 import { COUNTED_COLUMNS, countedOf } from './row.ts'
-import { Sketching, sketchOf, sketchText } from './sketch.ts'
+import { sketchOf, sketchText } from './sketch.ts'
+import { Sums, type SumsOfCut } from './sums.ts'
 
 /**
  * Adds calls up by minute, hour and day. Each record is added exactly once, in the transaction that moves its run's
@@ -23,19 +24,36 @@ export interface Rollups {
   prune(): Promise<void>
 }
 
-/** Records of one step: some 20 ms of work, in slices, within a transaction that other writers wait for. */
-const STEP = 500
-/** The same for a command beside the servers: the more are added up at once, the fewer rows are written for each. */
-export const LONG_STEP = 5000
-/** How many rows are written or merged before others may run. */
-const SLICE = 50
+/**
+ * Records of one step. The more are added up at once, the fewer rows are written for each: a second's worth of the
+ * busiest traffic. What other writers wait for is the writing alone, a tenth of a second in slices of milliseconds.
+ */
+const STEP = 4000
+/** The same for a command beside the servers. */
+export const LONG_STEP = 20_000
+/** How many records are read and looked at before others may run: some three milliseconds' worth. */
+const READ_SLICE = 200
+/** How many sketches are read in one statement. */
+const SKETCH_SLICE = 50
 /** A run of a program that has not written for so long is not asked for more; it says so when it writes again. */
 const SILENT_MS = 2 * 86_400_000
 /** Figures by the minute are kept for as long as a page shows minutes, with a week to spare for what comes late. */
 export const MINUTES_KEPT_MS = 10 * 86_400_000
-/** All who add up take turns under this name. */
+/** All who add up take turns under this name; the counter of the same name tells how often all was begun again. */
 const TURN = 'rollups'
 const TURN_PAUSE_MS = 20
+const COLUMNS: AddedColumns = { key: ['cut', 'grain', 'at', 'a', 'b', 'c'], add: [...COUNTS, ...MONEY], set: SKETCHES }
+
+/** The records of a step, added up in memory, and where they stood. */
+interface Gathered {
+  readonly added: number
+  /** By run: how far it had been added up, and how far it is with these. */
+  readonly moved: ReadonlyMap<number, { readonly from: number; readonly to: number }>
+  readonly beginning: number
+  readonly tables: readonly SumsOfCut[]
+  readonly apps: Sightings
+  readonly settings: Settings
+}
 
 export function createRollups({ store, ambient, step: most = STEP }: {
   readonly store: Store
@@ -45,33 +63,82 @@ export function createRollups({ store, ambient, step: most = STEP }: {
 }): Rollups {
   const { db } = store
 
-  const step = (): Promise<number | null> => store.ifFree(TURN, async (trx) => {
-    const cursors = await trx.selectFrom('rollup_cursors').select(['node', 'seq'])
+  /** Reads the records that nobody has added up yet, at most a step's, and adds them up in memory: nobody waits for that. */
+  const gather = async (): Promise<Gathered> => {
+    const beginning = await beginningIn(db)
+    const cursors = await db.selectFrom('rollup_cursors').select(['node', 'seq'])
       .where('seen_at', '>', ambient.now() - SILENT_MS).execute()
-    const sums = new Sums()
+    const sums = new Sums(ambient.now() - MINUTES_KEPT_MS)
     const apps = createSightings()
     const settings = createSettings()
+    const moved = new Map<number, { readonly from: number; readonly to: number }>()
     let added = 0
     for (const { node, seq } of cursors) {
-      if (added >= most) break
-      const rows = await trx.selectFrom('generations').select([...COUNTED_COLUMNS])
-        .select([sql<string>`cast(cost_nano as text)`.as('cost'), sql<string>`cast(absorbed_nano as text)`.as('absorbed')])
-        .where('node', '=', node).where('seq', '>', seq).orderBy('seq').limit(most - added).execute()
-      if (rows.length === 0) continue
-      for (const row of rows) {
-        const call = countedOf(row)
-        apps.see(call)
-        settings.see(call)
-        for (const contribution of contributionsOf(call)) sums.add(contribution)
+      for (let last = seq; added < most;) {
+        const limit = Math.min(READ_SLICE, most - added)
+        const rows = await db.selectFrom('generations').select([...COUNTED_COLUMNS])
+          .select([sql<string>`cast(cost_nano as text)`.as('cost'), sql<string>`cast(absorbed_nano as text)`.as('absorbed')])
+          .where('node', '=', node).where('seq', '>', last).orderBy('seq').limit(limit).execute()
+        if (rows.length === 0) break
+        for (const row of rows) {
+          const call = countedOf(row)
+          apps.see(call)
+          settings.see(call)
+          for (const contribution of contributionsOf(call)) sums.add(contribution)
+        }
+        added += rows.length
+        last = rows.at(-1)!.seq
+        moved.set(node, { from: seq, to: last })
+        await setImmediate()
+        if (rows.length < limit) break
       }
-      added += rows.length
-      await trx.updateTable('rollup_cursors').set({ seq: rows.at(-1)!.seq }).where('node', '=', node).execute()
     }
-    if (added > 0) await write(trx, sums, ambient.now() - MINUTES_KEPT_MS)
-    await apps.write(trx)
-    await settings.write(trx)
-    return added
-  })
+    const tables: SumsOfCut[] = []
+    if (added > 0) {
+      for (const ofCut of sums.byCut()) {
+        tables.push(...ofCut)
+        await setImmediate()
+      }
+    }
+    return { added, moved, beginning, tables, apps, settings }
+  }
+
+  /** Returns how many records were added; null when another node has added some of them, or is at it. */
+  const step = async (): Promise<number | null> => {
+    const { added, moved, beginning, tables, apps, settings } = await gather()
+    if (added === 0) return 0
+    return store.ifFree(TURN, async (trx) => {
+      // What was read counts only if nobody has moved on, or begun again, since.
+      const now = await trx.selectFrom('rollup_cursors').select(['node', 'seq']).where('node', 'in', [...moved.keys()]).execute()
+      if (now.length < moved.size || now.some(({ node, seq }) => seq !== moved.get(node)!.from)) return null
+      if (await beginningIn(trx) !== beginning) return null
+      for (const [node, { to }] of moved) await trx.updateTable('rollup_cursors').set({ seq: to }).where('node', '=', node).execute()
+      for (const table of tables) await write(trx, table)
+      await apps.write(trx)
+      await settings.write(trx)
+      return added
+    })
+  }
+
+  /** Adds sums to what is there. Sketches are read before, and written back with what is in them. */
+  const write = async (trx: Transaction<Schema>, { cut, grain, measured, sums }: SumsOfCut): Promise<void> => {
+    const sketched = measured ? sums.length : 0
+    for (let from = 0; from < sketched; from += SKETCH_SLICE) {
+      const slice = sums.slice(from, from + SKETCH_SLICE)
+      const byPlace = new Map(slice.map((sum) => [`${sum.at}\n${sum.group}`, sum]))
+      const there = await trx.selectFrom('rollups').select(['at', 'a', ...SKETCHES])
+        .where('cut', '=', cut).where('grain', '=', grain)
+        .where(sql<boolean>`(at, a) in (values ${sql.join(slice.map(({ at, names }) => sql`(cast(${at} as bigint), ${names[0] ?? ''})`))})`)
+        .execute()
+      for (const row of there) {
+        const { sketches } = byPlace.get(`${row.at}\n${row.a}`)!
+        for (const [i, measure] of SKETCHES.entries()) sketches![i]!.merge(sketchOf(row[measure]))
+      }
+      await setImmediate()
+    }
+    await store.addUp(trx, 'rollups', COLUMNS, sums.map(({ at, names: [a = '', b = '', c = ''], counts, money, sketches }) =>
+      [cut, grain, at, a, b, c, ...counts, ...money, ...SKETCHES.map((_, i) => sketches === null ? null : sketchText(sketches[i]!.done()))]))
+  }
 
   return {
     async catchUp(progress) {
@@ -90,6 +157,8 @@ export function createRollups({ store, ambient, step: most = STEP }: {
         await trx.deleteFrom('parameter_rollups').execute()
         await forgetSightings(trx)
         await trx.updateTable('rollup_cursors').set({ seq: 0, seen_at: ambient.now() }).execute()
+        await trx.insertInto('counters').values({ name: TURN, value: 1 })
+          .onConflict((conflict) => conflict.column('name').doUpdateSet((build) => ({ value: build('counters.value', '+', 1) }))).execute()
       })
       for (let all = 0; ;) {
         const added = await step()
@@ -109,109 +178,7 @@ export function createRollups({ store, ambient, step: most = STEP }: {
   }
 }
 
-/** What a group of calls adds up to in one bucket. */
-interface Sum {
-  readonly counts: Record<Count, number>
-  readonly money: Record<Money, bigint>
-  readonly sketches: Record<Measure, Sketching> | null
-}
-
-/** The sums of one cut by one length of time, by the names of their place: `at`, `a`, `b` and `c`. */
-interface Table {
-  readonly cut: string
-  readonly grain: Grain
-  readonly sums: Map<string, Sum>
-}
-
-/** Between the names of a place; no name has one. */
-const NAMES_END = '\n'
-
-/**
- * The sums of a step. Calls of one minute that differ in nothing that cuts group by are added up first, and only their
- * sum is handed to the forty-odd places where it belongs: with few callers that is a tenth of the work.
- */
-class Sums {
-  readonly #alike = new Map<string, { readonly of: Contribution; readonly sum: Sum }>()
-
-  add(contribution: Contribution): void {
-    const { of, at, attempt } = contribution
-    const name = [bucketOf(at, 1), attempt ? 1 : 0, of.endpoint, of.app, of.workspace, of.key, of.user, of.context].join(NAMES_END)
-    let alike = this.#alike.get(name)
-    if (alike === undefined) this.#alike.set(name, alike = { of: contribution, sum: emptySum(true) })
-    const { counts, money, sketches } = alike.sum
-    for (const count in contribution.counts) counts[count as Count] += contribution.counts[count as Count]!
-    for (const kind of MONEY) money[kind] += contribution.money[kind]
-    for (const measure in contribution.measures) sketches![measure as Measure].add(contribution.measures[measure as Measure]!)
-  }
-
-  /** Minutes from a moment on: those before would be removed again, and a rebuild of a year is mostly such. */
-  tables(minutesFrom: number): readonly Table[] {
-    const tables = CUTS.map((cut) => ({ cut, byGrain: cut.grains.map((grain) => ({ cut: cut.name, grain, sums: new Map<string, Sum>() })) }))
-    for (const { of: { of, at, attempt }, sum } of this.#alike.values()) {
-      for (const { cut, byGrain } of tables) {
-        if (attempt && !cut.attempts) continue
-        const [a = '', b = '', c = ''] = cut.by(of)
-        for (const { grain, sums } of byGrain) {
-          if (grain === 1 && at < minutesFrom) continue
-          const place = [bucketOf(at, grain), a, b, c].join(NAMES_END)
-          let there = sums.get(place)
-          if (there === undefined) sums.set(place, there = emptySum(cut.measured))
-          addSum(there, sum)
-        }
-      }
-    }
-    return tables.flatMap(({ byGrain }) => byGrain)
-  }
-}
-
-function addSum(to: Sum, from: Sum): void {
-  for (const count of COUNTS) to.counts[count] += from.counts[count]
-  for (const kind of MONEY) to.money[kind] += from.money[kind]
-  if (to.sketches !== null && from.sketches !== null) for (const measure of SKETCHES) to.sketches[measure].merge(from.sketches[measure].done())
-}
-
-function emptySum(measured: boolean): Sum {
-  const counts = Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>
-  return {
-    counts,
-    money: { cost_nano: 0n, absorbed_nano: 0n },
-    sketches: measured ? { latency: new Sketching(), throughput: new Sketching(), duration: new Sketching() } : null,
-  }
-}
-
-/** Adds sums to what is there: read, added up, and put back, a slice at a time. */
-async function write(trx: Transaction<Schema>, all: Sums, minutesFrom: number): Promise<void> {
-  for (const { cut, grain, sums } of all.tables(minutesFrom)) {
-    const places = [...sums.keys()]
-    for (let from = 0; from < places.length; from += SLICE) {
-      const slice = places.slice(from, from + SLICE).map(placeOf)
-      const there = await trx.selectFrom('rollups').selectAll()
-        .where('cut', '=', cut).where('grain', '=', grain)
-        .where(sql<boolean>`(at, a, b, c) in (values ${sql.join(slice.map(({ at, a, b, c }) => sql`(cast(${at} as bigint), ${a}, ${b}, ${c})`))})`)
-        .execute()
-      for (const row of there) addRow(sums.get([row.at, row.a, row.b, row.c].join(NAMES_END))!, row)
-      const rows = slice.map((place, i) => ({ cut, grain, ...place, ...columnsOf(sums.get(places[from + i]!)!) } satisfies Insertable<RollupTable>))
-      await trx.insertInto('rollups').values(rows)
-        .onConflict((conflict) => conflict.columns(['cut', 'grain', 'at', 'a', 'b', 'c']).doUpdateSet((build) =>
-          Object.fromEntries([...COUNTS, ...MONEY, ...SKETCHES].map((name) => [name, build.ref(`excluded.${name}`)]))))
-        .execute()
-      await setImmediate()
-    }
-  }
-}
-
-function placeOf(text: string): { readonly at: number; readonly a: string; readonly b: string; readonly c: string } {
-  const [at, a, b, c] = text.split(NAMES_END) as [string, string, string, string]
-  return { at: Number(at), a, b, c }
-}
-
-function addRow(sum: Sum, row: Selectable<RollupTable>): void {
-  for (const count of COUNTS) sum.counts[count] += row[count]
-  for (const money of MONEY) sum.money[money] += row[money]
-  if (sum.sketches !== null) for (const measure of SKETCHES) sum.sketches[measure].merge(sketchOf(row[measure]))
-}
-
-function columnsOf({ counts, money, sketches }: Sum) {
-  const text = (measure: Measure): string | null => sketches === null ? null : sketchText(sketches[measure].done())
-  return { ...counts, ...money, latency: text('latency'), throughput: text('throughput'), duration: text('duration') }
+/** How often the figures were begun again from the first record. */
+async function beginningIn(db: Kysely<Schema>): Promise<number> {
+  return (await db.selectFrom('counters').select('value').where('name', '=', TURN).executeTakeFirst())?.value ?? 0
 }

@@ -25,8 +25,8 @@ export class Sketching {
   #count = 0
 
   add(value: number): void {
-    if (!Number.isFinite(value)) return
-    this.#put(value <= 1 ? 0 : Math.ceil(Math.log(value) / LOG_GAMMA), 1)
+    const bucket = bucketOfValue(value)
+    if (bucket !== null) this.#put(bucket, 1)
   }
 
   /** Counts a value in a bucket of the caller's own making. */
@@ -46,6 +46,12 @@ export class Sketching {
     this.#buckets.set(bucket, (this.#buckets.get(bucket) ?? 0) + count)
     this.#count += count
   }
+}
+
+/** The bucket that a value is counted in; null for what is no number. */
+export function bucketOfValue(value: number): number | null {
+  if (!Number.isFinite(value)) return null
+  return value <= 1 ? 0 : Math.ceil(Math.log(value) / LOG_GAMMA)
 }
 
 /** The sketch of all values of both. */

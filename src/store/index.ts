@@ -1,5 +1,5 @@
 /** Where things are kept: one schema and one set of queries, on SQLite for one machine or Postgres for many. */
-export { StoreError, type Row, type Store } from './engine.ts'
+export { StoreError, type AddedColumns, type Row, type Store } from './engine.ts'
 export { readPrivateJson, replacePrivateFile } from './folder.ts'
 export { openStore } from './open.ts'
 export { readColumn } from './text.ts'

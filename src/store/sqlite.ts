@@ -5,7 +5,7 @@ import {
   Kysely, SelectQueryNode, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, sql,
 } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import type { Engine, Opened, Row } from './engine.ts'
+import type { AddedColumns, Engine, Opened, Row } from './engine.ts'
 import { touchPrivateFile } from './folder.ts'
 import type { Schema } from './schema.ts'
 import { isMoney, storable } from './text.ts'
@@ -41,6 +41,8 @@ export async function openSqlite(file: string): Promise<Opened> {
     exclusively: (_, work) => db.transaction().execute(work),
     ifFree: (_, work) => db.transaction().execute(work),
     insertNew: (table, columns, rows) => driver.locked(() => insertNew(writer, table, columns, rows)),
+    // The transaction has the only connection that writes: nothing of another can come between.
+    addUp: (_, table, columns, rows) => addUp(writer, table, columns, rows),
     json: (column, ...steps) => sql`cast(json_extract(${sql.ref(column)}, ${pathOf(steps)}) as text)`,
     types: {
       id: sql`text`, text: sql`text`, count: sql`integer`, whole: sql`integer`, money: sql`integer`, tableEnd: sql`strict`,
@@ -261,4 +263,16 @@ async function insertNew(
     throw error
   }
   return refused
+}
+
+async function addUp(writer: Handle, table: string, { key, add, set }: AddedColumns, rows: readonly Row[]): Promise<void> {
+  const columns = [...key, ...add, ...set]
+  const names = (of: readonly string[]): string => of.map(name => `"${name}"`).join(', ')
+  const { statement } = writer.prepare(`insert into "${table}" (${names(columns)}) values (${columns.map(() => '?').join(', ')}) `
+    + `on conflict (${names(key)}) do update set `
+    + [...add.map(name => `"${name}" = "${name}" + excluded."${name}"`), ...set.map(name => `"${name}" = excluded."${name}"`)].join(', '))
+  for (const [at, row] of rows.entries()) {
+    statement.run(...row.map(value => (typeof value === 'string' ? storable(value) : value)))
+    if (at % SLICE === SLICE - 1) await setImmediate()
+  }
 }

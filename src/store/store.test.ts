@@ -98,6 +98,28 @@ forEachStore((name, open, place) => {
     assert.equal((await store.db.selectFrom('peppers').select('id').execute()).length, 18)
   })
 
+  test('rows are added to those of the same key, to the last digit, and all of them or none', async () => {
+    const { store } = await open()
+    await sql`create table samples (id varchar(20), part varchar(20), many bigint, cost_nano bigint, said text, primary key (id, part))`.execute(store.db)
+    const add = (rows: readonly Row[], then: () => void = () => {}) => store.exclusively('adding', async (trx) => {
+      await store.addUp(trx, 'samples' as 'counters', { key: ['id', 'part'], add: ['many', 'cost_nano'], set: ['said'] }, rows)
+      then()
+    })
+    await add([['x', '', 1, 9_007_199_254_740_993n, 'first'], ["y' \0", '', 2, 0n, null]])
+    await add([['x', '', 3, 9_007_199_254_740_993n, 'then'], ['x', 'other', 5, -1n, 'new']])
+    await assert.rejects(add([['x', '', 100, 1n, 'never']], () => { throw new Error('changed my mind') }), /changed my mind/)
+    const told = await sql<object>`select * from samples order by id, part`.execute(store.db)
+    assert.deepEqual(told.rows.map((row) => ({ ...row })), [
+      { id: 'x', part: '', many: 4, cost_nano: 18_014_398_509_481_986n, said: 'then' },
+      { id: 'x', part: 'other', many: 5, cost_nano: -1n, said: 'new' },
+      { id: "y' \ufffd", part: '', many: 2, cost_nano: 0n, said: null },
+    ])
+    // More than go into one statement, or one slice.
+    await add(Array.from({ length: 1203 }, (_, i): Row => [`many ${i}`, '', i, 0n, null]))
+    const { rows: [sum] } = await sql<{ rows: number; many: number }>`select count(*) as rows, sum(many) as many from samples where id like 'many%'`.execute(store.db)
+    assert.deepEqual({ ...sum }, { rows: 1203, many: 1203 * 1202 / 2 })
+  })
+
   test('text that Postgres cannot hold is kept with a mark in its place', async () => {
     const { store } = await open()
     assert.deepEqual(await store.insertNew('peppers', PEPPER_COLUMNS, [['nul \0 and half \ud83d', 1, null]]), [])
