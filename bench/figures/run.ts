@@ -1,10 +1,11 @@
 // What a page and a figure cost when there is a hundred times as much behind them: docs/figures.md says that it is the same.
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bringSite } from '../../bin/site.mjs'
 import { ambient } from '../../src/ambient.ts'
 import { readConfig } from '../../src/config/index.ts'
 import { demoModels } from '../../src/offline.ts'
@@ -19,58 +20,107 @@ const FORGOTTEN_MS = 2300
 const READY_WITHIN_MS = 120_000
 
 const { values } = parseArgs({
-  options: { calls: { type: 'string' }, share: { type: 'string' }, passes: { type: 'string' }, json: { type: 'boolean' }, gate: { type: 'boolean' } },
+  options: { calls: { type: 'string' }, share: { type: 'string' }, passes: { type: 'string' }, keep: { type: 'string' }, build: { type: 'boolean' }, json: { type: 'boolean' }, gate: { type: 'boolean' } },
 })
 const calls = Number(values.calls ?? 1_000_000)
 const share = Number(values.share ?? 100)
 const passes = Number(values.passes ?? 15)
 
+/** What it took to make a data folder. */
+interface Built {
+  readonly written: number
+  readonly writingMs: number
+  readonly addingMs: number
+  /** CPU of this process, by which both are better compared on a machine that does anything else. */
+  readonly writingCpuMs: number
+  readonly addingCpuMs: number
+  readonly sums: number
+  readonly bytes: number
+  /** Of the model with the most calls. */
+  readonly model: string
+  readonly at: string
+}
+
 interface Box {
   readonly calls: number
-  readonly built: { readonly written: number; readonly writingMs: number; readonly addingMs: number; readonly bytes: number }
+  readonly built: Built
   readonly model: string
   readonly url: string
   readonly key: string
   close(): Promise<void>
 }
 
-/** A server on a data folder of its own with so many calls in it, of the workspace of its key. */
-async function boxOf(count: number): Promise<Box> {
-  const home = mkdtempSync(join(tmpdir(), 'signalbox-figures-'))
-  const file = join(home, 'bench.config.json')
-  writeFileSync(file, JSON.stringify({ discover_local: false }))
-  const env = { PATH: process.env['PATH'] ?? '', HOME: home, HOST: '127.0.0.1', PORT: '0', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: file, NODE_ENV: 'production' }
-  const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'src', 'cli.ts'), 'key', 'create', '--name', 'bench', '--json'], { cwd: ROOT, env })
-  const { key } = JSON.parse(stdout) as { key: string }
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
 
-  const config = readConfig(env, home)
+const envOf = (home: string): Record<string, string> => ({
+  PATH: process.env['PATH'] ?? '', HOME: home, HOST: '127.0.0.1', PORT: '0', SIGNALBOX_HOME: home,
+  SIGNALBOX_CONFIG: join(home, 'bench.config.json'), NODE_ENV: 'production',
+})
+
+/** Fills a folder with so many calls, of the workspace that keys belong to. */
+async function build(count: number, home: string): Promise<Built> {
+  writeFileSync(join(home, 'bench.config.json'), JSON.stringify({ discover_local: false }))
+  const config = readConfig(envOf(home), home)
   const models = demoModels(config)
   const store = await openStore({ url: config.databaseUrl, home })
+  let said = 0
   const say = (what: string, done: number): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r${count} calls: ${done} ${what}\u001b[K`)
+    else if (done >= said + 500_000) process.stderr.write(`${count} calls: ${said = done} ${what}\n`)
   }
   const began = performance.now()
+  const cpuBegan = cpuMs()
   const written = await createDemoTraffic({ store, ambient }).write(
     demoCalls({ models, now: ambient.now(), days: 60, calls: count, seed: 1, workspace: 'default' }), (done) => say('written', done))
   const writtenAt = performance.now()
-  const rollups = createRollups({ store, ambient, step: LONG_STEP })
-  await rollups.catchUp((done) => say('added up', done))
-  const addedAt = performance.now()
+  const cpuWrittenAt = cpuMs()
+  said = 0
+  await createRollups({ store, ambient, step: LONG_STEP }).catchUp((done) => say('added up', done))
+  const [addingMs, addingCpuMs] = [performance.now() - writtenAt, cpuMs() - cpuWrittenAt]
   const busiest = await store.db.selectFrom('rollups').where('cut', '=', 'model').where('grain', '=', 1440).where('a', '!=', '').groupBy('a').select('a')
-    .orderBy((build) => build.fn.sum('requests'), 'desc').limit(1).executeTakeFirstOrThrow()
+    .orderBy((by) => by.fn.sum('requests'), 'desc').limit(1).executeTakeFirstOrThrow()
+  const { sums } = await store.db.selectFrom('rollups').select((by) => by.fn.countAll<number>().as('sums')).executeTakeFirstOrThrow()
   await store.close()
   if (process.stderr.isTTY) process.stderr.write('\n')
+  return {
+    written, writingMs: writtenAt - began, addingMs, writingCpuMs: cpuWrittenAt - cpuBegan, addingCpuMs, sums,
+    bytes: statSync(join(home, 'signalbox.db')).size, model: busiest.a, at: new Date().toISOString(),
+  }
+}
+
+/** A data folder with so many calls in it; one that was kept is not made again. */
+async function folderOf(count: number): Promise<{ readonly home: string; readonly built: Built }> {
+  const home = values.keep === undefined ? mkdtempSync(join(tmpdir(), 'signalbox-figures-')) : join(values.keep, String(count))
+  const mark = join(home, 'built.json')
+  if (values.keep !== undefined && !existsSync(mark)) {
+    // What was cut short is no folder to measure in.
+    rmSync(home, { recursive: true, force: true })
+    mkdirSync(home, { recursive: true, mode: 0o700 })
+  }
+  const built = existsSync(mark) ? JSON.parse(readFileSync(mark, 'utf8')) as Built : await build(count, home)
+  writeFileSync(mark, JSON.stringify(built))
+  return { home, built }
+}
+
+/** A server on such a folder. */
+async function boxOf(count: number): Promise<Box> {
+  const { home, built } = await folderOf(count)
+  const env = envOf(home)
+  const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'src', 'cli.ts'), 'key', 'create', '--name', 'bench', '--json'], { cwd: ROOT, env })
+  const { key } = JSON.parse(stdout) as { key: string }
 
   const child = spawn(process.execPath, [join(ROOT, 'src', 'main.ts')], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const url = await addressOf(child)
   return {
-    calls: count, model: busiest.a, url, key,
-    built: { written, writingMs: writtenAt - began, addingMs: addedAt - writtenAt, bytes: statSync(join(home, 'signalbox.db')).size },
+    calls: count, model: built.model, url, key, built,
     async close() {
       const gone = new Promise((resolve) => { child.once('exit', resolve) })
       child.kill('SIGTERM')
       await Promise.race([gone, sleep(10_000).then(() => child.kill('SIGKILL'))])
-      rmSync(home, { recursive: true, force: true, maxRetries: 5 })
+      if (values.keep === undefined) rmSync(home, { recursive: true, force: true, maxRetries: 5 })
     },
   }
 }
@@ -127,8 +177,25 @@ async function took({ url, key }: Box, { path, body }: Asked): Promise<number | 
 
 const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)]!
 
-const few = await boxOf(Math.max(1, Math.round(calls / share)))
-const many = await boxOf(calls)
+const ofCalls = { few: Math.max(1, Math.round(calls / share)), many: calls }
+
+function printBuilt(built: readonly Built[]): void {
+  for (const it of built) {
+    const each = (ms: number): string => `${Math.round(ms / it.written * 1000)} µs of CPU each`
+    process.stdout.write(`${it.written} calls: written in ${(it.writingMs / 1000).toFixed(1)} s (${each(it.writingCpuMs)}), added up to ${it.sums} sums in ${(it.addingMs / 1000).toFixed(1)} s `
+      + `(${each(it.addingCpuMs)}, ${Math.round(it.written / it.addingMs * 1000)} a second), ${(it.bytes / 1e6).toFixed(0)} MB, ${it.at}\n`)
+  }
+}
+
+if (values.build) {
+  if (values.keep === undefined) throw new Error('--build makes folders for later: --keep FOLDER says where.')
+  for (const count of [ofCalls.few, ofCalls.many]) printBuilt([(await folderOf(count)).built])
+  process.exit()
+}
+
+await bringSite({ root: ROOT, node: process.execPath })
+const few = await boxOf(ofCalls.few)
+const many = await boxOf(ofCalls.many)
 try {
   const rows: { name: string; few: number; many: number; ratio: number }[] = []
   const times = new Map<string, { few: number[]; many: number[] }>()
@@ -156,10 +223,7 @@ try {
   const built = [few, many].map((box) => ({ calls: box.calls, ...box.built }))
   if (values.json) process.stdout.write(`${JSON.stringify({ built, rows, left: [...left] })}\n`)
   else {
-    for (const it of built) {
-      process.stdout.write(`${it.written} calls: written in ${(it.writingMs / 1000).toFixed(1)} s, added up in ${(it.addingMs / 1000).toFixed(1)} s `
-        + `(${Math.round(it.written / it.addingMs * 1000)} a second), ${(it.bytes / 1e6).toFixed(0)} MB\n`)
-    }
+    printBuilt(built)
     process.stdout.write(`\n${'median ms, answers not remembered'.padEnd(40)}${String(few.calls).padStart(12)}${String(many.calls).padStart(12)}  ratio\n`)
     for (const row of rows) {
       process.stdout.write(`${row.name.padEnd(40)}${row.few.toFixed(1).padStart(12)}${row.many.toFixed(1).padStart(12)}  ${row.ratio.toFixed(2)}${row.ratio > LIMIT ? ` > ${LIMIT}` : ''}\n`)
