@@ -52,9 +52,13 @@ export function Layout({ children }: { readonly children: ReactNode }) {
   )
 }
 
+/** What a wide screen has room for at the foot of the page, and a telephone would be long in scrolling to. */
+const MENU_ONLY = [['/status', 'Status'], ['/sdk', 'SDKs']] as const
+
 function Header() {
+  const { pathname } = useLocation()
   return (
-    <header className="border-b border-line bg-paper">
+    <header className="relative border-b border-line bg-paper">
       <div className="max-w-[84rem] mx-auto px-4 sm:px-6 h-14 flex items-center gap-5">
         <Link to="/" className="flex items-center gap-2 font-semibold tracking-tight text-[0.9375rem]"><Mark />Signalbox</Link>
         <nav aria-label="Main" className="hidden lg:flex gap-1">
@@ -69,10 +73,11 @@ function Header() {
           <PaletteKey />
         </div>
         <ThemeSwitch />
-        <details className="lg:hidden relative">
+        {/* Of its own address: a move closes it. It covers the page, of which nothing is half behind it then. */}
+        <details key={pathname} className="menu lg:hidden">
           <summary className="key list-none px-2" aria-label="Menu"><Menu size={16} aria-hidden /></summary>
-          <nav aria-label="Menu" className="absolute right-0 top-full mt-1 z-30 w-44 bg-sheet border border-rail rounded-[3px] py-1">
-            {PLACES.map(([to, name]) => <NavLink key={to} to={to} className="block px-3 py-2.5 aria-[current=page]:font-semibold">{name}</NavLink>)}
+          <nav aria-label="Menu" className="absolute inset-x-0 top-full z-30 h-[calc(100dvh-3.5rem)] overflow-y-auto bg-paper px-4 sm:px-6 py-2">
+            {[...PLACES, ...MENU_ONLY].map(([to, name]) => <NavLink key={to} to={to} className="block py-3 border-b border-line text-base aria-[current=page]:font-semibold">{name}</NavLink>)}
           </nav>
         </details>
       </div>

@@ -7,12 +7,11 @@ import { COMPARISONS } from './compare.ts'
 import { MANUAL } from './docs.ts'
 import { SHORT_PAGES } from './pages.ts'
 import { SEARCHES } from './palette.ts'
-import { box, browser, checker, endpoints, HOSTILE, look } from './world.ts'
+import { box, browser, endpoints, everybody, HOSTILE, look, type Look } from './world.ts'
 
 const MOST_SCRIPT = 130 * 1024
-const LOOKS = (['light', 'dark'] as const).flatMap((theme) => [390, 1440].map((width) => ({ theme, width })))
-/** Between a telephone and a desk nothing has colours of its own; only the page must still fit. */
-const BETWEEN = 768
+/** Once more with all that folds unfolded: on a telephone that is the most, filters included. */
+const UNFOLDED: readonly Look[] = [{ theme: 'dark', width: 390 }]
 
 const SECTIONS = ['providers', 'performance', 'pricing', 'benchmarks', 'uptime', 'activity', 'apps', 'parameters', 'api']
 const PAGES: readonly (readonly [url: string, shows: RegExp])[] = [
@@ -51,15 +50,9 @@ for (const [url, shows] of PAGES) {
     // The manual may speak of null; nothing else does.
     const slips = url.startsWith('/docs') ? /\bundefined\b|\bNaN\b|\[object/ : /\bundefined\b|\bNaN\b|\[object|\bnull\b/
     assert.doesNotMatch(await page.locator('body').innerText(), slips)
-    const checks = await checker(page)
-    for (const { theme, width } of LOOKS) {
-      await page.emulateMedia({ colorScheme: theme })
-      await page.setViewportSize({ width, height: 900 })
-      assert.deepEqual(await checks(), [], `${theme}, ${width} px`)
-      assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width, `${width} px: the page itself does not scroll sideways`)
-    }
-    await page.setViewportSize({ width: BETWEEN, height: 900 })
-    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), BETWEEN, `${BETWEEN} px`)
+    await everybody(page)
+    await page.evaluate("document.querySelectorAll('details:not(.menu)').forEach((each) => { each.open = true })")
+    await everybody(page, UNFOLDED)
     let bytes = 0
     for (const script of seen.scripts) bytes += gzipSync(await (await fetch(script)).bytes()).length
     t.diagnostic(`${(bytes / 1024).toFixed(1)} KB of script, compressed`)
@@ -93,6 +86,20 @@ test('a reader of the long page is sent no script for what is only read, and a p
   await page.locator('#apps').waitFor()
   assert.equal(await page.evaluate('window.same'), true, 'every move was within the page')
   assert.deepEqual([seen.complaints, seen.elsewhere], [[], []])
+  await context.close()
+})
+
+test('on a narrow screen the menu covers the page, and is gone once it has led somewhere', async () => {
+  const context = await browser.newContext({ viewport: { width: 390, height: 900 } })
+  const { page, seen } = await look(context, '/acme/one')
+  const menu = page.getByRole('navigation', { name: 'Menu' })
+  await page.locator('summary', { has: page.locator('.lucide-menu') }).click()
+  await everybody(page, [{ theme: 'light', width: 390 }, { theme: 'dark', width: 768 }])
+  await menu.getByRole('link', { name: 'Rankings' }).click()
+  await page.waitForURL('**/rankings')
+  await menu.waitFor({ state: 'hidden' })
+  await page.getByRole('link', { name: 'Today' }).click()
+  assert.deepEqual(seen.complaints, [])
   await context.close()
 })
 

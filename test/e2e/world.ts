@@ -1,4 +1,5 @@
 /** One server with some traffic, and one browser, for all stories of the site: a start of each would cost more than the stories. */
+import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -89,15 +90,32 @@ export async function look(context: BrowserContext, url: string): Promise<{ page
   return { page, seen }
 }
 
+export interface Look {
+  readonly theme: 'light' | 'dark'
+  readonly width: number
+}
+const LOOKS: readonly Look[] = (['light', 'dark'] as const).flatMap((theme) => [390, 768, 1440].map((width) => ({ theme, width })))
+
+/** The page as it stands can be read by everybody, in each look, and never scrolls sideways itself. */
+export async function everybody(page: Page, looks: readonly Look[] = LOOKS): Promise<void> {
+  const checks = await checker(page)
+  for (const { theme, width } of looks) {
+    await page.emulateMedia({ colorScheme: theme })
+    await page.setViewportSize({ width, height: 900 })
+    assert.deepEqual(await checks(), [], `${theme}, ${width} px`)
+    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width, `${width} px: the page itself does not scroll sideways`)
+  }
+}
+
 /** What tells the violations of the WCAG 2.2 A and AA rules in a page as it looks now, each with where it is. */
-export async function checker(page: Page): Promise<() => Promise<readonly string[]>> {
+async function checker(page: Page): Promise<() => Promise<readonly string[]>> {
   // By the debugger: the page's own policy lets in no script that it was not sent with.
   const session = await page.context().newCDPSession(page)
   await session.send('Runtime.evaluate', { expression: AXE })
   return async () => {
     const { result } = await session.send('Runtime.evaluate', {
       awaitPromise: true,
-      expression: `axe.run(document, { runOnly: ${JSON.stringify(RULES)} }).then(({ violations }) => JSON.stringify(
+      expression: `axe.run(document, { runOnly: ${JSON.stringify(RULES)}, resultTypes: ['violations'] }).then(({ violations }) => JSON.stringify(
         violations.map(({ id, nodes }) => id + ' at ' + nodes.slice(0, 3).map(({ target, failureSummary }) => target.join(' ') + ' (' + failureSummary + ')').join('; '))))`,
     })
     return JSON.parse(result.value as string) as string[]
