@@ -48,6 +48,8 @@ export type ChatEvent =
       readonly tier?: string
       /** The provider's display name, where the upstream is itself a router and names it. */
       readonly provider?: string
+      /** What the provider has counted by then, mostly the prompt; what it says at the end stands. */
+      readonly usage?: Usage
     }
   | { readonly type: 'block-open'; readonly index: number; readonly choice: number; readonly block: Block }
   | { readonly type: 'block-delta'; readonly index: number; readonly text: string }

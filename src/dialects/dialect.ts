@@ -18,6 +18,8 @@ export interface ReplyMeta {
   /** The provider's display name. */
   readonly provider: string
   readonly tier?: string | null
+  /** What the prompt is taken for until its provider has counted it, in tokens: an estimate, for formats that begin with it. */
+  readonly promptTokens?: number
   /** What was asked, for formats whose answers repeat it. */
   readonly asked?: Asked<Operation>
   /** Milliseconds since the epoch, for formats that say when an answer was complete. */

@@ -284,7 +284,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       meta: {
         id: call.id, created: Math.floor(call.createdAt / 1000), model: endpoint.model, provider,
         ...(endpoint.tier !== 'default' && { tier: servedPlain(committed) ? 'default' : endpoint.tier }),
-        asked: asSaid(call.asked), now: ambient.now,
+        asked: asSaid(call.asked), now: ambient.now, promptTokens: need.inputTokens,
       },
       metadata,
     }

@@ -89,6 +89,22 @@ describe('What a reply came to', () => {
     assert.ok(answer!.includes('again') && answer!.includes('{"q":2}'))
   })
 
+  test('what the provider had counted when it began stands for the prompt of a reply that did not come to its end, its cache included', async () => {
+    const rates = { ...SHEET.rates, input_cache_read: 10n ** 14n }
+    const begun: ChatEvent = { type: 'start', usage: usage({ total: 1000, cacheRead: 900 }, { total: 1 }) }
+    for (const ending of ['cancelled', 'failed'] as const) {
+      const tokens = wordCounter()
+      const meter = new Meter(REQUEST, { price: { ...SHEET, rates } }, tokens)
+      meter.take([begun, open(), delta('four words were said')])
+      const { usage: used, charge, absorbed } = await meter.settle(ending)
+      assert.deepEqual([used.input.total, used.input.cacheRead, used.counted], [1000, 900, 'by-us'])
+      const paid = ending === 'cancelled' ? charge.total : absorbed
+      assert.equal(paid, (100n + 90n) * MILLI + BigInt(used.output.total) * 2n * MILLI)
+      assert.ok(used.output.total > 1, 'what was said is counted from what was delivered')
+      assert.ok(!tokens.counted.some((text) => text.includes('one two three')), 'the prompt was counted all the same')
+    }
+  })
+
   test('of a text of many megabytes a part is counted and the rest is reckoned from it', async () => {
     const meter = new Meter(REQUEST, { price: SHEET }, wordCounter())
     meter.take([start, open()])

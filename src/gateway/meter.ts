@@ -30,7 +30,8 @@ const MAX_LOOSE = 8 * 1024
  * Watches the events of one reply pass: withholds the provider's usage, and knows at the end what it all cost.
  *
  * Usage is the provider's last word, made safe at the dialect's edge; where a provider reports none, or the stream
- * ended before it did, prompt and delivered text are counted by us and marked so.
+ * ended before it did, prompt and delivered text are counted by us and marked so; of the prompt, what the provider had
+ * counted when it began stands, so that nobody who leaves pays the whole price for what was read from a cache.
  *
  * Nothing is charged for a reply that failed (its tokens are an estimate: nobody pays by them), nor for one with
  * neither a completion token nor a finish reason (OpenRouter's zero-completion insurance); what the provider
@@ -46,6 +47,8 @@ export class Meter {
   readonly #endpoint: Pick<Endpoint, 'price' | 'plainPrice'>
   readonly #tokens: TokenCounter
   #reported: Usage | null = null
+  /** What the provider had counted of the prompt when it began. */
+  #begun: Usage['input'] | null = null
   #text = ''
   #loose = ''
   #length = 0
@@ -105,6 +108,7 @@ export class Meter {
       case 'start':
         this.upstreamId = event.upstreamId ?? this.upstreamId
         this.tier = event.tier ?? this.tier
+        this.#begun = event.usage?.input ?? this.#begun
         return
       case 'finish':
         this.#finishes++
@@ -132,15 +136,16 @@ export class Meter {
   }
 
   async #counted(): Promise<Usage> {
-    const [prompt = 0, completion = 0] = await this.#tokens.count([promptText(this.#request), this.#text + this.#loose])
+    const prompt = this.#begun === null ? promptText(this.#request) : ''
+    const [read = 0, completion = 0] = await this.#tokens.count([prompt, this.#text + this.#loose])
     const scale = this.#length > MAX_COUNTED ? this.#length / MAX_COUNTED : 1
-    return usage({ total: prompt }, { total: completion * scale }, { ...servicesOf(this.#request), counted: 'by-us' })
+    return usage(this.#begun ?? { total: read }, { total: completion * scale }, { ...servicesOf(this.#request), counted: 'by-us' })
   }
 
   /** The caller of a reply that broke is told within 100 ms, and starting the tokenizer takes longer than that. */
   #estimated(): Usage {
     const tokensIn = (bytes: number): number => Math.ceil(bytes / 4)
-    return usage({ total: tokensIn(Buffer.byteLength(promptText(this.#request))) }, { total: tokensIn(this.#length) }, { ...servicesOf(this.#request), counted: 'by-us' })
+    return usage(this.#begun ?? { total: tokensIn(Buffer.byteLength(promptText(this.#request))) }, { total: tokensIn(this.#length) }, { ...servicesOf(this.#request), counted: 'by-us' })
   }
 }
 

@@ -82,6 +82,11 @@ function likeness({ key, surface, asked: { operation: { request }, preferences, 
   return createHash('sha256').update(text).digest('base64url')
 }
 
+/** A start without what was counted by then: an answer that is given again uses nothing. */
+function uncounted({ usage: _, ...start }: Extract<ChatEvent, { type: 'start' }>): ChatEvent {
+  return start
+}
+
 /** So much of an answer is held while it passes; more is not kept. */
 const MOST_HELD = 4 * 1024 * 1024
 
@@ -96,6 +101,7 @@ async function* keeping(events: EventStream, keep: (events: readonly ChatEvent[]
     for (const event of batch) {
       if (event.type === 'block-delta') size += event.text.length
       if (event.type === 'fault' || (event.type === 'finish' && event.reason === 'error') || size > MOST_HELD) held = null
+      else if (event.type === 'start') held?.push(uncounted(event))
       else if (event.type !== 'usage') held?.push(event)
       else if (event.charge !== undefined && held !== null && batch.at(-1) === event) await keep(held).catch(failed)
     }

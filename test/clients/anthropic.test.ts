@@ -51,6 +51,19 @@ for (const { base, modelOf } of BASES) for (const road of ROADS) {
       assert.ok(delta.usage.input_tokens! > 0 && delta.usage.output_tokens > 0)
     })
 
+    test('A stream begins with the tokens of its prompt, counted by its provider or estimated, and the accumulator ends with the true ones', async () => {
+      const stream = client.messages.stream({ model, max_tokens: 100, messages: [user(order({ text: 'Counted.', usage: { input: 30, output: 4, cacheRead: 10 } }))] })
+      let begun: Message['usage'] | undefined
+      stream.on('streamEvent', (event) => {
+        if (event.type === 'message_start') begun = { ...event.message.usage }
+      })
+      const { usage } = await stream.finalMessage()
+      const tellsAtStart = road.dialect === 'anthropic-messages' || road.dialect === 'google-generate-content'
+      if (tellsAtStart) assert.deepEqual([begun?.input_tokens, begun?.cache_read_input_tokens], [20, 10])
+      else assert.ok(begun!.input_tokens > 0 && begun!.input_tokens < 200, `${begun!.input_tokens}`)
+      assert.deepEqual([usage.input_tokens, usage.cache_read_input_tokens, usage.output_tokens], [20, 10, 4])
+    })
+
     test("The client's own accumulator makes of a stream the message that comes whole", async () => {
       const params = { model, max_tokens: 100, messages: [user('The same either way.')] }
       const { id: _, ...whole } = await client.messages.create(params)

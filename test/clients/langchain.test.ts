@@ -72,8 +72,10 @@ for (const { name, of } of CLIENTS) for (const { id, dialect } of ROADS) describ
     const { chunks, sum } = await streamed(await model.stream(order({ text: ['One', ' two', ' 三', ' 🙂'], usage: { input: 7, output: 4 } })))
     assert.deepEqual(chunks.map((chunk) => chunk.text).filter((text) => text !== ''), ['One', ' two', ' 三', ' 🙂'])
     assert.equal(sum.usage_metadata!.output_tokens, 4)
-    // ChatAnthropic takes the count of the input from a stream's first event alone, when most providers have not counted yet.
-    if (name !== 'ChatAnthropic') assert.deepEqual([sum.usage_metadata!.input_tokens, sum.usage_metadata!.total_tokens], [7, 11])
+    // ChatAnthropic takes the count of the input from a stream's first event alone, which is an estimate where its provider has not counted yet.
+    const estimated = name === 'ChatAnthropic' && dialect !== 'anthropic-messages' && dialect !== 'google-generate-content'
+    if (estimated) assert.ok(sum.usage_metadata!.input_tokens > 0)
+    else assert.deepEqual([sum.usage_metadata!.input_tokens, sum.usage_metadata!.total_tokens], [7, 11])
   })
 
   for (const how of ['whole', 'streamed'] as const) test(`A loop of two turns runs two tools at once and gets the last word, ${how}`, async () => {

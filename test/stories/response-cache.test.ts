@@ -7,7 +7,10 @@ import { readStream } from './stream.ts'
 /** OpenRouter's response cache: who asks the same again is given the same answer, at no cost and without a provider. */
 
 const upstream = await startUpstream()
-const config = together(providerAt('acme', `${upstream.url}/acme/v1`, { prompt: 10, completion: 20 }))
+const config = together(
+  providerAt('acme', `${upstream.url}/acme/v1`, { prompt: 10, completion: 20 }),
+  providerAt('claude', `${upstream.url}/claude/v1`, { model: 'claude/one', dialect: 'anthropic-messages' }),
+)
 const CACHED = { 'x-openrouter-cache': 'true' }
 const USED = { input: 100, output: 10 }
 const COST = (100 * 10 + 10 * 20) / 1e6
@@ -190,6 +193,20 @@ describe('The response cache', async () => {
       assert.equal(upstream.requests.length, 1)
     })
   }
+
+  test("tells Anthropic's clients of no tokens at the start of a stream that is given again, since none are read", async () => {
+    upstream.forget()
+    upstream.next({ text: 'Counted.', usage: USED })
+    const body = { model: 'claude/one', max_tokens: 100, stream: true, messages: [{ role: 'user', content: 'How many?' }] }
+    const counted: unknown[] = []
+    for (const status of ['MISS', 'HIT']) {
+      const response = await box.send('POST', '/api/v1/messages', { body, headers: CACHED })
+      const [start] = (await response.text()).split('\n\n').flatMap((frame) => (frame.startsWith('event: message_start') ? [frame.slice(frame.indexOf('{'))] : []))
+      assert.equal(toldBy(response).status, status)
+      counted.push((JSON.parse(start!) as { message: { usage: { input_tokens: number } } }).message.usage.input_tokens)
+    }
+    assert.deepEqual(counted, [USED.input, 0])
+  })
 
   test('makes a response anew that is to be kept from turn to turn: it has an id to go on from', async () => {
     upstream.forget()

@@ -1,11 +1,11 @@
-import type { Annotation, Block, Charge, ChatEvent, JsonObject, Seal, Usage } from '../../core/index.ts'
+import { usage, type Annotation, type Block, type Charge, type ChatEvent, type JsonObject, type Seal, type Usage } from '../../core/index.ts'
 import type { Encoder, ReplyMeta } from '../dialect.ts'
 import { labelled } from '../seals.ts'
 import { endingOf, failureOf } from './ending.ts'
 import { errorFrame } from './errors-out.ts'
 import { citationOf } from './reply.ts'
 import { blockOf, isPlain } from './seals.ts'
-import { writeUsage } from './usage-out.ts'
+import { writeCounts, writeUsage } from './usage-out.ts'
 import { DIALECT } from './wire.ts'
 
 /** A block of the reply, and how far it has been told. */
@@ -74,14 +74,18 @@ class MessageEncoder implements Encoder {
     return out + frame('message_stop', metadata ? { openrouter_metadata: metadata } : {})
   }
 
-  private begin(): string {
+  /**
+   * The prompt as its provider has counted it by then, or else what it was taken for: `message_delta` has the true counts.
+   * Of the answer nothing is told yet; LangChain adds what is said here to what is said at the end.
+   */
+  private begin(counted?: Usage): string {
     if (this.started) return ''
     this.started = true
-    const { id, model, provider, tier } = this.meta
+    const { id, model, provider, tier, promptTokens = 0 } = this.meta
     return frame('message_start', {
       message: {
         id, type: 'message', role: 'assistant', model, provider, content: [], stop_reason: null, stop_sequence: null, stop_details: null, container: null,
-        usage: writeUsage(undefined, undefined, tier),
+        usage: writeCounts(usage(counted?.input ?? { total: promptTokens }, {}), tier),
       },
     })
   }
@@ -93,7 +97,7 @@ class MessageEncoder implements Encoder {
 
   private write(event: Exclude<ChatEvent, { type: 'block-delta' | 'fault' }>): string {
     switch (event.type) {
-      case 'start': return this.begin()
+      case 'start': return this.begin(event.usage)
       case 'block-open': return event.choice === 0 ? this.open(event.index, event.block) : ''
       case 'block-close': return this.close(event.index, event.seal)
       case 'note': return event.choice === 0 && event.note.type === 'annotation' ? this.note(event.index, event.note.annotation) : ''

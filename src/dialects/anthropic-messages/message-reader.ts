@@ -1,4 +1,4 @@
-import { fault, type Annotation, type ChatEvent, type Endpoint, type FinishReason } from '../../core/index.ts'
+import { fault, type Annotation, type ChatEvent, type Endpoint, type FinishReason, type Usage } from '../../core/index.ts'
 import { parseUpstream } from '../json.ts'
 import { annotationOf } from './decode-messages.ts'
 import { errorInside } from './faults.ts'
@@ -48,7 +48,7 @@ const STOP: Readonly<Record<string, FinishReason>> = {
  * real streams: a second start after a broken attempt, blocks that open full, calls whose only input is one empty
  * piece, and fields that appear where nobody documented them.
  */
-export function createMessageReader(endpoint: Pick<Endpoint, 'providerName'>): MessageReader {
+export function createMessageReader(endpoint: Pick<Endpoint, 'providerName'>, { streamed }: { readonly streamed: boolean }): MessageReader {
   const blocks = new Map<number, Open>()
   const usage = createUsageReader()
   let out: ChatEvent[] = []
@@ -71,7 +71,15 @@ export function createMessageReader(endpoint: Pick<Endpoint, 'providerName'>): M
       ...(textOf(message['id']) && { upstreamId: textOf(message['id']) }),
       ...(textOf(message['model']) && { model: textOf(message['model']) }),
       ...(tier && { tier: tier === 'standard' ? 'default' : tier }),
+      ...countedSoFar(),
     })
+  }
+
+  /** What is counted when a stream starts; bridges from other formats say 0, which is nothing, and a whole answer is counted at its end. */
+  const countedSoFar = (): { readonly usage: Usage } | null => {
+    if (!streamed) return null
+    const counted = usage.read()
+    return counted && counted.input.total > 0 ? { usage: counted } : null
   }
 
   const show = (block: Open): void => {
@@ -192,8 +200,8 @@ export function createMessageReader(endpoint: Pick<Endpoint, 'providerName'>): M
       }
       abandon()
     }
-    begin(value)
     usage.add(value['usage'])
+    begin(value)
     noteEnd(value)
     const content = Array.isArray(value['content']) ? value['content'].filter(isLoose) : []
     for (const [index, block] of content.entries()) {

@@ -52,14 +52,14 @@ function decodeReply(body: Uint8Array, target: Target): readonly ChatEvent[] {
   const failure = isLoose(value) ? errorInside(value, target.endpoint) : null
   if (failure) return [{ type: 'fault', fault: failure }]
   if (!isLoose(value) || !Array.isArray(value['content'])) return [{ type: 'fault', fault: noMessage(value, target.endpoint) }]
-  const reader = createMessageReader(target.endpoint)
+  const reader = createMessageReader(target.endpoint, { streamed: false })
   const events = reader.event({ type: 'message_start', message: value })
   return reader.done ? events : [...events, ...reader.event({ type: 'message_stop' })]
 }
 
 function decoder(target: Target): Decoder {
   const sse = createSseReader({ maxEventBytes: MAX_EVENT_BYTES })
-  const reader = createMessageReader(target.endpoint)
+  const reader = createMessageReader(target.endpoint, { streamed: true })
   let failed = false
 
   const read = (events: readonly SseEvent[], atEnd = false): readonly ChatEvent[] => {

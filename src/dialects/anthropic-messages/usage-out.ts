@@ -1,10 +1,7 @@
 import { usdFromAtto, usdFromNano, type Charge, type JsonObject, type Usage } from '../../core/index.ts'
 
-/**
- * Usage as Anthropic's clients read it: the input leaves both cache figures out. Beside it stands what OpenRouter adds:
- * the cost, in dollars.
- */
-export function writeUsage(usage: Usage | undefined, charge: Charge | undefined, tier: string | null | undefined): JsonObject {
+/** Counts as Anthropic's clients read them: the input leaves both cache figures out. */
+export function writeCounts(usage: Usage | undefined, tier: string | null | undefined): JsonObject {
   const input = usage?.input
   const written = input ? input.cacheWrite5m + input.cacheWrite1h : 0
   const reasoning = usage?.output.reasoning ?? 0
@@ -18,6 +15,13 @@ export function writeUsage(usage: Usage | undefined, charge: Charge | undefined,
     ...(reasoning > 0 && { output_tokens_details: { thinking_tokens: reasoning } }),
     server_tool_use: searches > 0 ? { web_search_requests: searches, web_fetch_requests: 0 } : null,
     service_tier: typeof tier === 'string' && tier !== 'default' ? tier : 'standard',
+  }
+}
+
+/** Usage: the counts, and beside them what OpenRouter adds, the cost in dollars. */
+export function writeUsage(usage: Usage | undefined, charge: Charge | undefined, tier: string | null | undefined): JsonObject {
+  return {
+    ...writeCounts(usage, tier),
     ...(usage && {
       cost: charge ? usdFromNano(charge.total) : 0,
       is_byok: false,

@@ -14,7 +14,7 @@ const NONE: readonly ChatEvent[] = Object.freeze([])
  */
 export function createDecoder(target: Target): Decoder {
   const { endpoint } = target
-  const reader = createReader({ endpoint, traits: traitsOf(endpoint) })
+  const reader = createReader({ endpoint, traits: traitsOf(endpoint), streamed: true })
   const sse = createSseReader({ maxEventBytes: maxEventBytes(endpoint) })
 
   const all = (events: readonly SseEvent[], closing: boolean): void => {
@@ -57,7 +57,7 @@ export function decodeReply(body: Uint8Array, target: Target): readonly ChatEven
     const decoder = createDecoder(target)
     return [...decoder.push(body), ...decoder.end()]
   }
-  const reader = createReader({ endpoint: target.endpoint, traits: traitsOf(target.endpoint) })
+  const reader = createReader({ endpoint: target.endpoint, traits: traitsOf(target.endpoint), streamed: false })
   whole(reader, view.toString('utf8'), target.endpoint)
   reader.finish()
   return reader.take()

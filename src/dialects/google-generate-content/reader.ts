@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
-  fault, type Block, type ChatEvent, type Endpoint, type Fault, type MediaKind, type Seal, type TokenLogprob,
+  fault, type Block, type ChatEvent, type Endpoint, type Fault, type MediaKind, type Seal, type TokenLogprob, type Usage,
 } from '../../core/index.ts'
 import { parseUpstream } from '../json.ts'
 import { scrub } from '../upstream-fault.ts'
@@ -53,7 +53,7 @@ interface ChoiceState {
 const NONE: readonly ChatEvent[] = Object.freeze([])
 const MAX_CHOICE = 127
 
-export function createReader(given: { readonly endpoint: Endpoint; readonly traits: Traits }): Reader {
+export function createReader(given: { readonly endpoint: Endpoint; readonly traits: Traits; readonly streamed: boolean }): Reader {
   const { endpoint, traits } = given
   const provider = endpoint.providerName
   const choices: ChoiceState[] = []
@@ -224,7 +224,15 @@ export function createReader(given: { readonly endpoint: Endpoint; readonly trai
       ...(model !== undefined && { model }),
       ...(created > 0 && { created }),
       ...(tier !== undefined && { tier: tier === 'standard' ? 'default' : tier }),
+      ...countedSoFar(value),
     })
+  }
+
+  /** The prompt is counted with the first event of a stream; a whole answer is counted at its end. */
+  const countedSoFar = (value: Loose): { readonly usage: Usage } | null => {
+    if (!given.streamed || !isObject(value['usageMetadata'])) return null
+    const counted = readUsage(value['usageMetadata'], 0)
+    return counted.input.total > 0 ? { usage: counted } : null
   }
 
   const pushUsage = (): void => {

@@ -99,6 +99,10 @@ export function framesOfSse(stream: string): readonly unknown[] {
 
 /** An event as fixtures write it: as it is, but for usage, of which only figures that are not 0 stand there. */
 function eventOf(event: Record<string, unknown>): ChatEvent {
+  if (event['type'] === 'start' && event['usage'] !== undefined) {
+    const { input, output } = event['usage'] as { input: object; output: object }
+    return { ...event, type: 'start', usage: usage(input, output) }
+  }
   if (event['type'] !== 'usage') return event as unknown as ChatEvent
   const { input, output, services } = event as { input: object; output: object; services?: Record<string, number> }
   const used = usage(input, output, services ? { services } : {})

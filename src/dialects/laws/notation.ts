@@ -4,8 +4,8 @@ import type { ChatEvent, Usage } from '../../core/index.ts'
 export function short(event: ChatEvent): unknown {
   switch (event.type) {
     case 'start': {
-      const { type: _, ...rest } = event
-      return { start: rest }
+      const { type: _, usage, ...rest } = event
+      return { start: usage ? { ...rest, usage: figures(usage) } : rest }
     }
     case 'block-open': return { open: [event.index, event.choice, event.block] }
     case 'block-delta': return { delta: [event.index, event.text] }
