@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, type Snapshot } from './catalog/index.ts'
 import type { Config, Secret } from './config/index.ts'
-import { fault, FaultError, type Ambient, type Credential, type Departure, type Generation, type Measured } from './core/index.ts'
+import { fault, FaultError, type Ambient, type ChatRequest, type Credential, type Departure, type Endpoint, type Generation, type Measured, type SearchWish } from './core/index.ts'
 import { askedOfPreset, DIALECTS, parseUpstream, responseEnds, type Dialect } from './dialects/index.ts'
 import {
   createAdmission, createGateway, createLargeBodies, createPdfReader, createTokenCounter, createUpstreams,
@@ -278,7 +278,7 @@ export async function createCallPath(given: {
     models: () => catalog.snapshot(),
     routerRules: () => rules,
     stages: [
-      variants(), webSearch({ available: search.available, search: search.ask, now: ambient.now }),
+      variants(), webSearch({ available: search.available, search: search.ask, native: searchesItself, now: ambient.now }),
       fileParser({ bounds: () => config.fileParser, read: pdfs.read, download, hash: sha256 }), contextCompression(), cacheMarks({ automatic: () => config.promptCaching.automatic }), reasoningExclude(),
       responseHealing({ judge, read: parseUpstream, enforce: () => config.structuredOutput.enforce }),
     ],
@@ -322,6 +322,11 @@ export async function createCallPath(given: {
       await net.close()
     },
   }
+}
+
+/** Whether the provider of an endpoint searches the web when it is asked to, in a request such as this one. */
+function searchesItself(endpoint: Endpoint, request: ChatRequest, wish: SearchWish): boolean {
+  return (DIALECTS.get(endpoint.dialect ?? '')?.outbound?.withSearch?.(request, wish, endpoint) ?? null) !== null
 }
 
 /** The first thing that almost-JSON may have been meant to be. */

@@ -181,6 +181,18 @@ export interface Origin {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** A wish that the web is searched by the provider itself, while it answers. */
+export interface SearchWish {
+  readonly contextSize?: string
+  readonly maxUses?: number
+  /** City, region, country and time zone, as far as the caller said them. */
+  readonly location?: JsonObject
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
+  /** The caller's `web_search_options`, for endpoints that take them as they are. */
+  readonly options?: JsonObject
+}
+
 export interface ChatRequest {
   readonly messages: readonly Message[]
   readonly tools?: readonly Tool[]
@@ -206,6 +218,8 @@ export interface ChatRequest {
   readonly cacheKey?: string
   readonly user?: string
   readonly session?: string
+  /** Whoever does not search has the results of another in the prompt (see StandIn). */
+  readonly search?: SearchWish
   readonly metadata?: Readonly<Record<string, string>>
   /** Fields that no face has a word for, as the caller wrote them: they reach a provider of the same dialect. */
   readonly extras: JsonObject

@@ -1,5 +1,6 @@
 import type { Annotation, ChatRequest } from './chat.ts'
 import type { Departure } from './departure.ts'
+import type { Endpoint } from './endpoint.ts'
 import type { ChatEvent } from './event.ts'
 import type { Fault } from './fault.ts'
 import type { Nano } from './money.ts'
@@ -52,9 +53,29 @@ export interface Fees {
   readonly cost: Nano
 }
 
+/**
+ * What is done for an endpoint that does not do itself what a request wishes: not before it is known that such an endpoint
+ * is asked, and once, however many are.
+ */
+export interface StandIn {
+  /** Whether an endpoint does it itself, and is sent the request with the wish in it. */
+  spares(endpoint: Endpoint): boolean
+  /** What is told of an answer by one that did. */
+  readonly spared: StageNote
+  /** The request without the wish, and with what was done for it; a fault leaves such endpoints out. Never rejects. */
+  make(request: ChatRequest): Promise<Made | { readonly fault: Fault }>
+}
+
+export interface Made {
+  readonly request: ChatRequest
+  readonly note: StageNote
+  readonly annotations: readonly Annotation[]
+  readonly fees: Fees
+}
+
 export type StageResult =
   /** `annotations` go to the caller before the words of the answer; files that were read also with an error. */
-  | { readonly pass: Asked; readonly note?: StageNote; readonly annotations?: readonly Annotation[]; readonly fees?: Fees }
+  | { readonly pass: Asked; readonly note?: StageNote; readonly annotations?: readonly Annotation[]; readonly fees?: Fees; readonly standIn?: StandIn }
   | { readonly answer: readonly ChatEvent[]; readonly note?: StageNote }
   | { readonly fault: Fault }
 

@@ -1,5 +1,5 @@
 import type {
-  Asked, Chat, ChatEvent, ChatReply, ChatRequest, Embed, EmbedRequest, Endpoint, Fault, JsonObject, Operation, Rerank, RerankRequest,
+  Asked, Chat, ChatEvent, ChatReply, ChatRequest, Embed, EmbedRequest, Endpoint, Fault, JsonObject, Operation, Rerank, RerankRequest, SearchWish,
 } from '../core/index.ts'
 
 /**
@@ -122,6 +122,11 @@ export interface Outbound<Request extends Operation['request'] = ChatRequest> {
   readonly cannot: readonly string[]
   /** Of these the parameters of a request, in the names of `supported_parameters`: an endpoint's list cannot promise them. */
   readonly unspoken?: ReadonlySet<string>
+  /**
+   * The request with the provider's own search of the web in it, so that it is sent to an endpoint that has one; null where
+   * it has none, or not as it is wished for. Absent: nobody of the format has.
+   */
+  withSearch?(request: ChatRequest, wish: SearchWish, endpoint: Endpoint): ChatRequest | null
   /**
    * How an endpoint can be told of tools beside its own list of parameters: by one (absent), only in the words of a prompt,
    * or in no way.

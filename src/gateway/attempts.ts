@@ -3,7 +3,7 @@ import type { Changed, Dialect, Outbound, Outgoing, Target } from '../dialects/i
 import {
   charge, commits, fault, FAULTS, faultOf,
   type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Operation, type Endpoint, type Fault, type Nano,
-  type FaultKind, type HedgePayer, type JsonObject, type Need, type Plan, type Preferences, type Review,
+  type FaultKind, type HedgePayer, type JsonObject, type Made, type Need, type Plan, type Preferences, type Review,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
@@ -16,6 +16,7 @@ import type { Downloads } from './inline.ts'
 import type { LargeBody } from './large.ts'
 import type { Share } from './places.ts'
 import { openInPieces } from './pieces.ts'
+import type { StandingIn } from './standing-in.ts'
 import { inWords, reworded } from './format-words.ts'
 import { openLocal, openUpstream, type Door, type Opened, type Source } from './source.ts'
 import type { Mend } from './told-calls.ts'
@@ -192,8 +193,10 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Oper
   const { candidates } = plan
   let operation = asked
   let bare = false
-  const { departure } = trying
+  const { departure, standIn } = trying
   let failures: Failures | null = null
+  let lacking: Fault | null = null
+  let made: Made | null = null
   let full: Candidate[] | null = null
   let second: Candidate | null = null
   for (let at = 0; at <= candidates.length && !failures?.full; at++) {
@@ -217,6 +220,18 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Oper
       candidate = open.find(({ endpoint }) => endpoint.provider === turn.provider)!
       place = turn.share
     }
+    let asking = operation
+    const making = operation.type === 'chat' ? standIn?.for(operation.request, candidate.endpoint) : null
+    if (making) {
+      const found = await making
+      if ('fault' in found) {
+        place?.release()
+        lacking = found.fault
+        continue
+      }
+      made = found
+      asking = { type: 'chat', request: found.request }
+    } else if (operation.type === 'chat' && operation.request.search !== undefined) made = null
     const left = timeLeft(parts, candidate, trying)
     // Nothing is done for a caller who has left, or who was told that it would not take so long.
     if (departure.gone || left <= (failures?.last ? WORTH_TRYING_MS : 0)) {
@@ -233,6 +248,7 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Oper
     }
     const running = begin(parts, candidate, trying, place, cost)
     running.unsealed = bare
+    running.made = made
     // Another endpoint of it may have been passed over, and this one was not.
     failures?.passedOver.delete(candidate.endpoint.providerName)
     if (trying.review !== null) {
@@ -243,11 +259,11 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Oper
     const slowAfterMs = trying.hedge === null || second !== null ? null : trying.hedge.slowAfter(candidate)
     let result: Committed | Failed | null
     try {
-      if (slowAfterMs === null) result = await attempt(parts, running, operation, trying, left)
+      if (slowAfterMs === null) result = await attempt(parts, running, asking, trying, left)
       else {
         failures ??= new Failures(parts.limits())
         const watched: Watched = { first: running, leftMs: left, slowAfterMs, others: candidates.slice(at + 1) };
-        ({ result, second } = await attemptWatched(parts, watched, failures, operation, trying))
+        ({ result, second } = await attemptWatched(parts, watched, failures, asking, trying))
       }
     } catch (error) {
       running.over()
@@ -268,6 +284,7 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Oper
     }
     if (FAULTS[failures.last!.kind].next === 'nothing') break
   }
+  if (lacking !== null && !failures?.last) (failures ??= new Failures(parts.limits())).end(lacking)
   return tried(parts, null, failures, candidates.length - (failures?.attempts.length ?? 0))
 }
 
@@ -434,6 +451,8 @@ interface Trying {
   readonly hedge: Hedging | null
   /** Judges whole answers; null where nobody does, and for streams. */
   readonly review: ((reply: readonly ChatEvent[]) => Review) | null
+  /** What is done for endpoints that do not do it themselves; null where nothing is. */
+  readonly standIn: StandingIn | null
   /** Made by the first attempt that has to fetch something. */
   downloads: Downloads | null
   readonly large?: LargeBody | null
@@ -450,6 +469,8 @@ export class RunningAttempt {
   changed: readonly Changed[] = NOTHING
   /** Parameters that were said in the prompt. */
   prompted: readonly string[] = NOTHING
+  /** What was done in the stead of its endpoint. */
+  made: Made | null = null
   /** It was not sent what models had thought before, because a seal was refused. */
   unsealed = false
   /** The limit on output tokens that the request had when it was written for the endpoint. */
@@ -645,7 +666,7 @@ function open(parts: AttemptParts, running: RunningAttempt, operation: Operation
 
 function openChat(parts: AttemptParts, running: RunningAttempt, request: ChatRequest, target: Target, trying: Trying): Opened | Promise<Opened> {
   const { endpoint } = target
-  const asked = withDefaultEffort(clamped(request, outputOffered(endpoint, trying.need.inputTokens)), endpoint)
+  const asked = searching(withDefaultEffort(clamped(request, outputOffered(endpoint, trying.need.inputTokens)), endpoint), parts.dialects, endpoint)
   running.limit = asked.maxOutputTokens
   const dialect = endpoint.dialect ?? ''
   const local = parts.locals.get(dialect)
@@ -688,6 +709,12 @@ async function withCalls(
   if (tools.length === 0) return { ...opened, prompted: said }
   const makeId = (): string => `call_${Buffer.from(ambient.bytes(12)).toString('hex')}`
   return { ...opened, source: withCallsOf(opened.source, { tools, stream, mend, makeId }), prompted: said }
+}
+
+/** A request that wishes for a search, with that of the endpoint's provider in it. */
+function searching(request: ChatRequest, dialects: AttemptParts['dialects'], endpoint: Endpoint): ChatRequest {
+  if (request.search === undefined) return request
+  return dialects.get(endpoint.dialect ?? '')?.outbound?.withSearch?.(request, request.search, endpoint) ?? request
 }
 
 /** What a request needs to get to an endpoint and back. */

@@ -3,7 +3,7 @@ import {
   asksForChat, asSaid, BYTES_PER_TOKEN, demandOf, fault, FaultError, FAULTS, needOf, rewrite, usdFromNano,
   type Ambient, type Annotation, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Fees, type Generation, type JsonObject, type Measured, type Offer, type Operation,
   type RouterReference,
-  type Review, type Stage, type StageCall, type StageNote, type TrafficClass,
+  type Made, type Review, type Stage, type StandIn, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
@@ -27,6 +27,7 @@ import { providerOf, recordOf, servedPlain, summed } from './record.ts'
 import { replayed } from './replay.ts'
 import { Relay, type RelayParts, type Transform } from './relay.ts'
 import type { Mend } from './told-calls.ts'
+import { StandingIn } from './standing-in.ts'
 import type { TokenCounter } from './tokens.ts'
 import type { Upstreams } from './upstreams.ts'
 import { Within, type CarryWithin } from './within.ts'
@@ -107,6 +108,8 @@ interface Prepared extends Resolved {
   readonly annotations?: readonly Annotation[]
   /** What was bought for it. */
   readonly fees?: Fees
+  /** What a stage does for endpoints that do not do it themselves. */
+  readonly standIn?: StandIn
   /** The models that stages have asked for it. */
   readonly within?: Within
 }
@@ -217,7 +220,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   /** The same once the stages have had their say. */
-  const perform = async (call: Call, prepared: Prepared, place: Share | null, rank: number, relaying: RelayParts): Promise<Outcome> => {
+  const perform = async (call: Call, before: Prepared, place: Share | null, rank: number, relaying: RelayParts): Promise<Outcome> => {
+    let prepared = before
     const { offers, within } = prepared
     const { operation } = prepared.asked
     const need = demandOf(operation, prepared.asked.stream)
@@ -232,6 +236,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       }
     }
     const echo: JsonObject[] | null = call.asked.echo ? [] : null
+    const standIn = prepared.standIn && operation.type === 'chat' ? new StandingIn(prepared.standIn, operation.request) : null
     const triedNow = await tryCandidates(attemptParts, plan, operation, {
       stream: call.asked.stream,
       preferences: prepared.asked.preferences,
@@ -241,13 +246,19 @@ export function createGateway(parts: GatewayParts): Gateway {
       workspace: call.key.workspace,
       key: call.key.id,
       rank,
-      hedge: hedgingOf(given, call.asked.stream),
+      // Whoever is asked beside a slow one would have to wait for what is done in its stead.
+      hedge: standIn === null ? hedgingOf(given, call.asked.stream) : null,
+      standIn,
       review: call.asked.stream ? null : prepared.review,
       downloads: null,
       large: call.large ?? null,
     })
-    const tried = within === undefined ? triedNow : within.before(triedNow)
+    const triedInAll = within === undefined ? triedNow : within.before(triedNow)
+    // What was bought for endpoints that did not answer is nobody's to pay but ours.
+    const wasted = standIn === null || triedInAll.committed?.attempt.made ? 0n : standIn.cost
+    const tried = wasted === 0n ? triedInAll : { ...triedInAll, absorbed: triedInAll.absorbed + wasted }
     const { committed, passedOver } = tried
+    if (standIn !== null && committed) prepared = stoodFor(prepared, committed.attempt.made, standIn)
     if (!committed) {
       relaying.record(recordOf(call, need, prepared.fees ? { ...tried, absorbed: tried.absorbed + prepared.fees.cost } : tried, null, ambient.monotonic()))
       return {
@@ -495,6 +506,7 @@ async function runStages(
   const transforms: ((batch: readonly ChatEvent[]) => readonly ChatEvent[])[] = []
   const annotations: Annotation[] = []
   let fees: Fees | undefined
+  let standIn: StandIn | undefined
   let review: Prepared['review'] = null
   for (const stage of stages) {
     const call: StageCall = within === null ? { ...constant, asked: current }
@@ -509,6 +521,7 @@ async function runStages(
       const asked = (within?.cost ?? 0n) - spent
       const cost = asked + (result.fees?.cost ?? 0n)
       if (result.note) notes.push(cost > 0n ? { ...result.note, cost_usd: usdFromNano(cost) } : result.note)
+      standIn = result.standIn ?? standIn
       if (result.annotations) annotations.push(...result.annotations)
       if (result.fees) fees = fees ? together(fees, result.fees) : result.fees
       if (asked > 0n) fees = together(fees ?? NO_FEES, { services: {}, cost: asked })
@@ -521,7 +534,19 @@ async function runStages(
   if (annotations.length > 0) transforms.push(annotating(annotations))
   return {
     asked: current, offers: constant.offers, notes, transforms, review,
-    ...(annotations.length > 0 && { annotations }), ...(fees && { fees }), ...(within?.any && { within }),
+    ...(annotations.length > 0 && { annotations }), ...(fees && { fees }), ...(standIn && { standIn }), ...(within?.any && { within }),
+  }
+}
+
+/** A call whose answer comes from an endpoint that was stood in for, or that did it itself. */
+function stoodFor(prepared: Prepared, made: Made | null, { spared }: StandingIn): Prepared {
+  if (made === null) return { ...prepared, notes: [...prepared.notes, spared] }
+  const { note, annotations, fees } = made
+  return {
+    ...prepared,
+    notes: [...prepared.notes, fees.cost > 0n ? { ...note, cost_usd: usdFromNano(fees.cost) } : note],
+    ...(annotations.length > 0 && { transforms: [...prepared.transforms, annotating(annotations)], annotations: [...prepared.annotations ?? NONE, ...annotations] }),
+    fees: together(prepared.fees ?? NO_FEES, fees),
   }
 }
 

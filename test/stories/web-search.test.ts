@@ -135,8 +135,9 @@ describe('A search that cannot be made', () => {
   test('is refused by its field before anybody is asked', async () => {
     const [engines, providers] = [engine.asked.length, upstream.requests.length]
     for (const [plugin, field] of [
-      [{ engine: 'native' }, 'plugins[0].engine'], [{ engine: 'brave' }, 'plugins[0].engine'], [{ max_results: 0 }, 'plugins[0].max_results'], [{ max_results: 21 }, 'plugins[0].max_results'],
+      [{ engine: 'brave' }, 'plugins[0].engine'], [{ max_results: 0 }, 'plugins[0].max_results'], [{ max_results: 21 }, 'plugins[0].max_results'],
       [{ include_domains: 'a.b' }, 'plugins[0].include_domains'], [{ exclude_domains: ['ok.example', 'x OR y'] }, 'plugins[0].exclude_domains[1]'], [{ search_prompt: 7 }, 'plugins[0].search_prompt'],
+      [{ max_uses: 0 }, 'plugins[0].max_uses'], [{ user_location: { city: 7 } }, 'plugins[0].user_location.city'],
     ] as const) {
       const { status, error } = await box.refused(saying('acme/one', 'Hi', { plugins: [{ id: 'web', ...plugin }] }))
       assert.deepEqual([status, error.message.split(':')[0]], [400, field])

@@ -1,6 +1,7 @@
 import { fault, type ChatEvent, type Fault } from '../../core/index.ts'
 import type { Decoder, Outbound, Target } from '../dialect.ts'
 import { parseUpstream } from '../json.ts'
+import { approximate, isKnownToSearch, leavesRoom, withSearchTool } from '../own-search.ts'
 import { createSseReader, type SseEvent } from '../sse.ts'
 import { decodeFault, errorInside, noMessage } from './faults.ts'
 import { createMessageReader } from './message-reader.ts'
@@ -14,6 +15,17 @@ const MAX_EVENT_BYTES = 32 * 1024 * 1024
 export const outbound: Outbound = {
   dialect: DIALECT,
   promptsFormat: true,
+  withSearch(request, wish, endpoint) {
+    const { include, exclude, maxUses } = wish
+    if (!isKnownToSearch(endpoint) || !leavesRoom(request) || (include.length > 0 && exclude.length > 0)) return null
+    const location = approximate(wish)
+    return withSearchTool(request, DIALECT, {
+      type: 'web_search_20250305', name: 'web_search',
+      ...(maxUses !== undefined && { max_uses: maxUses }),
+      ...(include.length > 0 && { allowed_domains: include }), ...(exclude.length > 0 && { blocked_domains: exclude }),
+      ...(location && { user_location: location }),
+    })
+  },
   listHeaders: ['anthropic-beta'],
   cannot: [
     'audio-video: and files that are neither PDF nor text',

@@ -1,9 +1,10 @@
 import type { Outbound } from '../dialect.ts'
+import { isKnownToSearch, leavesRoom, withSearchTool } from '../own-search.ts'
 import { createDecoder, decodeReply } from './decoder.ts'
 import { encode } from './encode.ts'
 import { readFault } from './faults.ts'
 import { isFetched } from './media.ts'
-import { traitsOf } from './traits.ts'
+import { refuses, traitsOf } from './traits.ts'
 import { DIALECT } from './wire.ts'
 
 /** Gemini, at the Gemini API and at Vertex. */
@@ -30,6 +31,13 @@ export const outbound: Outbound = {
     'no-such: logit_bias, prediction, verbosity, sound but by a voice, images but in Google\'s words',
     'router-fields: user, session, metadata, service tier',
   ],
+  withSearch(request, { include, exclude }, endpoint) {
+    const { mixesTools } = traitsOf(endpoint)
+    // It has no word for domains, and before Gemini 3 neither functions nor a form stand beside it.
+    if (!isKnownToSearch(endpoint) || include.length > 0 || exclude.length > 0 || refuses(endpoint, 'tools')) return null
+    if (!mixesTools && (!leavesRoom(request) || request.tools?.some((tool) => tool.type !== 'native'))) return null
+    return withSearchTool(request, DIALECT, { googleSearch: {} })
+  },
   fetches: (url, { endpoint }) => isFetched(url, traitsOf(endpoint)),
   encode,
   decodeReply,
