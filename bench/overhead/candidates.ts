@@ -1,15 +1,15 @@
 // What is measured: how each gateway is found, configured, started and spoken to.
-import { compileCacheFolder, SERVER_FLAGS } from '../../bin/install.mjs'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { sleep, which } from './machine.ts'
 import type { Child, Machine } from './machine.ts'
 
-export type CandidateName = 'nginx' | 'floor' | 'portkey' | 'signalbox'
+export type CandidateName = 'nginx' | 'floor' | 'portkey' | 'signalbox' | 'other'
 
 export interface Running {
   readonly name: CandidateName | 'direct'
@@ -34,6 +34,11 @@ const NODE = process.execPath
 
 export function allCandidates(machine: Machine): Candidate[] {
   return [nginx(machine), floor(machine), portkey(machine), signalbox(machine)]
+}
+
+/** This checkout and another one of the product: what a change costs, or saves. */
+export function ourCandidates(machine: Machine, against: string): Candidate[] {
+  return [signalbox(machine), signalbox(machine, 'other', resolve(against))]
 }
 
 function nginx(machine: Machine): Candidate {
@@ -132,41 +137,41 @@ function portkey(machine: Machine): Candidate {
   }
 }
 
-function signalbox(machine: Machine): Candidate {
-  const entry = join(ROOT, 'src', 'main.ts')
-  const cli = join(ROOT, 'src', 'cli.ts')
-  const absent = [entry, cli].filter((file) => !existsSync(file)).map((file) => file.slice(ROOT.length + 1))
-  const version = String(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version)
+function signalbox(machine: Machine, name: 'signalbox' | 'other' = 'signalbox', root = ROOT): Candidate {
+  const absent = ['src/main.ts', 'src/cli.ts', 'package.json'].filter((file) => !existsSync(join(root, file)))
+  const version = absent.length > 0 ? '?' : String(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version)
   return {
-    name: 'signalbox',
-    about: `signalbox ${version} on Node ${process.versions.node}: one process, SQLite, accounting and logging on, one model at three providers`,
+    name,
+    about: `signalbox ${version}${root === ROOT ? '' : ` of ${root}`} on Node ${process.versions.node}: one process, SQLite, accounting and logging on, one model at three providers`,
     ...(absent.length ? { missing: `${absent.join(' and ')} not there yet` } : {}),
-    start: (mockPort, nodeFlags) => startSignalbox(machine, mockPort, { nodeFlags }),
+    start: async (mockPort, nodeFlags) => ({ ...await startSignalbox(machine, mockPort, { nodeFlags, root }), name }),
   }
 }
 
 /** Starts ours in front of the mock with a fresh data folder and two keys; `config` is laid over the bench's file. */
 export async function startSignalbox(
-  machine: Machine, mockPort: number, given: { readonly nodeFlags?: readonly string[] | undefined; readonly config?: Record<string, unknown> } = {},
+  machine: Machine, mockPort: number, given: { readonly nodeFlags?: readonly string[] | undefined; readonly config?: Record<string, unknown>; readonly root?: string } = {},
 ): Promise<Running & { /** Of the second key. */ readonly otherHeaders: Readonly<Record<string, string>> }> {
+  const { root = ROOT } = given
   const port = await machine.freePort()
   const home = join(machine.folder, `signalbox-${port}`)
   mkdirSync(home)
   const config = join(home, 'bench.config.yaml')
   writeFileSync(config, JSON.stringify({ ...signalboxConfig(mockPort), ...given.config }, null, 2))
+  const { compileCacheFolder, SERVER_FLAGS } = await import(pathToFileURL(join(root, 'bin', 'install.mjs')).href) as typeof import('../../bin/install.mjs')
   // As `npm start` runs it, its flags included: from the second start on compiled code comes from a cache, and the compiler is never loaded.
   const env = {
     PORT: String(port), HOST: '127.0.0.1', SIGNALBOX_HOME: home, SIGNALBOX_CONFIG: config, NODE_ENV: 'production',
-    NODE_COMPILE_CACHE: compileCacheFolder(ROOT),
+    NODE_COMPILE_CACHE: compileCacheFolder(root),
   }
   const newKey = (name: string): Readonly<Record<string, string>> => {
-    const made = execFileSync(NODE, [join(ROOT, 'src', 'cli.ts'), 'key', 'create', '--name', name, '--json'], {
-      cwd: ROOT, timeout: 30_000, env: { PATH: process.env['PATH'] ?? '', HOME: home, ...env }, stdio: ['ignore', 'pipe', 'pipe'],
+    const made = execFileSync(NODE, [join(root, 'src', 'cli.ts'), 'key', 'create', '--name', name, '--json'], {
+      cwd: root, timeout: 30_000, env: { PATH: process.env['PATH'] ?? '', HOME: home, ...env }, stdio: ['ignore', 'pipe', 'pipe'],
     }).toString()
     return { authorization: `Bearer ${String(JSON.parse(made.slice(made.indexOf('{'))).key)}` }
   }
   const [headers, otherHeaders] = [newKey('bench'), newKey('other')]
-  const child = machine.start('signalbox', [NODE, ...SERVER_FLAGS, ...given.nodeFlags ?? [], join(ROOT, 'src', 'main.ts')], { core: 'gateway', cwd: ROOT, env })
+  const child = machine.start('signalbox', [NODE, ...SERVER_FLAGS, ...given.nodeFlags ?? [], join(root, 'src', 'main.ts')], { core: 'gateway', cwd: root, env })
   return { name: 'signalbox', port, path: '/v1/chat/completions', headers, otherHeaders, child }
 }
 

@@ -135,6 +135,18 @@ export function table(judged: readonly Judged[], streams: number): string {
   return [print(lines[0]!), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...lines.slice(1).map(print)].join('\n')
 }
 
+/** Two checkouts, row by row: the median of ours ÷ the other's inside each round, between the quartiles of the rounds. */
+export function comparison(rows: readonly Row[], all: readonly Measurement[]): string {
+  return rows.map((row) => {
+    const of = (candidate: string, at: number) => all.find((one) => one.row === row.name && one.candidate === candidate && one.round === at)?.value ?? Number.NaN
+    const rounds = [...disturbances(row, all).keys()].filter((at) => Number.isFinite(of('signalbox', at) / of('other', at)))
+    const ratios = rounds.map((at) => of('signalbox', at) / of('other', at)).toSorted((a, b) => a - b)
+    const at = (part: number) => (ratios[Math.round((ratios.length - 1) * part)] ?? Number.NaN).toFixed(3)
+    const values = (candidate: string) => `${round(median(rounds.map((each) => of(candidate, each))))} ${row.unit}`
+    return `${row.name.padEnd(8)}${values('signalbox')} ÷ ${values('other')}: ${median(ratios).toFixed(3)} × [${at(0.25)}–${at(0.75)}], n = ${ratios.length}`
+  }).join('\n')
+}
+
 /** Per row and gateway: spread, how hard mock and generator worked, what else ran on the gateway's core, and what went wrong. */
 export function details(judged: readonly Judged[]): string {
   const percent = (share: number) => `${Math.round(share * 100)} %`

@@ -1,15 +1,16 @@
 // bench/overhead: what a gateway costs beside a bare nginx proxy. See ../README.md.
 //
 //   node bench/overhead/run.ts [--quick] [--only plain,burst,…] [--rounds N] [--no-peers] [--gate] [--json]
+//   node bench/overhead/run.ts --against <another checkout> [--only …] [--rounds N] [--seconds S]
 //   node bench/overhead/run.ts --profile plain|burst|paced|big [--of signalbox|floor]
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { allCandidates, untilReady } from './candidates.ts'
+import { allCandidates, ourCandidates, untilReady } from './candidates.ts'
 import { createMachine, sleep, treeOf, which } from './machine.ts'
 import { describeProfile, inspectorPort, profileWhile } from './profile.ts'
-import { DISTURBED, details, disturbances, judge, table } from './report.ts'
+import { DISTURBED, comparison, details, disturbances, judge, table } from './report.ts'
 import { ROWS, bodyOf, measure, measureMemory, mockCall } from './rows.ts'
 import type { Candidate, Running } from './candidates.ts'
 import type { Machine } from './machine.ts'
@@ -30,6 +31,7 @@ const { values: flags } = parseArgs({
     'no-peers': { type: 'boolean', default: false },
     gate: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    against: { type: 'string' },
     profile: { type: 'string' },
     of: { type: 'string', default: 'signalbox' },
   },
@@ -84,7 +86,8 @@ async function main(): Promise<number> {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => { say(`bench: ended by ${name}`); void end(130) })
   const bound = setTimeout(() => { say(`bench: over after ${LONGEST_MINUTES} minutes`); void end(2) }, LONGEST_MINUTES * 60_000)
   try {
-    return flags.profile === undefined ? await bench(machine) : await profile(machine, flags.profile)
+    if (flags.profile !== undefined) return await profile(machine, flags.profile)
+    return flags.against === undefined ? await bench(machine) : await compare(machine, flags.against)
   } finally {
     clearTimeout(bound)
     await machine.closeAll()
@@ -138,6 +141,21 @@ async function bench(machine: Machine): Promise<number> {
   return failed.length > 0 ? 1 : 0
 }
 
+/** This checkout beside another one, in turns on one core: what changes between the two is all that differs. */
+async function compare(machine: Machine, against: string): Promise<number> {
+  if (!which('cc')) throw new Error('cc is not installed: without it there is no mock and no generator')
+  const rows = rowsAsked().filter((row) => row.timed && !row.direct)
+  const candidates = ourCandidates(machine, against)
+  for (const { name, missing } of candidates) if (missing) throw new Error(`${name}: ${missing}`)
+  const mock = await startMock(machine, compile(machine, 'mock'))
+  const rig: Rig = { machine, mock, loadProgram: compile(machine, 'load'), seconds: numberOf('seconds', flags.quick ? 1 : 2, 20), streams: 0 }
+  const all: Measurement[] = [], leftOut: string[] = []
+  await together(rig, candidates, rows, Math.round(numberOf('rounds', flags.quick ? 4 : 10, 50)), all, (one) => all.push(one), leftOut)
+  if (leftOut.length > 0) throw new Error(leftOut.join('; '))
+  process.stdout.write(`${candidates.map((one) => one.about).join('\n')}\nCPU per unit, ours ÷ the other's\n${comparison(rows, all)}\n`)
+  return 0
+}
+
 /** The lists below the table as a code block, so that a page shows their columns. */
 function asMarkdown(text: string): string {
   const [head, rest] = text.split('\n\nConfiguration\n')
@@ -160,10 +178,10 @@ async function tryStart(candidate: Candidate, rig: Rig | undefined, leftOut: str
   }
 }
 
-/** Clients that leave are counted, not timed: once is enough. */
 /** How much longer than a counted round the first, discarded one is. */
 const WARM_UP = 4
 
+/** Clients that leave are counted, not timed: once is enough. */
 function roundsOf(row: Row, rounds: number): number {
   return row.timed ? rounds * (row.manyRounds ?? 1) : row.alone ? rounds : 1
 }
@@ -237,7 +255,7 @@ async function profile(machine: Machine, name: string): Promise<number> {
   const running = await candidate.start(mock.port, [`--inspect=127.0.0.1:${port}`])
   await untilReady(running, bodyOf('plain'))
   say('bench: warming up')
-  await measure(row, { ...rig, seconds: 3 }, running, 0)
+  await measure(row, { ...rig, seconds: rig.seconds * WARM_UP }, running, 0)
   let one: Measurement | undefined
   say('bench: profiling')
   const taken = await profileWhile(port, async () => { one = await measure(row, rig, running, 1) })
