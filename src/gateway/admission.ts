@@ -1,6 +1,6 @@
 import { fault, TRAFFIC_CLASSES, type Ambient, type Departure, type Fault, type TrafficClass } from '../core/index.ts'
 import { awaitPlace, Places, type PlacesRules, type Share } from './places.ts'
-import { createPressure, waitedForProcessor } from './pressure.ts'
+import { createPressure, waitedForProcessor, workedByThread } from './pressure.ts'
 
 /** How much one process takes on. */
 export interface AdmissionLimits {
@@ -32,6 +32,11 @@ export interface Admission {
    * turning away is all that an overloaded server does.
    */
   knock(caller: Caller): Fault | null
+  /**
+   * Between the two: to be waited for where more calls have come than one turn of the event loop begins, else null. Why
+   * the call is turned away after all, or null.
+   */
+  turn(caller: Caller): Promise<Fault | null> | null
   /** A place for a call of this class, to be released when it is over; or, maybe after a short wait, why there is none. */
   enter(caller: Caller, as: TrafficClass, departure: Departure): Share | Fault | Promise<Share | Fault>
   figures(): AdmissionFigures
@@ -66,7 +71,7 @@ export function createAdmission(given: {
 }): Admission {
   const { ambient, limits } = given
   const pressure = createPressure({
-    ambient, classes: TRAFFIC_CLASSES.length, rules: () => ({ delayMs: limits().eventLoopDelayMs }), stolenMs: waitedForProcessor,
+    ambient, classes: TRAFFIC_CLASSES.length, rules: () => ({ delayMs: limits().eventLoopDelayMs }), stolenMs: waitedForProcessor, workedMs: workedByThread,
   })
   let from: AdmissionLimits | null = null
   let rules: PlacesRules
@@ -97,6 +102,11 @@ export function createAdmission(given: {
     }
     return share ?? refuse(rank, places.refusal(key, rank))
   }
+  const begun = async (begins: Promise<boolean>, key: string, rank: number): Promise<Fault | null> => {
+    if (await begins) return null
+    pressure.arrived(key, rank)
+    return refuse(rank, 'shed')
+  }
 
   return {
     knock({ key, best }) {
@@ -106,6 +116,11 @@ export function createAdmission(given: {
         return refuse(rank, 'shed')
       }
       return places.hopeless(key, rank) ? refuse(rank, places.refusal(key, rank)) : null
+    },
+    turn({ key, best }) {
+      const rank = rankOf(best)
+      const begins = pressure.turn(key, rank)
+      return begins && begun(begins, key, rank)
     },
     enter({ key, best }, as, departure) {
       const rank = rankOf(as)

@@ -13,6 +13,11 @@ export interface Pressure {
   arrived(key: string, rank: number): void
   /** Whether a call of this class is turned away; draws where a part of its class is. */
   refuses(key: string, rank: number): boolean
+  /**
+   * To be waited for before a call that is let in begins, where more have come than one turn of the loop begins; null is now.
+   * False when it is turned away after all: calls began to be turned away while it waited, and it had waited too long.
+   */
+  turn(key: string, rank: number): Promise<boolean> | null
   /** The class of which a part is turned away: those under it are not served, those above it all. */
   readonly cut: number
   close(): void
@@ -29,30 +34,47 @@ const STEP_MS = 100
 const LASTING_MS = 1000
 const LEAST_STEPS = 3
 /**
- * Calls that take this part of that delay to be taken in, in a turn of the loop right after one that was late by half as
- * much, are no burst: each turn is longer than the one before, and after a second they would be seconds late.
+ * Once calls are turned away, what those that are let in lose is held at this part of the delay that began it, and nobody
+ * who asks for more than others joins them while one has waited for the second part: they then take less than twice their time.
  */
-const GROWN = 1 / 2
+const HELD_AT = 1 / 10
+const FULL_AT = 1 / 5
 /**
- * Once calls are turned away, the delay is held at this part of the one that began it, and no turn of the loop takes in
- * calls for longer: what is let in then takes less than twice its time, and who is turned away hears so within 50 ms.
+ * So many calls begin in a turn of the loop, and all others in the next ones. A turn that began all that came in the one
+ * before was as long as that one: whoever was to be turned away in it waited for all the others, and so did who connected,
+ * since no turn takes more than one connection from a listener.
  */
-const HELD_AT = 1 / 20
+const BEGIN = 8
+/** A task that has the processor for longer than this part counts for no more in the wait of the line. */
+const LONGEST_AT = 3 / 20
 const FIRST_SHARE = 0.3
-/** Of what is let in, the part that a late step takes away; and what a step that is not late gives back of the whole. */
-const LESS = 0.1
-const MORE = 0.02
+/**
+ * Of what is let in, the part that is taken away by a step in which twice as much was lost as should be, and what one in
+ * which nothing was lost gives back of the whole. Beyond three times as much no more is taken away: it was a moment.
+ */
+const LESS = 0.05
+const MORE = 0.025
+const MOST_OFF = 2
 /** Somebody always gets in: their calls are how the end of the trouble is noticed. */
 const MOST = 0.98
 /** For so long after calls were turned away the loop need not be late for a second again to begin with it anew. */
 const ALERT_MS = 10_000
 
 /**
- * The share of calls to turn away after a step in which the loop was late by so much. A step that took longer than others,
- * because the machine was busy elsewhere, gives back as much more.
+ * The share of calls to turn away after a step in which calls lost so much: more or less of them by how far that is from
+ * where it is held. A step that took longer than others, because the machine was busy elsewhere, gives back as much more.
  */
 export function steered(share: number, delayMs: number, heldAtMs: number, tookMs = STEP_MS): number {
-  return delayMs > heldAtMs ? Math.min(MOST, share + (1 - share) * LESS) : Math.max(0, share - MORE * tookMs / STEP_MS)
+  const off = Math.min(MOST_OFF, delayMs / heldAtMs - 1)
+  return off > 0 ? Math.min(MOST, share + (1 - share) * LESS * off) : Math.max(0, share + MORE * off * tookMs / STEP_MS)
+}
+
+/** A call that was let in and has not begun. */
+interface Waiting {
+  readonly key: string
+  readonly rank: number
+  readonly since: number
+  begins(it: boolean): void
 }
 
 /** Which calls are let in: all of the classes above `cut`, none below, and of `cut` the part of each key that `kept` says. */
@@ -66,9 +88,7 @@ export interface Allotment {
  * that has to be cut each key the same, so that one that asks for little keeps all of it.
  */
 export function allot(came: readonly ReadonlyMap<string, number>[], share: number): Allotment {
-  let left = 0
-  for (const keys of came) for (const count of keys.values()) left += count
-  left *= 1 - share
+  let left = callsOf(came) * (1 - share)
   for (let cut = came.length - 1; cut >= 0; cut--) {
     let asked = 0
     for (const count of came[cut]!.values()) asked += count
@@ -76,6 +96,12 @@ export function allot(came: readonly ReadonlyMap<string, number>[], share: numbe
     left -= asked
   }
   return { cut: 0, kept: new Map() }
+}
+
+function callsOf(came: readonly ReadonlyMap<string, number>[]): number {
+  let calls = 0
+  for (const keys of came) for (const count of keys.values()) calls += count
+  return calls
 }
 
 /** Max-min fair: whoever asks for less than an equal part has it, and the others divide what that leaves. */
@@ -103,10 +129,12 @@ export function createPressure(given: {
   readonly rules: () => PressureRules
   /** Milliseconds, since whenever, in which this thread could have run and another program did. */
   readonly stolenMs: () => number
-  /** Calls back when the loop has done what had come by now. */
-  readonly atEnd?: (then: () => void) => void
+  /** Milliseconds, since whenever, in which this thread did run. */
+  readonly workedMs: () => number
+  /** Calls back when the loop has done what had come by now, in the order in which it was asked for. */
+  readonly later?: (then: () => void) => void
 }): Pressure & { /** What the clock calls. */ tick(now: number): void } {
-  const { ambient, rules, stolenMs, atEnd = setImmediate } = given
+  const { ambient, rules, stolenMs, workedMs, later = setImmediate } = given
   // Two of each, in turn: what comes now, and what came in the last step in which anybody came.
   let came = Array.from({ length: given.classes }, () => new Map<string, number>())
   let before = Array.from({ length: given.classes }, () => new Map<string, number>())
@@ -121,16 +149,22 @@ export function createPressure(given: {
   let share = 0
   let delay = 0
   let allotment: Allotment = { cut: 0, kept: new Map() }
-  /** When the first call came since the loop last came round, when its turn was last looked at, and who may still come in it. */
-  let turnAt: number | null = null
-  let lookedAt = 0
+  /** Calls that were let in and have not begun, the oldest first; and how many of them begin in the next turn. */
+  const line: Waiting[] = []
+  let beginning = 0
+  /** Calls since the last tick that began at once. */
+  let atOnce = 0
+  /** What the line has worked off, in milliseconds of the processor, and when that was last looked at. */
+  let clock = 0
+  let workedBefore = 0
+  /** What was waited in the line since the last step, by how many; and who is let in while it is too long. */
+  let waitedMs = 0
+  let begun = 0
   let full: Allotment | null = null
-  let tickedAt = 0
-  let turnBeforeMs = 0
   let alertUntil = 0
 
   const start = (now: number): void => {
-    steppedAt = idleSince = tickedAt = now
+    steppedAt = idleSince = now
     stolenBefore = stolenMs()
     ticks = 0
     timer = setInterval(() => self.tick(ambient.monotonic()), TICK_MS)
@@ -140,13 +174,16 @@ export function createPressure(given: {
     if (timer !== null) clearInterval(timer)
     timer = null
     delay = share = 0
-    lateSince = turnAt = full = null
+    lateSince = full = null
     for (const keys of [...came, ...before]) keys.clear()
   }
   const step = (now: number, limit: number): void => {
     const stolen = stolenMs()
     const took = now - steppedAt
-    delay = Math.max(0, (took - (stolen - stolenBefore)) / ticks - TICK_MS)
+    const late = Math.max(0, (took - (stolen - stolenBefore)) / ticks - TICK_MS)
+    const waited = begun > 0 ? waitedMs / begun : oldest()
+    begun = waitedMs = 0
+    delay = late + waited
     if (delay <= limit) {
       lateSince = null
       lateSteps = 0
@@ -173,27 +210,37 @@ export function createPressure(given: {
     } else if (share === 0 && now - idleSince > LASTING_MS) stop()
   }
 
-  /**
-   * Looks at a turn of the loop while it lasts, because its calls have made it long: all who have come would be let in
-   * before its end says that it was late. Three times too much for a moment made one of seconds, and then the next.
-   */
-  const lookWithin = (now: number, from: number, alert: boolean): void => {
-    const limit = rules().delayMs
-    lookedAt = now
-    // What came while other programs had the processor comes all at once, and may take as long again.
-    const late = now - from - 2 * (stolenMs() - stolenBefore)
-    if (alert) {
-      if (late <= limit * HELD_AT) return
-      full = allot(came, MOST)
+  /** By this clock the line waits: neither what others have of the processor nor one long task is a line that is too long. */
+  const lineClock = (): number => {
+    const worked = workedMs()
+    clock += Math.min(rules().delayMs * LONGEST_AT, worked - workedBefore)
+    workedBefore = worked
+    return clock
+  }
+  const oldest = (): number => line.length === 0 ? 0 : lineClock() - line[0]!.since
+  /** Whether the line is too long for anybody to join it who asks for more than others; only where there was trouble of late. */
+  const look = (now: number): void => {
+    const alert = share > 0 || now < alertUntil
+    if (!alert || oldest() < rules().delayMs * FULL_AT) full = null
+    else if (full === null) {
+      full = allot(callsOf(before) > 0 ? before : came, MOST)
       alertUntil = now + ALERT_MS
-    } else if (late > limit * GROWN && turnBeforeMs > limit * GROWN / 2) {
-      share = FIRST_SHARE
-      allotment = allot(came, share)
     }
   }
 
-  const endTurn = (): void => {
-    turnAt = full = null
+  /** Begins the call that has waited longest, and comes back for the next in another turn. */
+  const begin = (): void => {
+    const next = line.shift()
+    if (next === undefined) {
+      beginning--
+      return
+    }
+    const waited = lineClock() - next.since
+    begun++
+    waitedMs += waited
+    if (full !== null) look(ambient.monotonic())
+    later(begin)
+    next.begins(full === null || waited < rules().delayMs || !self.refuses(next.key, next.rank))
   }
 
   const self = {
@@ -206,12 +253,6 @@ export function createPressure(given: {
         if (rules().delayMs === 0) return
         start(ambient.monotonic())
       }
-      const now = ambient.monotonic()
-      const alert = share > 0 || now < alertUntil
-      if (turnAt === null) {
-        turnAt = lookedAt = now
-        if (alert) atEnd(endTurn)
-      } else if (now - lookedAt >= (alert ? rules().delayMs * HELD_AT : STEP_MS)) lookWithin(now, turnAt, alert)
       calls++
       const keys = came[rank]!
       keys.set(key, (keys.get(key) ?? 0) + 1)
@@ -221,18 +262,37 @@ export function createPressure(given: {
       const { cut, kept } = full ?? allotment
       return rank < cut || (rank === cut && ambient.random() >= (kept.get(key) ?? 1))
     },
+    turn(key: string, rank: number): Promise<boolean> | null {
+      if (timer === null) return null
+      if (line.length === 0 && atOnce < BEGIN) {
+        atOnce++
+        return null
+      }
+      const { promise, resolve } = Promise.withResolvers<boolean>()
+      line.push({ key, rank, since: lineClock(), begins: resolve })
+      if (full === null) look(ambient.monotonic())
+      if (beginning < BEGIN) {
+        beginning++
+        later(begin)
+      }
+      return promise
+    },
     tick(now: number): void {
       const limit = rules().delayMs
       if (limit === 0) return stop()
       ticks++
-      endTurn()
-      turnBeforeMs = now - tickedAt - TICK_MS
-      tickedAt = now
+      atOnce = 0
       if (now - steppedAt >= STEP_MS) step(now, limit)
     },
     close: stop,
   }
   return self
+}
+
+/** The processor's time of our main thread, in milliseconds. */
+export function workedByThread(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
 }
 
 /** What Linux counts of the time that our main thread waited for a processor; 0 on other systems. */

@@ -85,9 +85,16 @@ export function createDispatch(given: DispatchGiven, router: Router, site: Route
     return admit(x, who)
   }
 
-  /** What will be turned away is turned away unread, and without an exception: it has to cost little. */
-  const knock = ({ id, settings }: KeyRecord): Fault | null =>
-    services.admission?.knock({ key: id, best: settings.traffic_class ?? 'api' }) ?? null
+  /**
+   * What will be turned away is turned away unread, and without an exception: it has to cost little. What is let in may have
+   * to wait for its turn.
+   */
+  const knock = ({ id, settings }: KeyRecord): Fault | null | Promise<Fault | null> => {
+    const { admission } = services
+    if (admission === undefined) return null
+    const caller = { key: id, best: settings.traffic_class ?? 'api' }
+    return admission.knock(caller) ?? admission.turn(caller)
+  }
 
   const serve = async (x: Exchange, route: Route): Promise<void> => {
     try {
@@ -98,8 +105,10 @@ export function createDispatch(given: DispatchGiven, router: Router, site: Route
         return sendUnknown(x)
       }
       if (route.inference === true) {
-        const refused = knock(x.key!)
-        if (refused !== null) return sendFault(x, face, refused)
+        const knocking = knock(x.key!)
+        const refused = knocking instanceof Promise ? await knocking : knocking
+        if (refused !== null) return sendFault(x, wordsFor(x, route), refused)
+        if (x.unreachable) return
       }
       if (route.body !== undefined) {
         checkBodyHead(x.headers, limits)

@@ -33,7 +33,7 @@ export interface Services {
   readonly parameters: Parameters
   readonly gateway: Pick<Gateway, 'generate' | 'replay' | 'explain' | 'countTokens'>
   /** Who is let in; without it everybody is. */
-  readonly admission?: Pick<Admission, 'knock' | 'figures'>
+  readonly admission?: Pick<Admission, 'knock' | 'turn' | 'figures'>
   readonly upstreams?: Pick<Upstreams, 'figures'>
   /** Responses that are kept between turns; without it none are. */
   readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove' | 'hasEvents' | 'runs' | 'conversations' | 'compactions'>

@@ -135,6 +135,26 @@ describe('A full server', () => {
     await box.whole(saying('acme/one', 'Hello'))
   })
 
+  test('says so in the words of the API that it was asked in', async () => {
+    const { upstream, box } = await small({ concurrent_requests: 1, queue_ms: 1, key_share: 1 })
+    const held = holding(box, 1)
+    await held.begun(upstream)
+    const refusal = async (path: string, body: object): Promise<Record<string, unknown>> => {
+      const response = await fetch(`${box.url}${path}`, {
+        method: 'POST', headers: { 'authorization': `Bearer ${box.key}`, 'content-type': 'application/json' }, body: JSON.stringify(body),
+      })
+      assert.equal(response.status, 503, path)
+      assertRetryAfter(response.headers)
+      return await response.json() as Record<string, unknown>
+    }
+    const messages = [{ role: 'user', content: 'Hello' }]
+    const anthropic = await refusal('/api/v1/messages', { model: 'acme/one', max_tokens: 10, messages })
+    assert.equal(anthropic['type'], 'error')
+    const google = await refusal('/api/v1beta/models/acme/one:generateContent', { contents: [{ role: 'user', parts: [{ text: 'Hello' }] }] })
+    assert.equal((google['error'] as { status: string }).status, 'UNAVAILABLE')
+    await held.end()
+  })
+
   test('has a caller wait a moment, who is then answered', async () => {
     const { upstream, box } = await small({ concurrent_requests: 1, queue_ms: 10_000, key_share: 1 })
     const first = box.whole(saying('acme/one', order({ delayMs: 200, text: 'first' })))
