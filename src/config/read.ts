@@ -45,6 +45,8 @@ export interface Limits {
   readonly keyShare: number
   readonly queueMs: number
   readonly eventLoopDelayMs: number
+  /** Of resident memory; 0 is what the system lets this process have. */
+  readonly maxRssBytes: number
 }
 
 /** The numbers of the routing policy and of health, in the names of the room that reads them, which says what they mean. */
@@ -388,6 +390,7 @@ function limitsOf(given: NonNullable<ConfigFile['limits']>): Limits {
     keyShare: all.key_share,
     queueMs: all.queue_ms,
     eventLoopDelayMs: all.event_loop_delay_ms,
+    maxRssBytes: all.max_rss_mb * 1024 * 1024,
   }
 }
 

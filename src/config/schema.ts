@@ -42,6 +42,7 @@ export const DEFAULTS = {
     key_share: 0.8,
     queue_ms: 100,
     event_loop_delay_ms: 200,
+    max_rss_mb: 0,
   },
   routing: {
     attempts_per_model: 3,
@@ -161,6 +162,7 @@ export const fileSchema = z.strictObject({
     key_share: z.number().min(0.01).max(1).optional(),
     queue_ms: z.int().min(0).max(60_000).optional(),
     event_loop_delay_ms: z.int().min(0).max(60_000).optional(),
+    max_rss_mb: z.int().min(0).max(16_777_216).optional(),
   }).optional(),
   routing: z.strictObject({
     attempts_per_model: z.int().min(1).max(20).optional(),

@@ -1,4 +1,5 @@
 import { fault, TRAFFIC_CLASSES, type Ambient, type Departure, type Fault, type TrafficClass } from '../core/index.ts'
+import { createMemory } from './memory.ts'
 import { awaitPlace, Places, type PlacesRules, type Share } from './places.ts'
 import { createPressure, waitedForProcessor, workedByThread } from './pressure.ts'
 
@@ -14,6 +15,8 @@ export interface AdmissionLimits {
   readonly queueMs: number
   /** An event loop that is late by so much for a second sheds calls; 0 never looks. */
   readonly eventLoopDelayMs: number
+  /** Resident memory of this process; 0 is what the system lets it have, where it says so. */
+  readonly maxRssBytes: number
 }
 
 export interface Caller {
@@ -23,7 +26,7 @@ export interface Caller {
 }
 
 /** Why a call was turned away. */
-type Why = 'full' | 'share' | 'shed'
+type Why = 'full' | 'share' | 'shed' | 'memory'
 
 /** Who is let in, for how long they wait, and who is turned away. */
 export interface Admission {
@@ -51,11 +54,19 @@ export interface AdmissionFigures {
   readonly refused: readonly { readonly class: TrafficClass; readonly why: Why; readonly count: number }[]
   /** The part of all calls that the state of the event loop makes us turn away. */
   readonly shedding: number
+  /** Bytes of resident memory near which calls are turned away; 0 where nothing limits it. */
+  readonly memoryLimit: number
 }
 
 /** Retry-After is drawn from 1 to 10 s: callers who were all turned away at once must not all come back at once. */
 const RETRY_MS = 1000
 const RETRY_SPREAD = 10
+
+/** What the memory of this process is, and what the system says that it may be. */
+const OURS = { resident: () => process.memoryUsage.rss(), constrained: () => process.constrainedMemory() }
+
+/** `error.metadata.reason` of calls that are turned away for the sake of all. */
+const REASONS = { full: 'concurrency', shed: 'load_shedding', memory: 'memory' } as const
 
 export function retryAfter(ambient: Pick<Ambient, 'random'>): number {
   return RETRY_MS * (1 + Math.floor(ambient.random() * RETRY_SPREAD))
@@ -68,8 +79,11 @@ export function rankOf(of: TrafficClass): number {
 export function createAdmission(given: {
   readonly ambient: Pick<Ambient, 'monotonic' | 'random'>
   readonly limits: () => AdmissionLimits
+  /** Bytes of resident memory, and how many the system lets this process have; those of this process where left out. */
+  readonly memory?: { resident(): number; constrained(): number }
 }): Admission {
-  const { ambient, limits } = given
+  const { ambient, limits, memory: { resident, constrained } = OURS } = given
+  const memory = createMemory({ rules: limits, now: ambient.monotonic, resident, constrained })
   const pressure = createPressure({
     ambient, classes: TRAFFIC_CLASSES.length, rules: () => ({ delayMs: limits().eventLoopDelayMs }), stolenMs: waitedForProcessor, workedMs: workedByThread,
   })
@@ -82,7 +96,7 @@ export function createAdmission(given: {
     from = now
     return rules
   }, ambient.monotonic)
-  const refused = TRAFFIC_CLASSES.map((): Record<Why, number> => ({ full: 0, share: 0, shed: 0 }))
+  const refused = TRAFFIC_CLASSES.map((): Record<Why, number> => ({ full: 0, share: 0, shed: 0, memory: 0 }))
 
   const refuse = (rank: number, why: Why): Fault => {
     refused[rank]![why]++
@@ -92,7 +106,7 @@ export function createAdmission(given: {
         { ...again, metadata: { reason: 'key_concurrency' } })
     }
     return fault('over-capacity', 'This server has more to do than it can. Please try again.',
-      { ...again, metadata: { reason: why === 'shed' ? 'load_shedding' : 'concurrency' } })
+      { ...again, metadata: { reason: REASONS[why] } })
   }
   const waited = async (waiting: Promise<Share | null>, key: string, rank: number, departure: Departure): Promise<Share | Fault> => {
     const share = await waiting
@@ -115,6 +129,7 @@ export function createAdmission(given: {
         pressure.arrived(key, rank)
         return refuse(rank, 'shed')
       }
+      if (memory.refuses(rank, places.running)) return refuse(rank, 'memory')
       return places.hopeless(key, rank) ? refuse(rank, places.refusal(key, rank)) : null
     },
     turn({ key, best }) {
@@ -126,7 +141,10 @@ export function createAdmission(given: {
       const rank = rankOf(as)
       pressure.arrived(key, rank)
       // The caller's own class was looked at when it knocked.
-      if (pressure.shedding && as !== best && pressure.refuses(key, rank)) return refuse(rank, 'shed')
+      if (as !== best) {
+        if (pressure.shedding && pressure.refuses(key, rank)) return refuse(rank, 'shed')
+        if (memory.refuses(rank, places.running)) return refuse(rank, 'memory')
+      }
       const share = places.take(key, rank)
       if (share !== null) return share
       const waiting = awaitPlace([places], { key, rank, departure }, limits().queueMs)
@@ -137,8 +155,9 @@ export function createAdmission(given: {
       limit: places.limit,
       waiting: byClass((_, rank) => places.waitingOf(rank)),
       refused: TRAFFIC_CLASSES.flatMap((name, rank) =>
-        (['full', 'share', 'shed'] as const).map((why) => ({ class: name, why, count: refused[rank]![why] }))),
+        (['full', 'share', 'shed', 'memory'] as const).map((why) => ({ class: name, why, count: refused[rank]![why] }))),
       shedding: pressure.share,
+      memoryLimit: memory.limit,
     }),
     close: pressure.close,
   }

@@ -101,6 +101,8 @@ function registerLoad(registry: Registry, { admission, upstreams }: Pick<Service
     family('signalbox_calls_limit', 'Calls of models that may be under way', [], () => [[figures().limit, {}]])
     family('signalbox_calls_shed_share', 'The part of all calls that is turned away because the event loop is late, 0 to 1', [],
       () => [[figures().shedding, {}]])
+    family('signalbox_memory_limit_bytes', 'Resident memory near which calls are turned away; 0 where nothing limits it', [],
+      () => [[figures().memoryLimit, {}]])
     family('signalbox_calls_waiting', 'Calls that wait for a place, by class of traffic', ['class'],
       () => Object.entries(figures().waiting).map(([name, count]) => [count, { class: name }]))
     family('signalbox_calls_refused', 'Calls that were turned away since the start, by class of traffic and reason', ['class', 'reason'],

@@ -206,6 +206,25 @@ describe('A full server', () => {
   })
 })
 
+describe('A server that holds as much memory as it may', () => {
+  test('turns away who comes while others are served, says when to come back, and serves again as soon as nobody is left', async () => {
+    const { upstream, box } = await small({ max_rss_mb: 1 })
+    const held = holding(box, 1)
+    await held.begun(upstream)
+    const { status, error, headers } = await box.refused(saying('acme/one', 'Hello'))
+    assert.equal(status, 503)
+    assert.equal(error.metadata['error_type'], 'provider_overloaded')
+    assert.equal(error.metadata['reason'], 'memory')
+    assertRetryAfter(headers)
+    for (const path of ['/healthz', '/readyz', '/api/v1/models']) assert.equal((await box.get(path)).status, 200, path)
+    assert.equal((await metrics(box, 'signalbox_calls_refused'))['signalbox_calls_refused{class="api",reason="memory"}'], 1)
+    assert.equal((await metrics(box, 'signalbox_memory_limit_bytes'))['signalbox_memory_limit_bytes'], 1024 * 1024)
+    assert.equal(upstream.requests.length, 1, 'nothing is done for those who are turned away')
+    await held.end()
+    await box.whole(saying('acme/one', 'Hello'))
+  })
+})
+
 describe('A server whose event loop is late', () => {
   test('turns calls away until it is in time again, and then serves all; health always answers', { timeout: 400_000 }, async (t) => {
     const { box } = await small({ event_loop_delay_ms: 100 })
