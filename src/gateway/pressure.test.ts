@@ -168,7 +168,7 @@ function turning() {
       laters = []
       for (const then of these) {
         then()
-        await null
+        await Promise.resolve()
       }
       return told.splice(0)
     },
@@ -338,7 +338,7 @@ async function serving(times: number): Promise<Came> {
     laters = []
     for (const then of these) {
       then()
-      await null
+      await Promise.resolve()
     }
   }
   pressure.close()

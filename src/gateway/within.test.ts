@@ -67,7 +67,7 @@ function gatewayWith(stages: readonly Stage[], does: Readonly<Record<string, Say
       yield [{ type: 'fault', fault: fault('cancelled', 'left') } as const]
     },
   }]))
-  const limits = { concurrentRequests: 1, concurrentRequestsPerProvider: 1, keyShare: 1, queueMs: 100, eventLoopDelayMs: 0 }
+  const limits = { concurrentRequests: 1, concurrentRequestsPerProvider: 1, keyShare: 1, queueMs: 100, eventLoopDelayMs: 0, maxRssBytes: 0 }
   const admission = createAdmission({ ambient, limits: () => limits })
   closing.push(() => admission.close())
   const gateway = createGateway({
