@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { fault, type Fault } from '../core/index.ts'
+import type { AdmissionFigures } from '../gateway/index.ts'
 import { createHttp, type Http } from './server.ts'
 import { answering, batchesOf, CHAT, chatRequest, get, head, post, raw, servicesWith, type Faked } from './stand-ins.test.ts'
 
@@ -228,6 +230,64 @@ describe('the server', () => {
     assert.equal(broken.logged[0]!.facts['generation'], response.headers.get('x-generation-id'))
     assert.equal((await get(server, '/healthz')).status, 200)
     await server.close()
+  })
+})
+
+describe('a call that is let in and has to wait for its turn', () => {
+  const NOBODY: AdmissionFigures = { running: 0, limit: 1, waiting: { free: 0, playground: 0, api: 0 }, refused: [], shedding: 0, memoryLimit: 0 }
+
+  /** A server on which each call waits until the test gives it its turn, or what it is turned away with. */
+  async function waiting() {
+    const turns: ((what: Fault | null) => void)[] = []
+    const came = Promise.withResolvers<void>()
+    const services = servicesWith(undefined, {
+      admission: {
+        knock: () => null,
+        turn() {
+          came.resolve()
+          return new Promise((resolve) => turns.push(resolve))
+        },
+        figures: () => NOBODY,
+      },
+    })
+    const http = createHttp(services)
+    await http.listen({ port: 0, host: '127.0.0.1' })
+    return { http, services, turns, came: came.promise }
+  }
+
+  it('is not begun before, and is answered after', async () => {
+    const { http, services, turns, came } = await waiting()
+    const answer = post(http, '/v1/chat/completions', CHAT)
+    await came
+    await get(http, '/healthz')
+    assert.equal(services.calls.length, 0)
+    turns[0]!(null)
+    assert.equal((await answer).status, 200)
+    await http.close()
+  })
+
+  it('may be turned away when its turn comes, and is then not even read', async () => {
+    const { http, services, turns, came } = await waiting()
+    const answer = post(http, '/v1/chat/completions', '{')
+    await came
+    turns[0]!(fault('over-capacity', 'full', { retryAfterMs: 3000 }))
+    const { status, headers } = await answer
+    assert.equal(status, 503)
+    assert.equal(headers.get('retry-after'), '3')
+    assert.equal(services.calls.length, 0)
+    await http.close()
+  })
+
+  it('is not begun for a caller who has left', async () => {
+    const { http, services, turns, came } = await waiting()
+    const request = raw(http, chatRequest(CHAT))
+    await came
+    request.socket.destroy()
+    while (http.inFlight() > 0) await new Promise((resolve) => { setImmediate(resolve) })
+    turns[0]!(null)
+    await get(http, '/healthz')
+    assert.equal(services.calls.length, 0)
+    await http.close()
   })
 })
 

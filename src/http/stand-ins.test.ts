@@ -170,6 +170,7 @@ export function servicesWith(
     hasCredential: rest.hasCredential ?? ((provider) => provider === 'openai'),
     ...(rest.limits && { limits: rest.limits }),
     ...(rest.ready && { ready: rest.ready }),
+    ...(rest.admission && { admission: rest.admission }),
   }
 }
 
