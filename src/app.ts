@@ -18,7 +18,7 @@ import { createAnswers, createResponses, openVault } from './responses/index.ts'
 import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
-import { cacheMarks, contextCompression, fileParser, reasoningExclude, repairs, responseHealing, variants, webSearch } from './stages/index.ts'
+import { cacheMarks, contextCompression, fileParser, moderation, reasoningExclude, repairs, responseHealing, variants, webSearch } from './stages/index.ts'
 import { createSearch } from './search/index.ts'
 import type { Site } from './site.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
@@ -278,7 +278,7 @@ export async function createCallPath(given: {
     models: () => catalog.snapshot(),
     routerRules: () => rules,
     stages: [
-      variants(), webSearch({ available: search.available, search: search.ask, native: searchesItself, now: ambient.now }),
+      variants(), moderation({ rules: () => config.moderation, mend, read: parseUpstream }), webSearch({ available: search.available, search: search.ask, native: searchesItself, now: ambient.now }),
       fileParser({ bounds: () => config.fileParser, read: pdfs.read, download, hash: sha256 }), contextCompression(), cacheMarks({ automatic: () => config.promptCaching.automatic }), reasoningExclude(),
       responseHealing({ judge, read: parseUpstream, enforce: () => config.structuredOutput.enforce }),
     ],

@@ -11,6 +11,8 @@ export const keySettings = z.strictObject({
   echo_upstream_body: z.boolean(),
   /** Whether `provider.hedge` may have a second attempt opened: the call then costs what both cost. */
   allow_hedge: z.boolean(),
+  /** Whether each request is judged before it is answered, whatever it says. */
+  moderation: z.boolean(),
   /** The best class that its calls may have when a server has too much to do: `api` unless this says otherwise. */
   traffic_class: z.enum(TRAFFIC_CLASSES),
   /** Whether a response is kept when its request does not say. */

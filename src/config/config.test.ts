@@ -267,3 +267,8 @@ test('the manual names every setting with its default, and none that does not ex
     ? Object.entries(value).map(([inner, plain]): [string, string] => [`${key}.${inner}`, String(plain)]) : [[key, String(value)] as [string, string]])
   for (const [name, value] of defaults) assert.equal(rows.get(name), value, name)
 })
+
+test('to have everything judged by nobody is a mistake, and would refuse every request', () => {
+  assert.throws(() => read('moderation:\n  always: true\n'), /moderation\.always is set, and moderation\.models names nobody/)
+  assert.deepEqual(read('moderation:\n  models: [acme/judge]\n').moderation, { models: ['acme/judge'], always: false, failure: 'closed', policy: null })
+})

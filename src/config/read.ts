@@ -157,6 +157,7 @@ export interface Config {
   readonly responseCache: { readonly enabled: boolean; readonly maxBytes: number; readonly maxAnswerBytes: number }
   readonly promptCaching: { readonly automatic: boolean }
   /** `engine` is the one that is asked by default: the one that is named, or the first of those that are set up. */
+  readonly moderation: { readonly models: readonly string[]; readonly always: boolean; readonly failure: 'open' | 'closed'; readonly policy: string | null }
   readonly webSearch: {
     readonly engine: SearchEngine | null
     readonly timeoutMs: number
@@ -218,6 +219,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     fileParser: fileParserOf({ ...DEFAULTS.file_parser, ...file.file_parser }),
     responseCache: responseCacheOf(file.response_cache ?? {}),
     promptCaching: { ...DEFAULTS.prompt_caching, ...file.prompt_caching },
+    moderation: moderationOf(file.moderation ?? {}),
     webSearch: webSearchOf(file.web_search ?? {}, env),
     structuredOutput: { ...DEFAULTS.structured_output, ...file.structured_output },
     stats: { minKeys: file.stats?.min_keys ?? DEFAULTS.stats.min_keys },
@@ -392,6 +394,13 @@ function limitsOf(given: NonNullable<ConfigFile['limits']>): Limits {
     eventLoopDelayMs: all.event_loop_delay_ms,
     maxRssBytes: all.max_rss_mb * 1024 * 1024,
   }
+}
+
+/** A ConfigError where everything is to be judged and nobody could: that would refuse every request. */
+function moderationOf(of: NonNullable<ConfigFile['moderation']>): Config['moderation'] {
+  const rules = { ...DEFAULTS.moderation, models: [], policy: null, ...of }
+  if (rules.always && rules.models.length === 0) throw new ConfigError('moderation.always is set, and moderation.models names nobody who could judge')
+  return rules
 }
 
 type SearchEngine = NonNullable<NonNullable<ConfigFile['web_search']>['engine']>

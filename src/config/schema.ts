@@ -92,6 +92,7 @@ export const DEFAULTS = {
   structured_output: { enforce: 'strict' },
   prompt_caching: { automatic: false },
   stats: { min_keys: 1 },
+  moderation: { always: false, failure: 'closed' },
   web_search: { timeout_ms: 10_000 },
   file_parser: { max_bytes: 20 * 1024 * 1024, max_pages: 1_000, max_characters: 4_000_000, timeout_ms: 15_000 },
   response_cache: { enabled: true, max_bytes: 256 * 1024 * 1024, max_answer_bytes: 1024 * 1024 },
@@ -222,6 +223,12 @@ export const fileSchema = z.strictObject({
   }).optional(),
   file_parser: z.strictObject({
     max_bytes: z.int().min(1).optional(), max_pages: z.int().min(1).optional(), max_characters: z.int().min(1).optional(), timeout_ms: ms.optional(),
+  }).optional(),
+  moderation: z.strictObject({
+    models: z.array(z.string().min(1).max(200)).max(10).optional(),
+    always: z.boolean().optional(),
+    failure: z.enum(['open', 'closed']).optional(),
+    policy: z.string().min(1).max(20_000).optional(),
   }).optional(),
   prompt_caching: z.strictObject({ automatic: z.boolean().optional() }).optional(),
   web_search: z.strictObject({

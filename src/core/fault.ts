@@ -24,7 +24,7 @@ export const FAULTS = {
   'unauthenticated': row(401, 'authentication', 'nothing', 'caller', 'the key is missing, malformed, unknown or disabled'),
   'payment-required': row(402, 'payment_required', 'nothing', 'caller', 'credits or a key limit do not cover the request'),
   'forbidden': row(403, 'permission_denied', 'nothing', 'caller', 'the key may not do this'),
-  'moderated': row(403, 'content_policy_violation', 'model', 'caller', 'the provider flagged the content'),
+  'moderated': row(403, 'content_policy_violation', 'model', 'caller', 'the provider, or a moderation before it, flagged the content'),
   'not-found': row(404, 'not_found', 'nothing', 'caller', 'there is no such thing here'),
   'no-endpoint': row(404, 'not_found', 'nothing', 'caller', 'the model exists, but no endpoint can take this request'),
   'model-unavailable': row(404, 'not_found', 'endpoint', 'provider', 'the provider no longer serves the model'),

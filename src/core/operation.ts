@@ -50,6 +50,8 @@ export interface Asked<O extends Operation = Chat> {
   readonly preferences: Preferences
   readonly plugins: readonly Plugin[]
   readonly stream: boolean
+  /** The settings of its key demand that it is judged, whatever it says itself. */
+  readonly moderated?: boolean
   /** A stream shall begin with what was sent to each provider (`debug.echo_upstream_body`). */
   readonly echo?: boolean
   /** Whether a silent stream has comments; absent: as the key has it. */

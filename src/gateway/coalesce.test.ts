@@ -180,6 +180,8 @@ describe('What calls have in common', () => {
     assert.equal(likeness(callOf('b'), asked), one)
     assert.notEqual(likeness(callOf('b', { key: { id: 'key-of-b', workspace: 'other' } }), asked), one)
     assert.notEqual(likeness(callOf('b', { surface: 'anthropic-messages' }), asked), one)
+    const judged = callOf('b')
+    assert.notEqual(likeness({ ...judged, asked: { ...judged.asked, moderated: true } }, asked), one, 'one that has to be judged shares with one that has not')
   })
 
   it('is every byte of the body, and the preferences that settings add', () => {

@@ -41,7 +41,8 @@ function underKey<O extends Operation>(x: Keyed, keyPreferences: KeyReader, { ca
   const asked = heard.echo && settings.echo_upstream_body === false ? { ...heard, echo: false } : heard
   const tightened = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
   const preferences = tightened.hedge === undefined || settings.allow_hedge === true ? tightened : withoutHedge(tightened, asked.preferences)
-  return preferences === asked.preferences ? asked : { ...asked, preferences }
+  const held = preferences === asked.preferences ? asked : { ...asked, preferences }
+  return settings.moderation === true ? { ...held, moderated: true } : held
 }
 
 /** What only a conversation can name is filled in only there. */

@@ -19,6 +19,7 @@ const GUIDES: readonly Entry[] = [
   ['structured-outputs', 'structured-output.md', 'Structured output', 'Requests'],
   ['presets', 'presets.md', 'Presets', 'Requests'],
   ['file-parser', 'file-parser.md', 'PDFs', 'Requests'],
+  ['moderation', 'moderation.md', 'Moderation', 'Requests'],
   ['web-search', 'web-search.md', 'Web search', 'Requests'],
   ['response-caching', 'response-cache.md', 'Response cache', 'Requests'],
   ['prompt-caching', 'prompt-caching.md', 'Prompt caching', 'Requests'],

@@ -2,6 +2,7 @@
 export { cacheMarks } from './cache-marks.ts'
 export { contextCompression } from './context-compression.ts'
 export { fileParser, type FileParserBounds } from './file-parser.ts'
+export { moderation } from './moderation.ts'
 export { reasoningExclude } from './reasoning-exclude.ts'
 export { repairs } from './repair-json.ts'
 export { responseHealing, type Enforced } from './response-healing.ts'
