@@ -21,12 +21,26 @@ export interface Serving {
   closed(x: Exchange, delivered: boolean): void
 }
 
+/** Who a connection belongs to from the moment on at which its client and the server went over to another protocol. */
+export interface Guest {
+  /** Nothing is lost when it is closed. */
+  readonly idle: boolean
+  /** Ends the connection in the words of its protocol, as soon as nothing is lost by it. */
+  leave(): void
+  /** The socket has taken all that was written. */
+  drained(): void
+  /** The socket is gone. */
+  closed(): void
+  sweep(now: number): void
+}
+
 /** Bytes of further requests, or of a body that nobody reads yet, that are taken in; beyond, the socket is paused. */
 const MAX_HELD_BYTES = 64 * 1024
 /** How long what else a client sends is read and dropped after a refusal, so that the refusal is not lost to a reset. */
 const REFUSED_MS = 500
 /** When the probes go out after the client's end of sending. The first meets a reset, a later one finds it. */
 const PROBES_MS = [0, 100, 400, 900]
+const NOTHING = Buffer.alloc(0)
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 /**
@@ -47,6 +61,7 @@ export class Connection implements Enrolled {
   private served = false
   private refused = false
   private clientEnded = false
+  private guest: Guest | null = null
 
   constructor(socket: Socket, serving: Serving) {
     this.socket = socket
@@ -59,6 +74,7 @@ export class Connection implements Enrolled {
     socket.on('drain', () => {
       socket.setTimeout(0)
       this.current?.drained()
+      this.guest?.drained()
     })
     // A write that nobody took for too long.
     socket.on('timeout', () => socket.destroy())
@@ -69,11 +85,29 @@ export class Connection implements Enrolled {
 
   /** Between two requests: nothing is lost when it is closed. */
   get idle(): boolean {
+    if (this.guest !== null) return this.guest.idle
     return this.current === null && this.waitsFor === 'request'
   }
 
+  /** What has come behind the request that is answered now; it is nobody's afterwards. */
+  takeHeld(): Buffer {
+    const { held } = this
+    this.held = null
+    return held ?? NOTHING
+  }
+
+  /** Ends a request by going over to another protocol. From now on the socket is read and written by whom it is given to. */
+  handOver(x: Exchange, guest: Guest): void {
+    this.current = null
+    this.guest = guest
+    x.status = 101
+    x.ended = x.over = true
+    this.serving.closed(x, true)
+    this.resume()
+  }
+
   private took(chunk: Buffer): void {
-    if (this.refused) return
+    if (this.refused || this.guest !== null) return
     if (this.held === null && (this.current === null || !this.current.complete)) return this.read(chunk)
     this.held = this.held === null ? chunk : Buffer.concat([this.held, chunk])
     if (this.held.length > MAX_HELD_BYTES) this.socket.pause()
@@ -169,6 +203,7 @@ export class Connection implements Enrolled {
 
   /** Closes when all that was written is out. */
   close(): void {
+    if (this.guest !== null) return this.guest.leave()
     this.socket.destroySoon()
   }
 
@@ -205,6 +240,7 @@ export class Connection implements Enrolled {
   private closes(): void {
     this.serving.sweeper.delete(this)
     if (this.current !== null) this.gone(this.current)
+    this.guest?.closed()
   }
 
   /**
@@ -216,7 +252,7 @@ export class Connection implements Enrolled {
   private ends(): void {
     const { current: x } = this
     this.clientEnded = true
-    if (this.refused) return
+    if (this.refused || this.guest !== null) return
     if (x === null) {
       if (this.held !== null) return
       if (this.waitsFor === 'request') this.close()
@@ -246,6 +282,7 @@ export class Connection implements Enrolled {
   }
 
   sweep(now: number): void {
+    if (this.guest !== null) return this.guest.sweep(now)
     const { limits } = this.serving
     const waited = now - this.since
     if (this.current === null) {

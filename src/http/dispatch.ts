@@ -12,6 +12,7 @@ import { mayBePage } from './page.ts'
 import type { Keyed, Reply, Route } from './route.ts'
 import type { Found, Router } from './router.ts'
 import type { Services } from './services.ts'
+import { asksForSocket } from './websocket.ts'
 
 export interface Dispatch {
   /** Answers a request whose head is there. */
@@ -155,7 +156,10 @@ export function createDispatch(given: DispatchGiven, router: Router, site: Route
     request(x) {
       const found = router.find(x.method, x.target) ?? (page !== null && mayBePage(x.method, x.target) ? page : null)
       open(x, found)
-      if (found !== null) return void serve(x, found.route)
+      if (found !== null) {
+        if (x.talk === null && found.route.socket !== true && asksForSocket(x)) return sendFault(x, wordsFor(x, found.route), NO_SOCKET)
+        return void serve(x, found.route)
+      }
       const methods = router.methods(x.target)
       if (methods.length === 0) sendUnknown(x)
       else sendOther(x, methods)
@@ -170,6 +174,9 @@ export function createDispatch(given: DispatchGiven, router: Router, site: Route
     },
   }
 }
+
+/** What else would be a page or a list is no answer to whoever wants to talk. */
+const NO_SOCKET = fault('invalid-request', 'upgrade: this address opens no WebSocket; GET /v1/responses does', { field: 'upgrade' })
 
 /** The headers that a browser asks for; echoed, since `*` does not cover Authorization and SDKs send many of their own. */
 const HEADER_NAMES = /^[\w-]{1,80}(?:\s*,\s*[\w-]{1,80}){0,63}$/

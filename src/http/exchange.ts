@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { KeyRecord } from '../accounts/index.ts'
 import type { Enrolled, Fault } from '../core/index.ts'
 import type { RequestHeaders, RequestParser } from '../http1/index.ts'
+import type { Item } from '../responses/index.ts'
 import type { Connection, Serving } from './connection.ts'
 import type { Route } from './route.ts'
 import type { Swept } from './sweeper.ts'
@@ -13,6 +14,18 @@ export interface BodyReader {
   end(): void
   /** The client is gone, and the rest with it. */
   gone(): void
+}
+
+/** What a request has beside its body that came as a message of a WebSocket. */
+export interface Talk {
+  /** The body, which was read already: who reads messages has to know whose they are. */
+  readonly body: Readonly<Record<string, unknown>>
+  /** Its caller only wants it remembered: no model is asked. */
+  readonly prepares: boolean
+  /** What was said up to and with a response that the connection remembers; null for one that it does not. */
+  recall(id: string): readonly Item[] | null
+  /** What the request comes to with all that it goes on from: remembered as soon as it is answered. */
+  asks(items: readonly Item[], before: readonly Item[]): void
 }
 
 /** One request and its response, from the head of the one to the last byte of the other. */
@@ -37,6 +50,8 @@ export class Exchange implements Enrolled {
   /** Monotonic milliseconds, when the last byte of the body was there. */
   startedAt = 0
   key: KeyRecord | null = null
+  /** Null for what came over HTTP. */
+  talk: Talk | null = null
   /** What else the head of an inference response says: lines that end in CR LF each. */
   lines = ''
   body: Buffer | null = null
@@ -73,7 +88,10 @@ export class Exchange implements Enrolled {
   private more: Buffer[] | null = null
   private size = 0
 
-  constructor(connection: Connection, serving: Serving, { method, target, headers, minorVersion, reusable }: RequestParser) {
+  constructor(
+    connection: Connection, serving: Serving,
+    { method, target, headers, minorVersion, reusable }: Pick<RequestParser, 'method' | 'target' | 'headers' | 'minorVersion' | 'reusable'>,
+  ) {
     this.connection = connection
     this.serving = serving
     this.method = method

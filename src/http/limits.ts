@@ -21,6 +21,12 @@ export interface HttpLimits {
   readonly writeStallMs: number
   /** How long the rest of a refused body is read and thrown away, so that the refusal arrives. */
   readonly lingerMs: number
+  /** The largest message of a WebSocket, and all that wait on one for their turn: it is read on the event loop. */
+  readonly messageBytes: number
+  /** How long a WebSocket is kept; then its client opens another. */
+  readonly socketAgeMs: number
+  /** Silence on a WebSocket after which it is pinged, so that nobody between takes it for dead. */
+  readonly pingMs: number
   /** Refused keys per minute and address; further ones get 429. */
   readonly refusedKeysPerMinute: number
 }
@@ -37,5 +43,8 @@ export const HTTP_LIMITS: HttpLimits = Object.freeze({
   heartbeatMs: 10_000,
   writeStallMs: 60_000,
   lingerMs: 2_000,
+  messageBytes: 8 * 1024 * 1024,
+  socketAgeMs: 3_600_000,
+  pingMs: 25_000,
   refusedKeysPerMinute: 20,
 })

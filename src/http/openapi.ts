@@ -76,7 +76,9 @@ function operationOf(route: Route, schemas: Json): Json {
 
 function responsesOf(route: Route, schemas: Json): Json {
   const responses: Json = {}
-  for (const [status, doc] of Object.entries(route.replies)) responses[status] = { description: doc.description, content: contentOf(doc, schemas) }
+  for (const [status, doc] of Object.entries(route.replies)) {
+    responses[status] = { description: doc.description, ...(Number(status) >= 200 && { content: contentOf(doc, schemas) }) }
+  }
   if (route.methods.includes('GET') && route.policy === 'none') responses['304'] = { description: 'What the caller has is still right' }
   const kinds = new Map<number, FaultKind[]>()
   for (const kind of failuresOf(route)) {

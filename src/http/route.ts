@@ -48,6 +48,8 @@ interface Described {
   readonly speaks?: { readonly face: Inbound; readonly errors: z.ZodType }
   /** A call of a model: it gets a generation id, and each of its responses says it. */
   readonly inference?: true
+  /** Opens a WebSocket: the upgrade that every other address refuses. */
+  readonly socket?: true
   /** Read by browsers from this server's own pages alone, where the API answers any origin. */
   readonly ownOrigin?: true
   /** Served on the operator's own listener where there is one, and then only there. */

@@ -17,6 +17,7 @@ import { parameterRoutes } from './api/parameters.ts'
 import { presetRoutes } from './api/presets.ts'
 import { rerankRoutes } from './api/rerank.ts'
 import { responseCacheRoutes } from './api/response-cache.ts'
+import { responseSocketRoutes } from './api/response-socket.ts'
 import { responseRoutes } from './api/responses.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Metrics } from './metrics.ts'
@@ -56,6 +57,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...generateContentRoutes(given),
     ...completionRoutes(given),
     ...responseRoutes(given),
+    ...responseSocketRoutes(given),
     ...compactRoutes(given),
     ...presetRoutes(services),
     ...embeddingsRoutes(given),

@@ -1,5 +1,5 @@
 /** OpenAI's Responses with OpenRouter's extensions: the format of agents, and of OpenAI's models that reason. */
-import type { Dialect, Encoder, ReplyMeta } from '../dialect.ts'
+import type { Dialect, Encoder } from '../dialect.ts'
 import { ResponseEncoder as EncoderOfResponses, lastFrame } from './encoder.ts'
 import { inbound } from './inbound.ts'
 import { outbound } from './outbound.ts'
@@ -13,7 +13,7 @@ export interface ResponseEncoder extends Encoder {
   readonly last: string
 }
 
-export const createResponseEncoder = (meta: ReplyMeta): ResponseEncoder => new EncoderOfResponses(meta)
+export const createResponseEncoder = (meta: ResponseMeta): ResponseEncoder => new EncoderOfResponses(meta)
 
 /** One for a response that is made in the background: it goes on behind the events of `queuedResponse`, and without the mark of a stream's end. */
 export const createBackgroundEncoder = (meta: ResponseMeta): ResponseEncoder => new EncoderOfResponses(meta, { waited: true })

@@ -1,5 +1,5 @@
 import type { KeyRecord } from '../../accounts/index.ts'
-import { Departure, fault, FaultError, type Asked, type ChatEvent, type EventStream, type Fault, type JsonObject } from '../../core/index.ts'
+import { Departure, fault, FaultError, NO_USAGE, type Asked, type ChatEvent, type EventStream, type Fault, type JsonObject } from '../../core/index.ts'
 import {
   createBackgroundEncoder, createResponseEncoder, queuedResponse, responseErrorSchema, responseRequestSchema, responseSchema, STREAM_END, type Inbound,
 } from '../../dialects/index.ts'
@@ -62,6 +62,7 @@ function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promis
   const { responses } = services
   const read = responses ? readerOf(given, face, responses) : (x: Keyed, body: unknown, bytes?: Uint8Array) => askedOf(x, face, given, body, bytes)
   return async (x) => {
+    if (responses && x.talk !== null) return answerTurn(given, face, x, x.talk.body, read, responses)
     if (services.large !== undefined && x.body!.length > LARGE_BYTES) {
       const { asked, ...arrived } = await readLarge(given, face, x, services.large)
       const said = asked.operation.request.origin?.body ?? {}
@@ -75,13 +76,21 @@ function createHandler(given: SurfaceGiven, face: Inbound): (x: Keyed) => Promis
     const refused = refusal(body, responses !== undefined)
     if (refused) throw new FaultError(refused)
     if (!responses || !keeps(body, x, services)) return answer(given, face, x, read(x, body, x.body!))
-    const turn = isGiven(body['conversation']) ? await turnOf(x, body, responses, services.log) : null
-    try {
-      return await answerKept(given, face, x, { body, read, responses, turn, before: turn?.items ?? await previous(x, body, responses, services.log) })
-    } catch (error) {
-      await turn?.leave()
-      throw error
-    }
+    return answerTurn(given, face, x, body, read, responses)
+  }
+}
+
+/** Answers a request that goes on from what was said before, or that is gone on from. */
+async function answerTurn(
+  given: SurfaceGiven, face: Inbound, x: Keyed, body: Body, read: Keeping['read'], responses: Keeping['responses'],
+): Promise<Reply> {
+  const { log } = given.services
+  const turn = isGiven(body['conversation']) ? await turnOf(x, body, responses, log) : null
+  try {
+    return await answerKept(given, face, x, { body, read, responses, turn, before: turn?.items ?? await previous(x, body, responses, log) })
+  } catch (error) {
+    await turn?.leave()
+    throw error
   }
 }
 
@@ -103,7 +112,7 @@ const holdsSummary = ({ operation }: Asked): boolean => operation.request.messag
 /** What a request goes on from, and what is kept of it. */
 interface Keeping {
   readonly body: Body
-  readonly read: (x: Keyed, body: unknown) => Asked
+  readonly read: (x: Keyed, body: unknown, bytes?: Uint8Array) => Asked
   readonly responses: NonNullable<Services['responses']>
   readonly turn: Turn | null
   readonly before: readonly Item[]
@@ -125,6 +134,8 @@ async function answerKept(given: SurfaceGiven, face: Inbound, x: Keyed, { body, 
   const store = !zdr && (body['store'] ?? (background || turn !== null || storesUnasked(x.key, services))) === true
   const items = [...before, ...said]
   const asked = read(x, { ...body, store, input: before.length === 0 ? own.input : items })
+  x.talk?.asks(items, before)
+  if (x.talk?.prepares === true) return prepare(given, face, x, asked)
   if (background) return inBackground(given, face, x, asked, { items, said, turn, runs: responses.runs })
   if (!store && !turn) return answer(given, face, x, asked)
   const failed = (error: unknown): void => services.log.error({ generation: x.id, err: error }, 'a response could not be kept')
@@ -143,6 +154,19 @@ async function answerKept(given: SurfaceGiven, face: Inbound, x: Keyed, { body, 
       if (whole) await turn?.end(said, response).catch(failed)
     }) }
   })
+}
+
+/**
+ * Answers a request of a socket that is only to be remembered, so that the next one is short: with an empty response, which
+ * no model is asked for. What would be refused is refused here.
+ */
+async function prepare({ services, limits }: SurfaceGiven, face: Inbound, x: Keyed, asked: Asked): Promise<void> {
+  const { gateway, log, ambient } = services
+  const planned = await gateway.explain(asked, { workspace: x.key.workspace })
+  if ('fault' in planned) throw new FaultError(planned.fault)
+  const encoder = createResponseEncoder({ id: x.id!, created: Math.floor(x.createdAt / 1000), asked, now: ambient.now })
+  const events = encoder.push([{ type: 'start' }, { type: 'finish', choice: 0, reason: 'stop' }, { type: 'usage', usage: NO_USAGE }]) + encoder.end()
+  return answerFrames({ x, face, limits, log, heartbeats: false, abort() {} }, (async function* () { yield events })())
 }
 
 /** Throws where an item is in the conversation already: it would be said twice. */
@@ -288,6 +312,8 @@ const storesUnasked = ({ settings, workspace }: KeyRecord, services: Services): 
 export async function previous(x: Keyed, body: Body, responses: NonNullable<Services['responses']>, log: Log): Promise<readonly Item[]> {
   const id = body['previous_response_id']
   if (typeof id !== 'string') return NOTHING
+  const recalled = x.talk?.recall(id)
+  if (recalled) return recalled
   const found = await find(responses, x, id, log)
   if (found?.running) {
     throw new FaultError(bad('previous_response_id', `the response ${JSON.stringify(id)} is ${found.running}: wait for its end, or cancel it`))
