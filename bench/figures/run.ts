@@ -15,6 +15,8 @@ import { createDemoTraffic, createRollups, demoCalls, LONG_STEP } from '../../sr
 const ROOT = join(import.meta.dirname, '..', '..')
 /** A page or figure may cost so much more with all of the history than with a hundredth of it. */
 const LIMIT = 1.3
+/** How long a page may take, in the median. */
+const PAGE_MS = 60
 /** Answers that are remembered are forgotten by then. */
 const FORGOTTEN_MS = 2300
 const READY_WITHIN_MS = 120_000
@@ -36,17 +38,17 @@ interface Built {
   readonly addingCpuMs: number
   readonly sums: number
   readonly bytes: number
-  /** Of the model with the most calls. */
-  readonly model: string
+  /** The two with the most calls. */
+  readonly models: readonly [string, string]
   readonly at: string
 }
 
 interface Box {
   readonly calls: number
   readonly built: Built
-  readonly model: string
   readonly url: string
   readonly key: string
+  readonly pid: number
   close(): Promise<void>
 }
 
@@ -80,14 +82,14 @@ async function build(count: number, home: string): Promise<Built> {
   said = 0
   await createRollups({ store, ambient, step: LONG_STEP }).catchUp((done) => say('added up', done))
   const [addingMs, addingCpuMs] = [performance.now() - writtenAt, cpuMs() - cpuWrittenAt]
-  const busiest = await store.db.selectFrom('rollups').where('cut', '=', 'model').where('grain', '=', 1440).where('a', '!=', '').groupBy('a').select('a')
-    .orderBy((by) => by.fn.sum('requests'), 'desc').limit(1).executeTakeFirstOrThrow()
+  const [first, second] = await store.db.selectFrom('rollups').where('cut', '=', 'model').where('grain', '=', 1440).where('a', '!=', '').groupBy('a').select('a')
+    .orderBy((by) => by.fn.sum('requests'), 'desc').limit(2).execute()
   const { sums } = await store.db.selectFrom('rollups').select((by) => by.fn.countAll<number>().as('sums')).executeTakeFirstOrThrow()
   await store.close()
   if (process.stderr.isTTY) process.stderr.write('\n')
   return {
     written, writingMs: writtenAt - began, addingMs, writingCpuMs: cpuWrittenAt - cpuBegan, addingCpuMs, sums,
-    bytes: statSync(join(home, 'signalbox.db')).size, model: busiest.a, at: new Date().toISOString(),
+    bytes: statSync(join(home, 'signalbox.db')).size, models: [first!.a, second!.a], at: new Date().toISOString(),
   }
 }
 
@@ -115,7 +117,7 @@ async function boxOf(count: number): Promise<Box> {
   const child = spawn(process.execPath, [join(ROOT, 'src', 'main.ts')], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const url = await addressOf(child)
   return {
-    calls: count, model: built.model, url, key, built,
+    calls: count, url, key, built, pid: child.pid!,
     async close() {
       const gone = new Promise((resolve) => { child.once('exit', resolve) })
       child.kill('SIGTERM')
@@ -144,14 +146,15 @@ function addressOf(child: ChildProcess): Promise<string> {
 
 interface Asked { readonly name: string; readonly path: string; readonly body?: unknown }
 
-function askedOf(model: string): readonly Asked[] {
+/** `another` is a model whose page is not asked for: what that had read would be remembered. */
+function askedOf(model: string, another: string): readonly Asked[] {
   const query = (name: string, body: unknown): Asked => ({ name: `analytics: ${name}`, path: '/api/v1/analytics/query', body })
   return [
     ...['/', '/models', '/providers', `/${model}`, ...['performance', 'uptime', 'activity', 'apps', 'parameters', 'pricing'].map((section) => `/${model}/${section}`), '/rankings', '/apps']
       .map((path) => ({ name: `page ${path.replace(model, '{model}')}`, path })),
-    { name: 'endpoints of a model', path: `/api/v1/models/${model}/endpoints` },
+    { name: 'endpoints of a model', path: `/api/v1/models/${another}/endpoints` },
     { name: 'endpoints that keep nothing', path: '/api/v1/endpoints/zdr' },
-    { name: 'parameters of a model', path: `/api/v1/parameters/${model}` },
+    { name: 'parameters of a model', path: `/api/v1/parameters/${another}` },
     { name: 'rankings by day', path: '/api/v1/datasets/rankings-daily' },
     { name: 'rankings by week', path: '/api/v1/datasets/rankings-daily?period=week&context_bucket=10K' },
     { name: 'apps', path: '/api/v1/datasets/app-rankings' },
@@ -164,18 +167,37 @@ function askedOf(model: string): readonly Asked[] {
   ]
 }
 
-/** Milliseconds until the whole answer is there; null when it is no answer. */
-async function took({ url, key }: Box, { path, body }: Asked): Promise<number | null> {
+/** Milliseconds that the thread which answers has had of a processor so far; null where the system does not say. */
+function cpuOf({ pid }: Box): number | null {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6
+  } catch {
+    return null
+  }
+}
+
+interface Took {
+  readonly ms: number
+  /** Of the server's thread; without it, the same as the time: then what else the machine does is in it. */
+  readonly cpu: number
+}
+
+/** What it took until the whole answer was there; null when it is no answer. */
+async function took(box: Box, { path, body }: Asked): Promise<Took | null> {
+  const { url, key } = box
+  const cpu = cpuOf(box)
   const from = performance.now()
   const response = await fetch(url + path, {
     headers: { authorization: `Bearer ${key}`, accept: path.startsWith('/api') ? '*/*' : 'text/html', ...(body !== undefined && { 'content-type': 'application/json' }) },
     ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
   })
   await response.arrayBuffer()
-  return response.status === 200 ? performance.now() - from : null
+  const ms = performance.now() - from
+  return response.status === 200 ? { ms, cpu: cpu === null ? ms : cpuOf(box)! - cpu } : null
 }
 
 const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)]!
+const medianOf = (of: readonly Took[]): Took => ({ ms: median(of.map(({ ms }) => ms)), cpu: median(of.map(({ cpu }) => cpu)) })
 
 const ofCalls = { few: Math.max(1, Math.round(calls / share)), many: calls }
 
@@ -197,14 +219,14 @@ await bringSite({ root: ROOT, node: process.execPath })
 const few = await boxOf(ofCalls.few)
 const many = await boxOf(ofCalls.many)
 try {
-  const rows: { name: string; few: number; many: number; ratio: number }[] = []
-  const times = new Map<string, { few: number[]; many: number[] }>()
+  const rows: { name: string; few: Took; many: Took; ratio: number }[] = []
+  const times = new Map<string, { few: Took[]; many: Took[] }>()
   const left = new Set<string>()
   for (let pass = 0; pass < passes + 3; pass++) {
     // Both at once and in turns: what else the machine does falls on both.
-    for (const [i, asked] of askedOf(many.model).entries()) {
+    for (const [i, asked] of askedOf(...many.built.models).entries()) {
       const both = pass % 2 === 0 ? [few, many] : [many, few]
-      const pair = new Map<Box, number | null>()
+      const pair = new Map<Box, Took | null>()
       for (const box of both) pair.set(box, await took(box, asked))
       const [small, large] = [pair.get(few)!, pair.get(many)!]
       if (small === null || large === null) left.add(asked.name)
@@ -218,15 +240,21 @@ try {
     }
     await sleep(FORGOTTEN_MS)
   }
-  for (const [name, own] of times) rows.push({ name, few: median(own.few), many: median(own.many), ratio: median(own.many) / median(own.few) })
+  for (const [name, own] of times) {
+    const [small, large] = [medianOf(own.few), medianOf(own.many)]
+    rows.push({ name, few: small, many: large, ratio: large.cpu / small.cpu })
+  }
 
   const built = [few, many].map((box) => ({ calls: box.calls, ...box.built }))
   if (values.json) process.stdout.write(`${JSON.stringify({ built, rows, left: [...left] })}\n`)
   else {
     printBuilt(built)
-    process.stdout.write(`\n${'median ms, answers not remembered'.padEnd(40)}${String(few.calls).padStart(12)}${String(many.calls).padStart(12)}  ratio\n`)
+    const heads = [`${few.calls}`, 'ms', `${many.calls}`, 'ms'].map((head) => head.padStart(10)).join('')
+    process.stdout.write(`\n${'medians of CPU ms and ms until the answer'.padEnd(44)}${heads}  ratio of CPU\n`)
     for (const row of rows) {
-      process.stdout.write(`${row.name.padEnd(40)}${row.few.toFixed(1).padStart(12)}${row.many.toFixed(1).padStart(12)}  ${row.ratio.toFixed(2)}${row.ratio > LIMIT ? ` > ${LIMIT}` : ''}\n`)
+      const figures = [row.few.cpu, row.few.ms, row.many.cpu, row.many.ms].map((ms) => ms.toFixed(1).padStart(10)).join('')
+      const notes = [row.ratio > LIMIT ? `> ${LIMIT}` : '', row.name.startsWith('page') && row.many.ms > PAGE_MS ? `> ${PAGE_MS} ms` : ''].filter(Boolean).join(', ')
+      process.stdout.write(`${row.name.padEnd(44)}${figures}  ${row.ratio.toFixed(2)} ${notes}\n`)
     }
     if (left.size > 0) process.stdout.write(`\nLeft out, because it did not answer: ${[...left].join(', ')}\n`)
   }

@@ -1,4 +1,4 @@
-import { sql, type RawBuilder, type Selectable } from 'kysely'
+import { sql, type AliasedRawBuilder, type RawBuilder, type Selectable } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Ambient, EndpointFigures, LongerFigures, Measured, ModelFigures, Percentiles } from '../core/index.ts'
 import type { RollupTable, Store } from '../store/index.ts'
@@ -106,12 +106,16 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
    */
   const wholeDay = ({ from, to }: Span): Span => ({ from, to: to > ambient.now() ? Math.max(to, bucketOf(ambient.now(), 1440) + DAY_MS) : to })
 
+  /** Rows of a cut, of groups whose first name is among `of`. Money comes as text: see `TotalRow`. */
+  const rowsOf = async (cut: string, parts: readonly PartOfSpan[], of: readonly string[] | undefined): Promise<readonly TotalRow[]> => {
+    const columns = [...['at', 'a', 'b', 'c', ...COUNTS, ...SKETCHES].map((column) => sql.ref(column)), ...MONEY.map((kind) => asText(sql.ref(kind), kind))]
+    return (await partByPart<TotalRow>(columns, cut, parts, of === undefined ? [] : [{ name: 'a', is: 'in', values: of }]).execute(store.db)).rows
+  }
+
   const totals: Figures['totals'] = async (cut, span, of) => {
     const parts = partsOf(wholeDay(span), keptOf(cut, span))
     if (parts.length === 0 || of?.length === 0) return new Map()
-    let query = store.db.selectFrom('rollups').selectAll().where('cut', '=', cut).where(within(parts))
-    if (of) query = query.where('a', 'in', of)
-    const groups = Map.groupBy(await query.execute(), nameOf)
+    const groups = Map.groupBy(await rowsOf(cut, parts, of), nameOf)
     return new Map([...groups].map(([name, rows]) => [name, totalOf(rows)]))
   }
 
@@ -120,35 +124,42 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
     const parts = grains.length === 0 ? [] : partsOf(wholeDay(span), grains as [Grain, ...Grain[]])
     if (parts.length === 0 || where.some(({ is, values }) => is === 'in' && values.length === 0)) return []
     const groups = [...(by === undefined ? [] : [stretchOf(by, span)]), ...names.map((name) => sql.ref(name))]
-    const conditions = [sql`cut = ${cut}`, within(parts), ...where.filter(({ values }) => values.length > 0)
-      .map(({ name, is, values }) => sql`${sql.ref(name)} ${sql.raw(is)} (${sql.join(values)})`)]
-    const { rows } = await sql<Partial<Omit<RollupTable, 'at'>> & { stretch?: number }>`
+    const read = partByPart(['at', ...names, ...counts, ...MONEY].map((column) => sql.ref(column)), cut, parts, where)
+    const { rows } = await sql<Partial<Omit<TotalRow, 'at'>> & { stretch?: number }>`
       select ${sql.join([
         ...(by === undefined ? [] : [sql`${stretchOf(by, span)} as stretch`]), ...names.map((name) => sql.ref(name)),
-        ...[...counts, ...MONEY].map((column) => sql`sum(${sql.ref(column)}) as ${sql.ref(column)}`),
-      ])} from rollups where ${sql.join(conditions, sql` and `)}
+        ...counts.map((column) => sql`sum(${sql.ref(column)}) as ${sql.ref(column)}`),
+        ...MONEY.map((kind) => asText(sql`sum(${sql.ref(kind)})`, kind)),
+      ])} from (${read}) as parts
       ${groups.length === 0 ? sql`` : sql`group by ${sql.join(groups.map((_, i) => sql.lit(i + 1)))}`}`.execute(store.db)
     return rows.map((row) => ({
       at: row.stretch ?? span.from, a: row.a ?? '', b: row.b ?? '', c: row.c ?? '',
       counts: Object.fromEntries(COUNTS.map((count) => [count, row[count] ?? 0])) as Record<Count, number>,
-      money: Object.fromEntries(MONEY.map((kind) => [kind, row[kind] ?? 0n])) as Record<Money, bigint>,
+      money: moneyOf(row),
     }))
   }
 
   const series: Figures['series'] = async (cut, { from, to }, grain, of) => {
     if (of.length === 0 || from >= to) return new Map()
-    const rows = await store.db.selectFrom('rollups').selectAll().where('cut', '=', cut).where('grain', '=', grain)
-      .where('at', '>=', bucketOf(from, grain)).where('at', '<', to).where('a', 'in', of).execute()
+    const rows = await rowsOf(cut, [{ grain, from: bucketOf(from, grain), to }], of)
     return new Map([...Map.groupBy(rows, nameOf)].map(([name, own]) =>
       [name, new Map(own.toSorted((a, b) => a.at - b.at).map((row) => [row.at, totalOf([row])]))]))
   }
 
   const endpointsNow = async (ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>> => {
     const now = ambient.now()
-    const last = (minutes: number): Promise<ReadonlyMap<string, Total>> =>
-      totals('endpoint', { from: bucketOf(now, 1) - (minutes - 1) * MINUTE_MS, to: now + 1 }, ids)
-    const [five, thirty, day] = await Promise.all([last(5), last(30), last(1440)])
-    return new Map([...day.keys()].map((id) => [id, figuresOf(five.get(id), thirty.get(id), day.get(id))]))
+    const minute = bucketOf(now, 1)
+    const [minutes, day] = await Promise.all([
+      series('endpoint', { from: minute - 29 * MINUTE_MS, to: now + 1 }, 1, ids),
+      ids.length === 0 ? [] : sums({
+        cut: 'endpoint', span: { from: minute - 1439 * MINUTE_MS, to: now + 1 }, names: ['a'], where: [{ name: 'a', is: 'in', values: ids }], counts: ['attempts', 'failures'],
+      }),
+    ])
+    return new Map(day.map((sum) => {
+      const own = [...minutes.get(sum.a) ?? []]
+      const five = own.filter(([at]) => at > minute - 5 * MINUTE_MS)
+      return [sum.a, figuresOf(addedUp(five.map(([, total]) => total)), addedUp(own.map(([, total]) => total)), sum)]
+    }))
   }
 
   /** Whole days, so that ninety are as many rows of an endpoint. */
@@ -208,9 +219,9 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
       const now = ambient.now()
       const [lately, week] = await Promise.all([
         totals('endpoint', { from: bucketOf(now, 1) - 29 * MINUTE_MS, to: now + 1 }),
-        totals('endpoint', { from: bucketOf(now, 60) - 7 * 1440 * MINUTE_MS, to: now + 1 }),
+        sums({ cut: 'endpoint', span: { from: bucketOf(now, 60) - 7 * DAY_MS, to: now + 1 }, names: ['a'], counts: ['tool_requests', 'bad_tool_requests'] }),
       ])
-      return new Map([...week].map(([id, total]) => [id, { lately: latelyOf(lately.get(id)), tools: toolsOf(total) }]))
+      return new Map(week.map((sum) => [sum.a, { lately: latelyOf(lately.get(sum.a)), tools: toolsOf(sum) }]))
     },
     endpoints(ids, how) {
       const name = `${how?.longer === true ? 'longer' : 'lately'}\n${ids.join('\n')}`
@@ -251,8 +262,14 @@ function stretchOf(by: Stretch, { from, to }: Span): RawBuilder<number> {
   return sql`at - (at - ${sql.lit(first)}) % ${sql.lit(LENGTHS[by] * MINUTE_MS)}`
 }
 
-function within(parts: readonly PartOfSpan[]): RawBuilder<boolean> {
-  return sql<boolean>`(${sql.join(parts.map(({ grain, from, to }) => sql`(grain = ${grain} and at >= ${from} and at < ${to})`), sql` or `)})`
+/**
+ * Reads columns of a cut part by part, each by its own way through an index. As one condition with its parts joined by
+ * "or" SQLite read all of the cut, from the first day on, as soon as there were three of them.
+ */
+function partByPart<T>(columns: readonly unknown[], cut: string, parts: readonly PartOfSpan[], where: readonly Where[]): RawBuilder<T> {
+  const conditions = where.filter(({ values }) => values.length > 0).map(({ name, is, values }) => sql` and ${sql.ref(name)} ${sql.raw(is)} (${sql.join(values)})`)
+  return sql<T>`${sql.join(parts.map(({ grain, from, to }) => sql`select ${sql.join(columns)} from rollups
+    where cut = ${cut} and grain = ${grain} and at >= ${from} and at < ${to}${sql.join(conditions, sql``)}`), sql` union all `)}`
 }
 
 function latelyOf(total: Total | undefined): Measured['lately'] {
@@ -272,7 +289,7 @@ function latelyOf(total: Total | undefined): Measured['lately'] {
   }
 }
 
-function toolsOf({ counts }: Total): Measured['tools'] {
+function toolsOf({ counts }: Pick<Total, 'counts'>): Measured['tools'] {
   return counts.tool_requests === 0 ? null : { requests: counts.tool_requests, bad: counts.bad_tool_requests }
 }
 
@@ -281,22 +298,39 @@ function nameOf({ a, b, c }: Pick<RollupTable, 'a' | 'b' | 'c'>): string {
   return [a, b, c].join('\n').replace(/\n+$/, '')
 }
 
-function totalOf(rows: readonly Selectable<RollupTable>[]): Total {
-  const counts = Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>
-  const money: Record<Money, bigint> = { cost_nano: 0n, absorbed_nano: 0n }
-  const texts: Record<Measure, Sketch[]> = { latency: [], throughput: [], duration: [] }
-  for (const row of rows) {
-    for (const count of COUNTS) counts[count] += row[count]
-    for (const kind of MONEY) money[kind] += row[kind]
-    for (const measure of SKETCHES) if (row[measure] !== null) texts[measure].push(sketchOf(row[measure]))
-  }
-  return {
-    counts, money,
-    sketches: { latency: merged(texts.latency), throughput: merged(texts.throughput), duration: merged(texts.duration) },
-  }
+/** What was read of a row. SQLite reads every number of one as a bigint when one of them is, at twice the price: money is text. */
+type TotalRow = Pick<Selectable<RollupTable>, 'at' | 'a' | 'b' | 'c' | Count | Measure> & { readonly cost: string | null; readonly absorbed: string | null }
+
+const TEXTS = { cost_nano: 'cost', absorbed_nano: 'absorbed' } as const satisfies Record<Money, keyof TotalRow>
+
+function asText<T extends Money>(value: RawBuilder<unknown>, kind: T): AliasedRawBuilder<string | null, typeof TEXTS[T]> {
+  return sql<string | null>`cast(${value} as text)`.as(TEXTS[kind])
 }
 
-function figuresOf(five: Total | undefined, thirty: Total | undefined, day: Total | undefined): EndpointFigures {
+function moneyOf({ cost, absorbed }: Partial<Pick<TotalRow, 'cost' | 'absorbed'>>): Record<Money, bigint> {
+  return { cost_nano: BigInt(cost ?? 0), absorbed_nano: BigInt(absorbed ?? 0) }
+}
+
+function totalOf(rows: readonly TotalRow[]): Total {
+  return addedUp(rows.map((row) => ({
+    counts: row, money: moneyOf(row), sketches: { latency: sketchOf(row.latency), throughput: sketchOf(row.throughput), duration: sketchOf(row.duration) },
+  })))!
+}
+
+/** What several totals come to; undefined of none. */
+function addedUp(totals: readonly Total[]): Total | undefined {
+  if (totals.length === 0) return undefined
+  const counts = Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>
+  const money: Record<Money, bigint> = { cost_nano: 0n, absorbed_nano: 0n }
+  for (const total of totals) {
+    for (const count of COUNTS) counts[count] += total.counts[count]
+    for (const kind of MONEY) money[kind] += total.money[kind]
+  }
+  const all = (measure: Measure): Sketch => merged(totals.map(({ sketches }) => sketches[measure]))
+  return { counts, money, sketches: { latency: all('latency'), throughput: all('throughput'), duration: all('duration') } }
+}
+
+function figuresOf(five: Total | undefined, thirty: Total | undefined, day: Pick<Total, 'counts'> | undefined): EndpointFigures {
   const uptime30m = uptimeOf(thirty)
   return {
     status: uptime30m === null || thirty!.counts.attempts < STATUS_FROM_TRIES || uptime30m >= WELL ? 0 : uptime30m >= POOR ? -1 : -2,

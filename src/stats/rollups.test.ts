@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import path from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
-import { sql } from 'kysely'
+import { sql, type KyselyPlugin } from 'kysely'
 import type { Attempt, Generation } from '../core/index.ts'
 import { NO_USAGE, usage } from '../core/index.ts'
 import type { Store } from '../store/index.ts'
@@ -10,7 +12,7 @@ import { appOf, COUNTS, CUTS, MINUTE_MS, MONEY, SKETCHES } from './cuts.ts'
 import { partsOf } from './figures.ts'
 import { availabilityOf, createFigures, createRollups, createStats, uptimeOf, type Stats } from './index.ts'
 import { MINUTES_KEPT_MS } from './rollups.ts'
-import { quantile, SKETCH_ERROR, sketchText } from './sketch.ts'
+import { NO_SKETCH, quantile, SKETCH_ERROR, sketchText } from './sketch.ts'
 import { fc } from '../../test/properties.ts'
 
 const NOW = Date.UTC(2026, 0, 15, 12, 30, 20)
@@ -333,6 +335,35 @@ forEachStore((name, open) => {
     assert.equal((await figures.endpoints(['no/such@one'], { longer: true })).size, 0)
   })
 
+  test('a figure of any span is looked up by its length of time and its group, and never read from all of history', async (t) => {
+    if (name === 'postgres') return t.skip('how Postgres reads depends on what it has counted')
+    const { store, place } = await open()
+    const asked: string[] = []
+    const watching: KyselyPlugin = {
+      transformQuery({ node, queryId }) {
+        asked.push(store.db.getExecutor().compileQuery(node, queryId).sql)
+        return node
+      },
+      transformResult: async ({ result }) => result,
+    }
+    const figures = createFigures({ store: { ...store, db: store.db.withPlugin(watching) }, ambient })
+    const days = (count: number) => ({ from: NOW - count * DAY - 5_000_000, to: NOW })
+    const ids = Array.from({ length: 40 }, (_, i) => `x/y@${i}`)
+    await figures.endpoints(ids, { longer: true })
+    await figures.totals('endpoint', days(3), ids)
+    await figures.totals('endpoint', days(3))
+    await figures.series('endpoint', days(1), 60, ids)
+    await figures.measurements()
+    for (const by of ['hour', 'day', 'week', 'month'] as const) await figures.sums({ cut: 'workspace', span: days(8), by, where: [{ name: 'a', is: 'in', values: ['default'] }] })
+    await figures.sums({ cut: 'model', span: days(90), names: ['a'], where: [{ name: 'a', is: 'not in', values: ['x'] }] })
+    const database = new DatabaseSync(path.join(place.home, 'signalbox.db'), { readOnly: true })
+    const ways = asked.filter((text) => text.includes('rollups') && !text.includes('rollup_cursors')).flatMap((text) =>
+      database.prepare(`explain query plan ${text}`).all().map(({ detail }) => String(detail)).filter((detail) => detail.includes(' rollups ')))
+    database.close()
+    assert.ok(ways.length > 10, String(ways.length))
+    for (const way of ways) assert.match(way, /^SEARCH rollups .*cut=\? AND grain=\? AND (?:a=|at>)/)
+  })
+
   test('minutes go when no page asks for them any more; hours and days stay', async () => {
     const { store } = await open()
     await recorded(store, calls(50, 5, 20))
@@ -394,7 +425,7 @@ describe('an app', () => {
 })
 
 test('a percentile of nothing is told as nothing', () => {
-  assert.equal(quantile({ buckets: new Map(), count: 0 }, 0.5), null)
+  assert.equal(quantile(NO_SKETCH, 0.5), null)
 })
 
 test('a try that was told to wait brought no answer, and is no failure', () => {

@@ -7,8 +7,10 @@
  * Values are milliseconds or tokens per second; what is below 1 counts as 1.
  */
 export interface Sketch {
-  /** Counts by bucket; bucket i holds values in (γ^(i-1), γ^i]. */
-  readonly buckets: ReadonlyMap<number, number>
+  /** Those that hold something, from the lowest; bucket i holds values in (γ^(i-1), γ^i]. */
+  readonly buckets: readonly number[]
+  /** How many values each of them holds. */
+  readonly counts: readonly number[]
   readonly count: number
 }
 
@@ -17,7 +19,7 @@ export const SKETCH_ERROR = 0.01
 const GAMMA = (1 + SKETCH_ERROR) / (1 - SKETCH_ERROR)
 const LOG_GAMMA = Math.log(GAMMA)
 
-export const NO_SKETCH: Sketch = Object.freeze({ buckets: new Map<number, number>(), count: 0 })
+export const NO_SKETCH: Sketch = Object.freeze({ buckets: [], counts: [], count: 0 })
 
 /** Collects values; `done` is the sketch of what was added so far. */
 export class Sketching {
@@ -34,12 +36,18 @@ export class Sketching {
     this.#put(bucket, 1)
   }
 
-  merge(other: Sketch): void {
-    for (const [bucket, count] of other.buckets) this.#put(bucket, count)
+  merge({ buckets, counts }: Sketch): void {
+    for (let i = 0; i < buckets.length; i++) this.#put(buckets[i]!, counts[i]!)
+  }
+
+  /** The same of what is still being collected elsewhere, which then need not be put in order. */
+  gather(other: Sketching): void {
+    for (const [bucket, count] of other.#buckets) this.#put(bucket, count)
   }
 
   done(): Sketch {
-    return { buckets: this.#buckets, count: this.#count }
+    const buckets = [...this.#buckets.keys()].toSorted((a, b) => a - b)
+    return { buckets, counts: buckets.map((bucket) => this.#buckets.get(bucket)!), count: this.#count }
   }
 
   #put(bucket: number, count: number): void {
@@ -54,8 +62,9 @@ export function bucketOfValue(value: number): number | null {
   return value <= 1 ? 0 : Math.ceil(Math.log(value) / LOG_GAMMA)
 }
 
-/** The sketch of all values of both. */
-export function merged(sketches: Iterable<Sketch>): Sketch {
+/** The sketch of all values of all. */
+export function merged(sketches: readonly Sketch[]): Sketch {
+  if (sketches.length < 2) return sketches[0] ?? NO_SKETCH
   const all = new Sketching()
   for (const sketch of sketches) all.merge(sketch)
   return all.done()
@@ -81,39 +90,57 @@ function valueAt(sketch: Sketch, rank: number): number | null {
 }
 
 /** The bucket of a rank. */
-export function rankIn({ buckets, count }: Sketch, rank: number): number | null {
+export function rankIn({ buckets, counts, count }: Sketch, rank: number): number | null {
   if (count === 0) return null
   let left = Math.min(count, Math.max(1, rank))
-  for (const bucket of [...buckets.keys()].toSorted((a, b) => a - b)) {
-    left -= buckets.get(bucket)!
-    if (left <= 0) return bucket
+  for (let i = 0; i < buckets.length; i++) {
+    left -= counts[i]!
+    if (left <= 0) return buckets[i]!
   }
   return null
 }
 
 /** A sketch as text, for a column: `bucket*count` with the distance to the bucket before, `12*3 1 4*2`; null of nothing. */
-export function sketchText({ buckets, count }: Sketch): string | null {
+export function sketchText({ buckets, counts, count }: Sketch): string | null {
   if (count === 0) return null
+  let text = ''
   let before = 0
-  return [...buckets].toSorted(([a], [b]) => a - b).map(([bucket, times]) => {
-    const step = bucket - before
-    before = bucket
-    return times === 1 ? String(step) : `${step}*${times}`
-  }).join(' ')
+  for (let i = 0; i < buckets.length; i++) {
+    text += `${i === 0 ? '' : ' '}${buckets[i]! - before}${counts[i] === 1 ? '' : `*${counts[i]}`}`
+    before = buckets[i]!
+  }
+  return text
 }
 
-/** The sketch that `sketchText` wrote. */
+const [BLANK, STAR, MINUS, ZERO] = [32, 42, 45, 48]
+
+/** The sketch that `sketchText` wrote. Read letter by letter: a page reads thousands, and splitting took ten times as long. */
 export function sketchOf(text: string | null): Sketch {
   if (text === null || text === '') return NO_SKETCH
-  const buckets = new Map<number, number>()
-  let bucket = 0
+  const buckets: number[] = []
+  const counts: number[] = []
   let count = 0
-  for (const word of text.split(' ')) {
-    const star = word.indexOf('*')
-    bucket += Number(star < 0 ? word : word.slice(0, star))
-    const times = star < 0 ? 1 : Number(word.slice(star + 1))
-    buckets.set(bucket, times)
-    count += times
+  let bucket = 0
+  let step = 0
+  let times = 1
+  let number = 0
+  let sign = 1
+  for (let i = 0; i <= text.length; i++) {
+    const letter = i === text.length ? BLANK : text.charCodeAt(i)
+    if (letter === BLANK) {
+      if (times === 0) times = number
+      else step = sign * number
+      bucket += step
+      buckets.push(bucket)
+      counts.push(times)
+      count += times
+      times = sign = 1
+      number = 0
+    } else if (letter === STAR) {
+      step = sign * number
+      times = number = 0
+    } else if (letter === MINUS) sign = -1
+    else number = number * 10 + letter - ZERO
   }
-  return { buckets, count }
+  return { buckets, counts, count }
 }

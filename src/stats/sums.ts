@@ -148,7 +148,7 @@ class Places {
     const to = this.at(bucketOf(from.at, grain), from.of)
     addCounts(to.counts, from.counts, COUNTS.length)
     addMoney(to.money, from.money)
-    if (to.sketches !== null) for (const [i, sketch] of to.sketches.entries()) sketch.merge(from.sketches![i]!.done())
+    if (to.sketches !== null) for (const [i, sketch] of to.sketches.entries()) sketch.gather(from.sketches![i]!)
   }
 
   table(grain: Grain): SumsOfCut {
