@@ -35,6 +35,9 @@ const METRICS: Readonly<Record<string, Metric>> = {
   },
 }
 
+/** The counts that any of these is made of. */
+const COUNTED = ['requests', 'answered', 'prompt_tokens', 'completion_tokens', 'reasoning_tokens', 'cache_read_tokens', 'tool_calls'] as const
+
 const DIMENSIONS: Readonly<Record<string, string>> = {
   model: 'Model', provider: 'Provider', api_key_id: 'API key', external_user: 'User', app: 'App', workspace: 'Workspace',
 }
@@ -152,6 +155,7 @@ export function analyticsRoutes(services: Services): readonly Route[] {
         const byKey = query.api_key_hash !== undefined
         const sums = await figures.sums({
           cut: byKey ? 'key-endpoint' : 'workspace-endpoint', by: 'day', span: date === null ? { from, to } : { from: date, to: date + DAY_MS }, names: [byKey ? 'c' : 'b'],
+          counts: ['requests', 'prompt_tokens', 'completion_tokens', 'reasoning_tokens'],
           where: [{ name: 'a', is: 'in', values: [workspace] }, ...(byKey ? [{ name: 'b', is: 'in', values: [query.api_key_hash!] } as const] : [])],
         })
         const at = catalog.snapshot()
@@ -216,7 +220,7 @@ export function analyticsRoutes(services: Services): readonly Route[] {
         if (granularity === 'minute' && !BY_MINUTE.has(found.cut)) throw refused('granularity', 'must be hour or longer with these dimensions, is "minute"')
         const { where, warnings } = await filtersOf(filters, found.names, x.key.workspace)
         const columns = dimensions.map((name) => [name, name === 'workspace' ? 'a' as const : found.names[name]!] as const)
-        const sums = await figures.sums({ cut: found.cut, span, where, names: [...new Set(columns.map(([, column]) => column))], ...(granularity && { by: granularity as Stretch }) })
+        const sums = await figures.sums({ cut: found.cut, span, where, counts: COUNTED, names: [...new Set(columns.map(([, column]) => column))], ...(granularity && { by: granularity as Stretch }) })
         const labels = await labelsOf(dimensions, x.key.workspace)
         const rows = ordered(sums.filter(({ counts }) => counts.requests > 0), query, (sum, name) => sum[columns.find(([it]) => it === name)![1]])
         const perGroup = new Map<string, number>()
