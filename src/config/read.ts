@@ -153,7 +153,7 @@ export interface Config {
     readonly storeDefault: boolean; readonly retentionDays: number; readonly backgroundPerKey: number; readonly backgroundLeaseMs: number
   }
   /** The bounds of one PDF that is read here. */
-  readonly fileParser: { readonly maxBytes: number; readonly maxPages: number; readonly maxCharacters: number; readonly timeoutMs: number }
+  readonly fileParser: { readonly maxBytes: number; readonly maxPages: number; readonly maxCharacters: number; readonly timeoutMs: number; readonly ocrModels: readonly string[] }
   readonly responseCache: { readonly enabled: boolean; readonly maxBytes: number; readonly maxAnswerBytes: number }
   readonly promptCaching: { readonly automatic: boolean }
   /** `engine` is the one that is asked by default: the one that is named, or the first of those that are set up. */
@@ -421,8 +421,10 @@ function webSearchOf(given: NonNullable<ConfigFile['web_search']>, env: Environm
   return { engine, timeoutMs: given.timeout_ms ?? DEFAULTS.web_search.timeout_ms, engines }
 }
 
-function fileParserOf(of: Required<NonNullable<ConfigFile['file_parser']>>): Config['fileParser'] {
-  return { maxBytes: of.max_bytes, maxPages: of.max_pages, maxCharacters: of.max_characters, timeoutMs: of.timeout_ms }
+type FileParserFile = NonNullable<ConfigFile['file_parser']>
+
+function fileParserOf(of: Required<Omit<FileParserFile, 'ocr_models'>> & Pick<FileParserFile, 'ocr_models'>): Config['fileParser'] {
+  return { maxBytes: of.max_bytes, maxPages: of.max_pages, maxCharacters: of.max_characters, timeoutMs: of.timeout_ms, ocrModels: of.ocr_models ?? [] }
 }
 
 function responseCacheOf(given: NonNullable<ConfigFile['response_cache']>): Config['responseCache'] {

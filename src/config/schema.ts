@@ -223,6 +223,7 @@ export const fileSchema = z.strictObject({
   }).optional(),
   file_parser: z.strictObject({
     max_bytes: z.int().min(1).optional(), max_pages: z.int().min(1).optional(), max_characters: z.int().min(1).optional(), timeout_ms: ms.optional(),
+    ocr_models: z.array(z.string().min(1).max(200)).max(10).optional(),
   }).optional(),
   moderation: z.strictObject({
     models: z.array(z.string().min(1).max(200)).max(10).optional(),

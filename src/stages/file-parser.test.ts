@@ -6,7 +6,7 @@ import {
 import { fileParser, type FileParserBounds } from './index.ts'
 import type { FileText } from './file-parser.ts'
 
-const BOUNDS: FileParserBounds = { maxBytes: 1000, maxPages: 5, maxCharacters: 1000, timeoutMs: 1000 }
+const BOUNDS: FileParserBounds = { maxBytes: 1000, maxPages: 5, maxCharacters: 1000, timeoutMs: 1000, ocrModels: [] }
 const base64 = (text: string): string => Buffer.from(`%PDF-${text}`).toString('base64')
 const pdf = (text: string, name?: string): Part => ({ type: 'media', kind: 'file', source: { from: 'data', mime: 'application/pdf', base64: base64(text) }, ...(name && { name }) })
 const user = (...parts: readonly Part[]): Message => ({ role: 'user', parts })
@@ -119,5 +119,5 @@ test('a file that cannot be read is refused with its place, its name and the rea
   assert.match(await refused(stageWith().stage, call([user(...Array.from({ length: 21 }, () => pdf('x')))])), /at most 20 files/)
   const engine = (name: unknown) => refused(stageWith().stage, call([user(pdf('x'))], { plugin: { settings: { pdf: { engine: name } } } }))
   assert.match(await engine('mistral-ocr'), /^invalid-request plugins\[0\]\.pdf\.engine: recognising text/)
-  assert.match(await engine('best'), /must be native, pdf-text or cloudflare-ai, is "best"/)
+  assert.match(await engine('best'), /must be native, pdf-text, cloudflare-ai or mistral-ocr, is "best"/)
 })
