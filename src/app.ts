@@ -131,12 +131,13 @@ export async function createApp(given: {
   })
   const large = createLargeBodies()
   const hasCredential = (provider: string): boolean => path.providers().credentials(provider).length > 0
+  const pageFailed = (error: unknown): void => log.error({ err: error }, 'a page failed by a fault of ours')
   const site = createSite({
     catalog: path.catalog, figures, rankings, apps, parameters, minKeys: () => keeping.stats.minKeys, ambient, version: given.version,
-    operator: () => keeping.site, docs: DOCS, openApi: () => http.document(), hasCredential,
+    operator: () => keeping.site, docs: DOCS, openApi: () => http.document(), hasCredential, report: pageFailed,
   })
   const pages = createPages({
-    site, folder: SITE_BUILD, ambient, report: (error) => log.error({ err: error }, 'a page failed by a fault of ours'),
+    site, folder: SITE_BUILD, ambient, report: pageFailed,
     ...(given.siteLoaded && { loaded: given.siteLoaded }),
   })
   const http: Http = createHttp({

@@ -13,6 +13,8 @@ export interface Site {
   readonly version: string
   /** Whether a demonstration is in the figures: then each block of figures says "demo traffic". */
   demoTraffic(): Promise<boolean>
+  /** Ms since the epoch, where calls that ended after it are not in the figures yet; null where they are as of seconds ago. */
+  behind(): Promise<number | null>
   home(): Promise<HomeView>
   /** The list that a query of `GET /api/v1/models` asks for, `order` standing for its `sort`. */
   models(query: URLSearchParams): Promise<ModelsView>
@@ -210,8 +212,8 @@ export interface ModelView extends ModelCard {
   readonly limitations: readonly string[]
   readonly benchmarks: readonly Benchmark[]
   readonly endpoints: readonly EndpointView[]
-  /** Prompt and completion tokens of the last seven days, and the requests that they belong to. */
-  readonly week: { readonly tokens: number; readonly requests: number }
+  /** Prompt and completion tokens of the last seven days, and the requests that they belong to; null where figures could not be asked for. */
+  readonly week: { readonly tokens: number; readonly requests: number } | null
   readonly more: readonly ModelCard[]
 }
 
@@ -404,6 +406,8 @@ export interface ProviderView extends ProviderCard {
   readonly privacyPolicy: string | null
   readonly termsOfService: string | null
   readonly statusPage: string | null
+  /** Whether the measurements of its offers could be asked for. */
+  readonly measured: boolean
   readonly offers: readonly { readonly model: ModelCard; readonly endpoint: EndpointView }[]
 }
 
@@ -478,9 +482,13 @@ export interface HomeView {
   readonly providers: number
   readonly usableProviders: readonly string[]
   readonly authors: number
-  readonly week: { readonly tokens: number; readonly requests: number }
   readonly newest: readonly ModelCard[]
-  readonly busiest: readonly { readonly model: ModelCard; readonly tokens: number; readonly requests: number }[]
+  /** Of seven days; null where figures could not be asked for. */
+  readonly week: {
+    readonly tokens: number
+    readonly requests: number
+    readonly busiest: readonly { readonly model: ModelCard; readonly tokens: number; readonly requests: number }[]
+  } | null
   /** A model that can be asked now, for the sample. */
   readonly sample: string
 }

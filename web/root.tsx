@@ -1,7 +1,7 @@
 import { Menu, Moon, Sun } from 'lucide-react'
 import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react'
 import {
-  isRouteErrorResponse, Link, Links, Meta, NavLink, Outlet, Scripts, ScrollRestoration, useLocation, useRouteError, useRouteLoaderData,
+  isRouteErrorResponse, Link, Links, Meta, NavLink, Outlet, Scripts, ScrollRestoration, useLocation, useNavigation, useRouteError, useRouteLoaderData,
   type LinksFunction, type LoaderFunctionArgs,
 } from 'react-router'
 import type { OperatorView } from '../src/site.ts'
@@ -164,7 +164,14 @@ function FooterColumn({ title, of, plain }: { readonly title: string; readonly o
 
 export default function App() {
   useFocusOnMove()
-  return <Outlet />
+  const moving = useNavigation().state !== 'idle'
+  return (
+    <>
+      {moving && <div className="moving" aria-hidden />}
+      <p role="status" className="sr-only">{moving ? 'Loading' : ''}</p>
+      <Outlet />
+    </>
+  )
 }
 
 /** After a move to another page, readers of screens hear its heading; a change of the query alone leaves them where they are. */

@@ -12,7 +12,9 @@ import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views
 /** What the site asks the other rooms. */
 export interface SiteGiven {
   readonly catalog: { snapshot(): Snapshot }
-  readonly figures: Pick<Figures, 'totals' | 'series' | 'sums' | 'endpoints' | 'models' | 'isDemo'>
+  /** What went wrong on our side, where a page stands without it. */
+  report(error: unknown): void
+  readonly figures: Pick<Figures, 'behind' | 'totals' | 'series' | 'sums' | 'endpoints' | 'models' | 'isDemo'>
   readonly rankings: Rankings
   readonly apps: Pick<Apps, 'of'>
   readonly parameters: Parameters
@@ -51,7 +53,12 @@ const TOP_APPS = 20
 const SLICE = 40
 
 /** Answers the pages' questions from the catalogue and from what was added up; no question reads a record. */
-export function createSite({ catalog, figures, rankings, apps, parameters, minKeys, ambient, version, operator, docs, openApi, hasCredential }: SiteGiven): Site {
+export function createSite({ catalog, figures, rankings, apps, parameters, minKeys, ambient, version, operator, docs, openApi, hasCredential, report }: SiteGiven): Site {
+  /** Figures that a page of the catalogue stands without. */
+  const unlessLost = <T>(asked: Promise<T>): Promise<T | null> => asked.catch((error) => {
+    report(error)
+    return null
+  })
   const shelves = new WeakMap<Snapshot, Promise<void>>()
   const choices = new WeakMap<Snapshot, ReturnType<typeof choicesOf>>()
   const findables = new WeakMap<Snapshot, readonly Findable[]>()
@@ -97,6 +104,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
   return {
     version,
     demoTraffic: figures.isDemo,
+    behind: figures.behind,
     ...createBoards({ shelf, stocked, figures, rankings, apps, ambient }),
     ...createGuides(docs),
     ...createStatus({ shelf, figures, ambient, hasCredential }),
@@ -114,9 +122,9 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
     async home() {
       const now = await stocked()
       const listed = now.at.models.filter(isListed)
-      const totals = await lately(7)
+      const totals = await unlessLost(lately(7))
       const providers = new Set(listed.flatMap(({ row }) => saleOf(now, row.id).map(({ provider }) => provider)))
-      const busiest = [...totals].flatMap(([id, total]) => {
+      const busiest = [...totals ?? []].flatMap(([id, total]) => {
         const entry = now.at.model(id)
         return entry === null ? [] : [{ model: cardOf(now, entry), tokens: tokensOf(total), requests: total.counts.requests }]
       }).filter(({ requests }) => requests > 0).toSorted((a, b) => b.tokens - a.tokens).slice(0, ON_HOME)
@@ -127,8 +135,8 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
         providers: providers.size,
         usableProviders: [...providers].filter(hasCredential).map((slug) => now.at.providers.get(slug)?.name ?? slug).toSorted(),
         authors: new Set(listed.map(({ row }) => row.author)).size,
-        week: sumOf([...totals.values()]),
-        newest, busiest,
+        newest,
+        week: totals && { ...sumOf([...totals.values()]), busiest },
         sample: busiest[0]?.model.id ?? newest.find(({ usable, kind }) => usable && kind === 'chat')?.id ?? 'demo/echo',
       }
     },
@@ -142,7 +150,8 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const offset = Math.max(0, Number(asked.get('offset')) || 0)
       asked.set('limit', String(limit))
       asked.set('offset', String(offset))
-      const { of } = await figures.models()
+      // A list without its figures is still the list.
+      const of = (await unlessLost(figures.models()))?.of ?? new Map<string, never>()
       const list = queryModels(asked, { snapshot: now.at, now: ambient.now(), defaultOutput: 'all', figures: of })
       const found = 'fault' in list ? null : list
       return {
@@ -164,12 +173,12 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
         .toSorted((a, b) => (b.row.created ?? 0) - (a.row.created ?? 0)).slice(0, MORE_OF_AUTHOR)
       const endpoints = now.at.endpointsOf(entry.row.id).filter(({ disabled }) => !disabled)
       const counted = countedAs(now, entry)
-      const [measured, totals] = await Promise.all([
+      const [measured, totals] = await unlessLost(Promise.all([
         figures.endpoints(endpoints.map((it) => it.id), { longer: true }), lately(7, [counted]),
-      ])
+      ])) ?? [null, null]
       return modelOf(now, entry, {
-        endpoints: endpoints.map((endpoint) => endpointOf(now, endpoint, measured.get(endpoint.id) ?? null)),
-        week: sumOf([...totals.values()]),
+        endpoints: endpoints.map((endpoint) => endpointOf(now, endpoint, measured?.get(endpoint.id) ?? null)),
+        week: totals && sumOf([...totals.values()]),
         more: own.map((it) => cardOf(now, it)),
       })
     },
@@ -308,12 +317,13 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const entries = now.at.models.filter((entry) => isListed(entry) && entry.row.alias_target === undefined)
       const offers = entries.flatMap((entry) => saleOf(now, entry.row.id).filter(({ provider, tier }) => provider === slug && tier === 'default')
         .map((endpoint) => ({ entry, endpoint })))
-      const measured = await figures.endpoints(offers.map(({ endpoint }) => endpoint.id))
+      const measured = await unlessLost(figures.endpoints(offers.map(({ endpoint }) => endpoint.id)))
       return {
         ...providerCardOf(row, new Set(offers.map(({ entry }) => entry)).size, hasCredential(slug)),
         homepage: row.homepage, privacyPolicy: row.privacy_policy_url, termsOfService: row.terms_of_service_url, statusPage: row.status_page_url,
+        measured: measured !== null,
         offers: offers.map(({ entry, endpoint }) =>
-          ({ model: cardOf(now, entry), endpoint: endpointOf(now, endpoint, measured.get(endpoint.id) ?? null) })),
+          ({ model: cardOf(now, entry), endpoint: endpointOf(now, endpoint, measured?.get(endpoint.id) ?? null) })),
       }
     },
   }

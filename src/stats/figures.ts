@@ -4,7 +4,7 @@ import type { Ambient, EndpointFigures, LongerFigures, Measured, ModelFigures, P
 import type { RollupTable, Store } from '../store/index.ts'
 import { bucketOf, COUNTS, grainsOf, GRAINS, MINUTE_MS, MONEY, SKETCHES, type Count, type Grain, type Measure, type Money } from './cuts.ts'
 import { createDemoTraffic } from './demo-traffic.ts'
-import { MINUTES_KEPT_MS } from './rollups.ts'
+import { MINUTES_KEPT_MS, SILENT_MS } from './rollups.ts'
 import { merged, quantile, reachedBy, sketchOf, type Sketch } from './sketch.ts'
 
 /** What a group of calls adds up to over a stretch of time. */
@@ -63,6 +63,11 @@ export interface Figures {
   totals(cut: string, span: Span, of?: readonly string[]): Promise<ReadonlyMap<string, Total>>
   /** Whether there is traffic of a demonstration in all of this: then every figure has to say so. */
   isDemo(): Promise<boolean>
+  /**
+   * Ms since the epoch, where calls that ended after it are not in the figures yet: null where those that wait to be added
+   * up ended a moment ago. Looks at the one record that has waited longest of each run, not at what was recorded.
+   */
+  behind(): Promise<number | null>
   /** What a plan may go by: the last half hour of every endpoint, and a week of its tool calls. Nothing while a demonstration is in. */
   measurements(): Promise<ReadonlyMap<string, Measured>>
   /**
@@ -85,6 +90,8 @@ const POOR = 80
 
 /** Figures change when calls are added up; asked again sooner, the same answer is given. */
 const REMEMBERED_MS = 2000
+/** Calls are added up two seconds after they end; what has waited so long says that nobody does. */
+const BEHIND_MS = 60_000
 /** All models at once cost more, and an order by a week's tokens is none the worse for ten seconds. */
 const MODELS_REMEMBERED_MS = 10_000
 
@@ -200,7 +207,21 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
   }
   let models: { readonly at: number; readonly answer: ReturnType<Figures['models']> } | null = null
 
+  const waitingSince = async (): Promise<number | null> => {
+    const cursors = await store.db.selectFrom('rollup_cursors').select(['node', 'seq']).where('seen_at', '>', ambient.now() - SILENT_MS).execute()
+    const waiting = await Promise.all(cursors.map(({ node, seq }) => store.db.selectFrom('generations').select(['created_at', 'duration_ms'])
+      .where('node', '=', node).where('seq', '>', seq).orderBy('seq').limit(1).executeTakeFirst()))
+    const since = Math.min(...waiting.flatMap((row) => row === undefined ? [] : [row.created_at + row.duration_ms]))
+    return since < ambient.now() - BEHIND_MS ? since : null
+  }
+  let looked: { readonly at: number; readonly since: Promise<number | null> } | null = null
+
   return {
+    behind() {
+      const at = ambient.monotonic()
+      if (looked === null || at - looked.at >= REMEMBERED_MS) looked = { at, since: waitingSince() }
+      return looked.since
+    },
     totals, sums, series, isDemo: demo.isIn,
     models() {
       const at = ambient.monotonic()

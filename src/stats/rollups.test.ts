@@ -80,6 +80,19 @@ async function everything(store: Store): Promise<readonly string[]> {
 }
 
 forEachStore((name, open) => {
+  test('figures say up to when they are whole while calls wait to be added up, and nothing once they are', async () => {
+    const { store } = await open()
+    const [first, ...rest] = calls(20).toSorted((a, b) => a.createdAt - b.createdAt)
+    const behind = (): Promise<number | null> => createFigures({ store, ambient }).behind()
+    assert.equal(await behind(), null)
+    await recorded(store, [first!, ...rest])
+    assert.equal(await behind(), first!.createdAt + first!.durationMs)
+    await createRollups({ store, ambient }).catchUp()
+    assert.equal(await behind(), null)
+    await recorded(store, [{ ...first!, id: 'gen-1-now', createdAt: NOW - 20_000, durationMs: 10_000 }])
+    assert.equal(await behind(), null, 'what ended a moment ago is about to be added')
+  })
+
   test('what a group did by the hour adds up to what it did in all, and is told of the hours in which it did something', async () => {
     const { store } = await open()
     await recorded(store, calls(200))

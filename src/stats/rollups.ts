@@ -36,7 +36,7 @@ const READ_SLICE = 200
 /** How many sketches are read in one statement. */
 const SKETCH_SLICE = 50
 /** A run of a program that has not written for so long is not asked for more; it says so when it writes again. */
-const SILENT_MS = 2 * 86_400_000
+export const SILENT_MS = 2 * 86_400_000
 /** Figures by the minute are kept for as long as a page shows minutes, with a week to spare for what comes late. */
 export const MINUTES_KEPT_MS = 10 * 86_400_000
 /** All who add up take turns under this name; the counter of the same name tells how often all was begun again. */

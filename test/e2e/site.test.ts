@@ -7,6 +7,7 @@ import { COMPARISONS } from './compare.ts'
 import { MANUAL } from './docs.ts'
 import { SHORT_PAGES } from './pages.ts'
 import { SEARCHES } from './palette.ts'
+import './states.ts'
 import { box, browser, endpoints, everybody, HOSTILE, look, type Look } from './world.ts'
 
 const MOST_SCRIPT = 130 * 1024

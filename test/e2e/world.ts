@@ -10,7 +10,7 @@ import { startBrowser } from './browser.ts'
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
 /** A page is alive within a second; this is for a machine that does much else. */
-const PATIENCE_MS = 60_000
+export const PATIENCE_MS = 60_000
 
 export const HOSTILE = '<img src="//evil.example/x" onerror="document.title=\'broken\'">: "One" & </script><b>more</b>'
 

@@ -3,6 +3,7 @@ import { compact, plural, whole } from '../data/format.ts'
 import { originOf } from '../data/origin.ts'
 import { sampleIn } from '../data/samples.ts'
 import { siteOf } from '../site.ts'
+import { Lost } from '../ui/block.tsx'
 import { Code } from '../ui/code.tsx'
 import { CopyButton } from '../ui/copy.tsx'
 import { ModelRows } from '../ui/model-rows.tsx'
@@ -34,7 +35,7 @@ export default function Home() {
             <button type="submit" className="key">Search</button>
           </form>
           <dl className="mt-8 flex flex-wrap gap-x-10 gap-y-4">
-            {([['Models', whole(home.models), '/models'], ['Providers', whole(home.providers), '/providers'], ['Authors', whole(home.authors), null], ['Tokens this week', compact(home.week.tokens), null]] as const).map(([name, value, to]) => (
+            {([['Models', whole(home.models), '/models'], ['Providers', whole(home.providers), '/providers'], ['Authors', whole(home.authors), null], ['Tokens this week', home.week ? compact(home.week.tokens) : '–', null]] as const).map(([name, value, to]) => (
               <div key={name}><dt className="label">{name}</dt><dd className="text-xl font-semibold">{to ? <Link to={to} className="plain">{value}</Link> : value}</dd></div>
             ))}
           </dl>
@@ -45,10 +46,10 @@ export default function Home() {
         <div className="min-w-0"><Code label="A first request with curl" text={sampleIn('curl', { model: home.sample, origin, wishes: new Set() })} /></div>
       </div>
       <Section id="busiest" title="Busiest this week" intro="By tokens through this instance.">
-        {home.busiest.length > 0
+        {home.week === null ? <Lost /> : home.week.busiest.length > 0
           ? (
             <ol className="grid grid-cols-[minmax(0,1fr)] gap-x-10 sm:grid-cols-[repeat(2,minmax(0,1fr))]">
-              {home.busiest.map(({ model, tokens, requests }, i) => (
+              {home.week.busiest.map(({ model, tokens, requests }, i) => (
                 <li key={model.id} className="flex items-baseline gap-3 py-2 border-b border-line">
                   <span className="text-faint w-5 text-right">{i + 1}</span>
                   <Link to={`/${model.id}`} className="plain font-medium min-w-0 truncate">{model.name}</Link>

@@ -3,6 +3,7 @@ import { compact, duration, percent, plural, rate } from '../data/format.ts'
 import { nowhere } from '../data/nowhere.ts'
 import { priceOf, pricesOf } from '../data/prices.ts'
 import { siteOf } from '../site.ts'
+import { Lost } from '../ui/block.tsx'
 import { Empty, Facts, Scroll, Section } from '../ui/section.tsx'
 import { policyOf } from './model/providers.tsx'
 
@@ -34,6 +35,7 @@ export default function Provider() {
         </div>
       </Section>
       <Section id="models" title="Models">
+        {!provider.measured && <div className="mb-4"><Lost /></div>}
         {provider.offers.length === 0 ? <Empty title="It sells none of the catalogue's models" /> : (
           <Scroll label={`Models at ${provider.name}`}>
             <table className="grid-lines stacks">

@@ -2,7 +2,10 @@ import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 
 import { StackedBars } from '../../charts/bars.tsx'
 import { compact, date, plural, shortName, whole } from '../../data/format.ts'
 import { nowhere } from '../../data/nowhere.ts'
+import type { AppView } from '../../../src/site.ts'
+import { told } from '../../data/told.server.ts'
 import { siteOf } from '../../site.ts'
+import { Block } from '../../ui/block.tsx'
 import { Chip, Empty, Scroll, Section } from '../../ui/section.tsx'
 import { layersShown } from './boards.server.ts'
 
@@ -11,43 +14,56 @@ const WINDOWS = [7, 30, 90] as const
 export async function loader({ params, request, context }: LoaderFunctionArgs) {
   const asked = new URL(request.url).searchParams.get('days')
   const days = WINDOWS.find((each) => String(each) === asked) ?? 30
-  const app = await siteOf(context).app([params['app'], params['title']].filter((part) => part !== undefined).join('/'), days)
-  if (app === null) throw nowhere()
-  const { days: byDay, ...card } = app
-  const names = new Map(app.models.map(({ id, name }) => [id, shortName(name)]))
-  return { ...card, window: days, chart: layersShown(byDay, (id) => names.get(id) ?? id) }
+  const id = [params['app'], params['title']].filter((part) => part !== undefined).join('/')
+  const traffic = await told(context, siteOf(context).app(id, days).then((app) => app && shownOf(app)).then((app) => ({ app })))
+  if (traffic.of !== null && traffic.of.app === null) throw nowhere()
+  return { id, days, traffic: { of: traffic.of?.app ?? null, until: traffic.until } }
 }
 
-export const meta: MetaFunction<typeof loader> = ({ loaderData }) => [{ title: `${loaderData?.name ?? 'Not here'} · Signalbox` }]
+function shownOf({ days, ...card }: AppView) {
+  const names = new Map(card.models.map(({ id, name }) => [id, shortName(name)]))
+  return { ...card, chart: layersShown(days, (id) => names.get(id) ?? id) }
+}
+
+export const meta: MetaFunction<typeof loader> = ({ loaderData }) => [{ title: `${loaderData ? loaderData.traffic.of?.name ?? loaderData.id : 'Not here'} · Signalbox` }]
 
 export default function App() {
-  const app = useLoaderData<typeof loader>()
-  const url = app.url && /^https?:\/\//i.test(app.url) ? app.url : null
+  const { id, days, traffic } = useLoaderData<typeof loader>()
+  const app = traffic.of
+  const url = app?.url && /^https?:\/\//i.test(app.url) ? app.url : null
   return (
     <>
       <header className="pt-8">
         <nav aria-label="Breadcrumb" className="text-[0.8125rem] text-soft"><Link to="/apps" className="plain py-1">Apps</Link></nav>
-        <h1 tabIndex={-1} className="text-[1.625rem] font-semibold mt-1 outline-none break-words">{app.name}</h1>
+        <h1 tabIndex={-1} className="text-[1.625rem] font-semibold mt-1 outline-none break-words">{app?.name ?? id}</h1>
         <p className="mt-1 flex flex-wrap gap-x-3 gap-y-1 items-baseline text-soft">
-          {url ? <a href={url} rel="noopener nofollow" className="prose-link break-all">{app.id}</a> : <span className="font-mono text-[0.8125rem] break-all">{app.id}</span>}
-          {!app.verified && <Chip>unverified</Chip>}
-          {app.categories.map((category) => <Link key={category} to={`/apps?category=${encodeURIComponent(category)}`} className="prose-link text-[0.8125rem]">{category}</Link>)}
+          {url ? <a href={url} rel="noopener nofollow" className="prose-link break-all">{id}</a> : <span className="font-mono text-[0.8125rem] break-all">{id}</span>}
+          {app && !app.verified && <Chip>unverified</Chip>}
+          {app?.categories.map((category) => <Link key={category} to={`/apps?category=${encodeURIComponent(category)}`} className="prose-link text-[0.8125rem]">{category}</Link>)}
         </p>
-        {app.tagline && <p className="mt-2 max-w-prose">{app.tagline}</p>}
-        <dl className="mt-5 flex flex-wrap gap-x-8 gap-y-3">
-          {([['Rank this week', app.rank === null ? 'none' : `${app.rank}`], [`Tokens, ${app.window} days`, compact(app.tokens)], ['Requests', whole(app.requests)], ['First seen', app.firstAt > 0 ? date(app.firstAt) : 'not known']] as const)
-            .map(([name, value]) => <div key={name}><dt className="label">{name}</dt><dd className="text-[0.9375rem] font-medium">{value}</dd></div>)}
-        </dl>
+        {app?.tagline && <p className="mt-2 max-w-prose">{app.tagline}</p>}
       </header>
       <Section id="activity" title="Tokens by day">
         <p className="mb-4 text-[0.8125rem] text-soft">Window{' '}
-          {WINDOWS.map((each) => <Link key={each} to={`?days=${each}`} preventScrollReset aria-current={each === app.window ? 'true' : undefined} className="inline-block px-1.5 py-1 plain aria-[current]:text-ink aria-[current]:font-semibold">{each} days</Link>)}
+          {WINDOWS.map((each) => <Link key={each} to={`?days=${each}`} preventScrollReset aria-current={each === days ? 'true' : undefined} className="inline-block px-1.5 py-1 plain aria-[current]:text-ink aria-[current]:font-semibold">{each} days</Link>)}
         </p>
-        {app.chart ? <StackedBars title="Tokens by day, by model" unit="day" drawing={app.chart.drawing} rows={app.chart.rows} parts={app.chart.parts} />
-          : <Empty title={`No traffic in ${app.window} days`}>The chart begins with the next request that says it comes from this app.</Empty>}
+        <Block told={traffic}>{(it) => <Traffic app={it} days={days} />}</Block>
       </Section>
+    </>
+  )
+}
+
+function Traffic({ app, days }: { readonly app: ReturnType<typeof shownOf>; readonly days: number }) {
+  return (
+    <>
+      <dl className="mb-6 flex flex-wrap gap-x-8 gap-y-3">
+        {([['Rank this week', app.rank === null ? 'none' : `${app.rank}`], [`Tokens, ${days} days`, compact(app.tokens)], ['Requests', whole(app.requests)], ['First seen', app.firstAt > 0 ? date(app.firstAt) : 'not known']] as const)
+          .map(([name, value]) => <div key={name}><dt className="label">{name}</dt><dd className="text-[0.9375rem] font-medium">{value}</dd></div>)}
+      </dl>
+      {app.chart ? <StackedBars title="Tokens by day, by model" unit="day" drawing={app.chart.drawing} rows={app.chart.rows} parts={app.chart.parts} />
+        : <Empty title={`No traffic in ${days} days`}>The chart begins with the next request that says it comes from this app.</Empty>}
       {app.models.length > 0 && (
-        <Section id="models" title="Models" intro={`What ${plural(app.requests, 'request')} of ${app.window} days asked for.`}>
+        <Section id="models" title="Models" intro={`What ${plural(app.requests, 'request')} of ${days} days asked for.`}>
           <Scroll label="Models of this app">
             <table className="grid-lines max-w-3xl">
               <thead><tr><th scope="col">Model</th><th scope="col" className="num">Tokens</th><th scope="col" className="num">Requests</th><th scope="col" className="num">Share</th></tr></thead>

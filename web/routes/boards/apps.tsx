@@ -1,13 +1,15 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { told } from '../../data/told.server.ts'
 import { siteOf } from '../../site.ts'
+import { Block } from '../../ui/block.tsx'
 import { Empty } from '../../ui/section.tsx'
 import { AppRows, periodIn, Periods } from './parts.tsx'
 
 export async function loader({ request, context }: LoaderFunctionArgs) {
   const query = new URL(request.url).searchParams
   const category = query.get('category') || undefined
-  const view = await siteOf(context).topApps({ period: periodIn(query), ...(category !== undefined && { category }) })
-  return { ...view, category: category ?? null }
+  const period = periodIn(query)
+  return { period, category: category ?? null, board: await told(context, siteOf(context).topApps({ period, ...(category !== undefined && { category }) })) }
 }
 
 export const meta: MetaFunction = () => [
@@ -16,7 +18,7 @@ export const meta: MetaFunction = () => [
 ]
 
 export default function Apps() {
-  const { apps, categories, category, period } = useLoaderData<typeof loader>()
+  const { board, category, period } = useLoaderData<typeof loader>()
   const to = (change: { readonly period?: string; readonly category?: string | null }): string => {
     const query = new URLSearchParams()
     const asked = { period, category, ...change }
@@ -24,6 +26,7 @@ export default function Apps() {
     if (asked.category) query.set('category', asked.category)
     return `/apps${query.size > 0 ? `?${query}` : ''}`
   }
+  const categories = board.of?.categories ?? []
   const groups = [...new Set(categories.map(({ group }) => group))]
   const choice = (value: string | null, text: string) => (
     <Link to={to({ category: value })} preventScrollReset aria-current={category === value ? 'true' : undefined} className="inline-block py-1 plain aria-[current]:text-ink aria-[current]:font-semibold">{text}</Link>
@@ -49,9 +52,9 @@ export default function Apps() {
           })}
         </nav>
         <div className="min-w-0">
-          {apps.length === 0
+          <Block told={board}>{({ apps }) => apps.length === 0
             ? <Empty title="No app in this time">A request counts for an app when it says which, in the headers <code className="font-mono text-xs">HTTP-Referer</code> and <code className="font-mono text-xs">X-Title</code>. {category && <Link to={to({ category: null })} className="prose-link">All apps</Link>}</Empty>
-            : <AppRows apps={apps} label="Apps by tokens" period={period} />}
+            : <AppRows apps={apps} label="Apps by tokens" period={period} />}</Block>
         </div>
       </div>
     </>

@@ -1,18 +1,24 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
 import { StackedBars } from '../../charts/bars.tsx'
 import { compact, date, plural, shortName, whole } from '../../data/format.ts'
+import type { RankingsView } from '../../../src/site.ts'
+import { told } from '../../data/told.server.ts'
 import { siteOf } from '../../site.ts'
+import { Block } from '../../ui/block.tsx'
 import { Empty, Scroll, Section } from '../../ui/section.tsx'
 import { layersShown } from './boards.server.ts'
 import { AppRows, Change, Moved, periodIn, Periods } from './parts.tsx'
 
 export async function loader({ request, context }: LoaderFunctionArgs) {
-  const view = await siteOf(context).rankings(periodIn(new URL(request.url).searchParams))
-  const names = new Map(view.models.map(({ id, name }) => [id, shortName(name)]))
-  const { weeks, authorWeeks, ...board } = view
-  const authors = new Map(view.authors.map(({ slug, name }) => [slug, name]))
+  const period = periodIn(new URL(request.url).searchParams)
+  return { period, board: await told(context, siteOf(context).rankings(period).then(boardShown)) }
+}
+
+function boardShown({ weeks, authorWeeks, ...board }: RankingsView) {
+  const names = new Map(board.models.map(({ id, name }) => [id, shortName(name)]))
+  const authors = new Map(board.authors.map(({ slug, name }) => [slug, name]))
   return {
-    ...board, models: view.models.map(({ model, ...row }) => ({ ...row, listed: model !== null })),
+    ...board, models: board.models.map(({ model, ...row }) => ({ ...row, listed: model !== null })),
     weeks: layersShown(weeks, (id) => names.get(id) ?? id), authorWeeks: layersShown(authorWeeks, (slug) => authors.get(slug) ?? slug),
   }
 }
@@ -23,16 +29,24 @@ export const meta: MetaFunction = () => [
 ]
 
 export default function Rankings() {
-  const { period, from, to, tokens, requests, models, authors, apps, weeks, authorWeeks } = useLoaderData<typeof loader>()
+  const { period, board } = useLoaderData<typeof loader>()
   return (
     <>
       <header className="pt-8">
         <h1 tabIndex={-1} className="text-[1.625rem] font-semibold outline-none">Rankings</h1>
-        <p className="mt-1 text-soft max-w-[75ch]">
-          By prompt and answer tokens through this instance, {date(from)} to {date(to - 1)}: <data value={tokens}>{compact(tokens)}</data> tokens in {plural(requests, 'request')}. Days are UTC&rsquo;s; simulated answers count nowhere.
-        </p>
+        <p className="mt-1 text-soft max-w-[75ch]">By prompt and answer tokens through this instance. Days are UTC&rsquo;s; simulated answers count nowhere.</p>
         <div className="mt-3"><Periods now={period} to={(each) => (each === 'week' ? '/rankings' : `/rankings?period=${each}`)} /></div>
       </header>
+      <div className="mt-4"><Block told={board}>{(shown) => <Boards shown={shown} />}</Block></div>
+    </>
+  )
+}
+
+function Boards({ shown }: { readonly shown: ReturnType<typeof boardShown> }) {
+  const { period, from, to, tokens, requests, models, authors, apps, weeks, authorWeeks } = shown
+  return (
+    <>
+      <p className="text-soft">{date(from)} to {date(to - 1)}: <data value={tokens}>{compact(tokens)}</data> tokens in {plural(requests, 'request')}.</p>
       {weeks && <Section id="weeks" title="Tokens by week"><StackedBars title="By model" unit="week" drawing={weeks.drawing} rows={weeks.rows} parts={weeks.parts} /></Section>}
       <Section id="models" title="Models" intro={period === 'trending' ? 'What has more tokens this week than its mean of the three weeks before.' : undefined}>
         {models.length === 0

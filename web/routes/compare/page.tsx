@@ -4,7 +4,9 @@ import { Form, Link, redirect, useLoaderData, useNavigate, type LoaderFunctionAr
 import type { Hit, Site } from '../../../src/site.ts'
 import { nowhere } from '../../data/nowhere.ts'
 import { originOf } from '../../data/origin.ts'
+import { told } from '../../data/told.server.ts'
 import { siteOf } from '../../site.ts'
+import { Lost } from '../../ui/block.tsx'
 import { Combobox, useFound } from '../../ui/listbox.tsx'
 import { Empty, Notice, Scroll } from '../../ui/section.tsx'
 import { comparisonOf, type Cell, type Group, type Row } from './rows.server.ts'
@@ -47,11 +49,12 @@ export async function loader({ params, request, context }: LoaderFunctionArgs) {
     throw redirect(`${addressOf(shown.map(({ id }) => id))}${rest.size > 0 ? `?${rest}` : ''}`, 302)
   }
   const sides = await Promise.all(shown.map(async (model) => {
-    const [performance, uptime, activity] = await Promise.all([site.performance(model.id, '7d'), site.uptime(model.id, DAYS), site.activity(model.id, DAYS)])
-    return { model, performance, uptime, activity }
+    const measured = await told(context, Promise.all([site.performance(model.id, '7d'), site.uptime(model.id, DAYS), site.activity(model.id, DAYS)]))
+    return { model, measured }
   }))
   return {
     models: shown.map(({ id, name }) => ({ id, name })),
+    lost: sides.some(({ measured }) => measured.of === null),
     groups: sides.length === 0 ? [] : comparisonOf(sides, only && sides.length > 1),
     begin: sides.length > 0 ? [] : await beginnings(site),
     only, choice, full: query.get('full') === '1', origin: originOf(request),
@@ -60,8 +63,8 @@ export async function loader({ params, request, context }: LoaderFunctionArgs) {
 
 /** What a comparison could begin with: what is asked here, and then the newest. */
 async function beginnings(site: Site): Promise<readonly { readonly id: string; readonly name: string }[]> {
-  const { busiest, newest } = await site.home()
-  const models = [...busiest.map(({ model }) => model), ...newest].map(({ id, name }) => [id, { id, name }] as const)
+  const { week, newest } = await site.home()
+  const models = [...(week?.busiest ?? []).map(({ model }) => model), ...newest].map(({ id, name }) => [id, { id, name }] as const)
   return [...new Map(models).values()].slice(0, 10)
 }
 
@@ -72,7 +75,7 @@ export const meta: MetaFunction<typeof loader> = ({ loaderData }) => loaderData 
 ] : [{ title: 'Not here · Signalbox' }]
 
 export default function Compare() {
-  const { models, groups, begin, only, choice, full } = useLoaderData<typeof loader>()
+  const { models, lost, groups, begin, only, choice, full } = useLoaderData<typeof loader>()
   const ids = models.map(({ id }) => id)
   return (
     <>
@@ -84,6 +87,7 @@ export default function Compare() {
         {models.length < MOST && <Add ids={ids} />}
       </header>
       {full && <div className="mt-4"><Notice kind="note">No more than five models stand side by side; the rest of the choice was left out.</Notice></div>}
+      {lost && <div className="mt-4"><Lost /></div>}
       {choice && <Choice ids={ids} choice={choice} />}
       {begin.length > 0 && (
         <div className="mt-8">

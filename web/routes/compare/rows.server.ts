@@ -1,4 +1,5 @@
 import type { ActivityView, ModelView, SeriesView, UptimeView } from '../../../src/site.ts'
+import type { Told } from '../../data/told.server.ts'
 import { drawSpark } from '../../charts/draw.server.ts'
 import { compact, date, duration, percent, plural, rate, stated, whole } from '../../data/format.ts'
 import { inOrder } from '../../data/parameters.ts'
@@ -9,9 +10,7 @@ import { soldOf } from '../model/sections.ts'
 /** One model, with everything that is told of it beside others. */
 export interface Side {
   readonly model: ModelView
-  readonly performance: SeriesView
-  readonly uptime: UptimeView
-  readonly activity: ActivityView
+  readonly measured: Told<readonly [SeriesView, UptimeView, ActivityView]>
 }
 
 export interface Cell {
@@ -41,6 +40,7 @@ interface Figured { readonly value: number | null, readonly text: string, readon
 /** Models beside each other, row by row. `differing` leaves out what is the same of all of them. */
 export function comparisonOf(sides: readonly Side[], differing: boolean): readonly Group[] {
   const models = sides.map(({ model }) => model)
+  const performances = sides.map(({ measured }) => measured.of?.[0].endpoints ?? [])
   const told = (name: string, of: (model: ModelView) => string | null, nothing = 'not stated'): Row =>
     ({ name, cells: models.map((model) => ({ text: of(model) })), best: [], nothing })
   const figured = (name: string, better: 'more' | 'less', figures: readonly Figured[], nothing: string): Row => ({
@@ -56,18 +56,18 @@ export function comparisonOf(sides: readonly Side[], differing: boolean): readon
   const metrics = [...new Set(models.flatMap((model) => model.benchmarks.map(({ metric }) => metric)))]
 
   const fastest = (metric: 'throughput' | 'latency' | 'duration', better: 'more' | 'less', text: (value: number) => string): readonly Figured[] =>
-    sides.map(({ performance }) => {
-      const measured = performance.endpoints.flatMap(({ providerName, total }) => total[metric] === null ? [] : [{ value: total[metric].p50, providerName }])
+    performances.map((endpoints) => {
+      const measured = endpoints.flatMap(({ providerName, total }) => total[metric] === null ? [] : [{ value: total[metric].p50, providerName }])
       const top = measured.toSorted((a, b) => better === 'more' ? b.value - a.value : a.value - b.value)[0]
-      return top === undefined ? { value: null, text: '' } : { value: top.value, text: text(top.value), ...(performance.endpoints.length > 1 && { sub: top.providerName }) }
+      return top === undefined ? { value: null, text: '' } : { value: top.value, text: text(top.value), ...(endpoints.length > 1 && { sub: top.providerName }) }
     })
-  const bestUptime = sides.map(({ uptime }): Figured => {
-    const top = uptime.endpoints.filter((it) => it.uptime !== null).toSorted((a, b) => b.uptime! - a.uptime!)[0]
+  const bestUptime = sides.map(({ measured }): Figured => {
+    const top = measured.of?.[1].endpoints.filter((it) => it.uptime !== null).toSorted((a, b) => b.uptime! - a.uptime!)[0]
     return top === undefined ? { value: null, text: '' } : { value: top.uptime, text: percent(top.uptime!), sub: `${top.providerName}, ${plural(top.tries, 'try', 'tries')}` }
   })
-  const tokens = sides.map(({ activity }) => activity.days.map(({ prompt, completion }) => prompt + completion))
-  const paid = sides.map(({ performance }): Figured => {
-    const known = performance.endpoints.filter(({ total }) => total.paidPerMillion !== null).toSorted((a, b) => Number(a.total.paidPerMillion) - Number(b.total.paidPerMillion))[0]
+  const tokens = sides.map(({ measured }) => (measured.of?.[2].days ?? []).map(({ prompt, completion }) => prompt + completion))
+  const paid = performances.map((endpoints): Figured => {
+    const known = endpoints.filter(({ total }) => total.paidPerMillion !== null).toSorted((a, b) => Number(a.total.paidPerMillion) - Number(b.total.paidPerMillion))[0]
     return known === undefined ? { value: null, text: '' }
       : { value: Number(known.total.paidPerMillion), text: `$${Number(known.total.paidPerMillion).toFixed(4)}`, sub: `${known.providerName}, ${plural(known.total.answers, 'answer')}` }
   })

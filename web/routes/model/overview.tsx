@@ -1,6 +1,8 @@
 import { useLoaderData, useOutletContext, type LoaderFunctionArgs } from 'react-router'
 import { shortName } from '../../data/format.ts'
+import { told } from '../../data/told.server.ts'
 import { siteOf } from '../../site.ts'
+import { Block } from '../../ui/block.tsx'
 import { Section } from '../../ui/section.tsx'
 import { About } from './about.tsx'
 import { Activity, Api, Apps, Benchmarks, ListPrices, Medians, More, Paid, Parameters, Performance, Providers, Uptime } from './blocks.tsx'
@@ -14,10 +16,11 @@ const APP_DAYS = 7
 export async function loader({ params, context }: LoaderFunctionArgs) {
   const id = `${params['author']}/${params['slug']}`
   const site = siteOf(context)
-  const [series, uptime, activity, apps, parameters] = await Promise.all([
-    site.performance(id, '30d'), site.uptime(id, DAYS), site.activity(id, DAYS), site.apps(id, APP_DAYS), site.parameters(id),
+  const [performance, uptime, activity, apps, parameters] = await Promise.all([
+    told(context, site.performance(id, '30d').then((series) => performanceShown(series, 'p50'))), told(context, site.uptime(id, DAYS)),
+    told(context, site.activity(id, DAYS).then(activityShown)), told(context, site.apps(id, APP_DAYS)), told(context, site.parameters(id)),
   ])
-  return { performance: performanceShown(series, 'p50'), uptime, activity: activityShown(activity), apps, parameters }
+  return { performance, uptime, activity, apps, parameters }
 }
 
 /** A sample is made anew from the address alone. */
@@ -35,13 +38,13 @@ export default function Overview() {
     <>
       <About model={model} />
       {part('providers', `Providers for ${shortName(model.name)}`, <Providers model={model} />, 'A request goes to the best endpoint that can take it, and on to the next when one fails before it answers.')}
-      {part('performance', 'Performance', <Performance shown={performance} />)}
-      {part('pricing', 'Pricing', <div className="grid gap-6"><ListPrices model={model} /><Paid shown={performance} /></div>)}
+      {part('performance', 'Performance', <Block told={performance}>{(shown) => <Performance shown={shown} />}</Block>)}
+      {part('pricing', 'Pricing', <div className="grid gap-6"><ListPrices model={model} /><Block told={performance}>{(shown) => <Paid shown={shown} />}</Block></div>)}
       {part('benchmarks', 'Benchmarks', <Benchmarks model={model} />, 'As others report them; nothing was measured here.')}
-      {part('uptime', 'Uptime', <Uptime uptime={uptime} endpoints={soldOf(model).length} />)}
-      {part('activity', 'Activity', <Activity shown={activity} />)}
-      {part('apps', 'Apps this week', <Apps apps={apps} />)}
-      {part('parameters', 'Parameters', <><Parameters model={model} used={parameters} /><Medians model={model} used={parameters} origin={origin} /></>)}
+      {part('uptime', 'Uptime', <Block told={uptime}>{(of) => <Uptime uptime={of} endpoints={soldOf(model).length} />}</Block>)}
+      {part('activity', 'Activity', <Block told={activity}>{(shown) => <Activity shown={shown} />}</Block>)}
+      {part('apps', 'Apps this week', <Block told={apps}>{(of) => <Apps apps={of} />}</Block>)}
+      {part('parameters', 'Parameters', <Block told={parameters}>{(used) => <><Parameters model={model} used={used} /><Medians model={model} used={used} origin={origin} /></>}</Block>)}
       {part('api', 'API', <Api model={model} origin={origin} />)}
       <More model={model} />
     </>

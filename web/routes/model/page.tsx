@@ -100,7 +100,7 @@ function Strip({ model }: { readonly model: ModelView }) {
         : [first, second].flatMap((price) => price ? [[price.name, price.amount, `per ${price.unit}`] as const] : [])),
     ['Context', model.contextLength === null ? 'not stated' : compact(model.contextLength)],
     ['Max output', model.maxOutput === null ? 'not stated' : compact(model.maxOutput)],
-    ['Weekly tokens', compact(model.week.tokens), 'here'],
+    ['Weekly tokens', model.week ? compact(model.week.tokens) : 'not known', model.week ? 'here' : undefined],
     ['Released', model.released ? stated(model.released) : model.created ? date(model.created * 1000) : 'not stated'],
   ]
   return (

@@ -1,11 +1,8 @@
-import { Link } from 'react-router'
 import { Lines } from '../../charts/lines.tsx'
 import { duration, percent, plural, rate } from '../../data/format.ts'
 import { Empty, Scroll } from '../../ui/section.tsx'
 import type { Metric, PerformanceShown } from './figures.server.ts'
-
-export const WINDOWS = [['1h', 'hour'], ['1d', '24 hours'], ['7d', '7 days'], ['30d', '30 days']] as const
-export const RANKS = ['p50', 'p75', 'p90', 'p99'] as const
+import { WINDOWS } from './sections.ts'
 
 const NAMES: Readonly<Record<Metric, readonly [string, (value: number) => string]>> = {
   throughput: ['Throughput, tokens per second', rate],
@@ -14,18 +11,12 @@ const NAMES: Readonly<Record<Metric, readonly [string, (value: number) => string
 }
 
 /** Speed of each endpoint over a window, from this instance's own traffic. */
-export function Performance({ shown, chooses = false }: { readonly shown: PerformanceShown; readonly chooses?: boolean }) {
+export function Performance({ shown }: { readonly shown: PerformanceShown }) {
   const { rank, totals, charts } = shown
   const title = WINDOWS.find(([name]) => name === shown.window)![1]
   const answers = totals.reduce((sum, total) => sum + total.answers, 0)
   return (
     <>
-      {chooses && (
-        <div className="mb-5 flex flex-wrap gap-x-6 gap-y-1 text-[0.8125rem] text-soft">
-          <Choices label="The last" of={WINDOWS.map(([name, text]) => [name, text, `?window=${name}&p=${rank}`])} now={shown.window} />
-          <Choices label="Percentile" of={RANKS.map((name) => [name, name === 'p50' ? 'p50 (median)' : name, `?window=${shown.window}&p=${name}`])} now={rank} />
-        </div>
-      )}
       {answers === 0
         ? (
           <Empty title={`Nothing measured in the last ${title}`}>
@@ -47,16 +38,6 @@ export function Performance({ shown, chooses = false }: { readonly shown: Perfor
           </>
         )}
     </>
-  )
-}
-
-function Choices({ label, of, now }: { readonly label: string; readonly of: readonly (readonly [string, string, string])[]; readonly now: string }) {
-  return (
-    <p>{label}{' '}
-      {of.map(([name, text, to]) => (
-        <Link key={name} to={to} preventScrollReset aria-current={name === now ? 'true' : undefined} className="inline-block px-1.5 py-1 plain aria-[current]:text-ink aria-[current]:font-semibold">{text}</Link>
-      ))}
-    </p>
   )
 }
 

@@ -2,6 +2,7 @@ import { Link, useSearchParams } from 'react-router'
 import type { EndpointView, ModelView } from '../../../src/site.ts'
 import { compact, duration, percent, plural, rate } from '../../data/format.ts'
 import { priceOf, pricesOf } from '../../data/prices.ts'
+import { Lost } from '../../ui/block.tsx'
 import { Chip, Empty, Scroll } from '../../ui/section.tsx'
 import { soldOf } from './sections.ts'
 
@@ -26,6 +27,7 @@ export function Providers({ model, sorts = false }: { readonly model: ModelView;
   const measured = rows.reduce((sum, { measured: it }) => sum + (it?.samples30m ?? 0), 0)
   return (
     <>
+      {model.week === null && <div className="mb-4"><Lost /></div>}
       {sorts && (
         <p className="mb-3 text-[0.8125rem] text-soft">Sorted by{' '}
           {Object.entries(ORDERS).map(([name, [title]]) => (

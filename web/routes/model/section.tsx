@@ -1,33 +1,40 @@
-import { Link, useLoaderData, useOutletContext, type LoaderFunctionArgs } from 'react-router'
-import type { Site } from '../../../src/site.ts'
+import { Link, useLoaderData, useOutletContext, type LoaderFunctionArgs, type RouterContextProvider } from 'react-router'
+import type { Window } from '../../../src/site.ts'
 import { shortName } from '../../data/format.ts'
+import { told } from '../../data/told.server.ts'
 import { siteOf } from '../../site.ts'
+import { Block } from '../../ui/block.tsx'
 import { Section } from '../../ui/section.tsx'
 import { Activity, Api, Apps, Benchmarks, Calculator, ListPrices, Medians, More, Paid, Parameters, Performance, Providers, Uptime } from './blocks.tsx'
 import { activityShown, performanceShown } from './figures.server.ts'
 import type { Outside } from './page.tsx'
-import { RANKS, WINDOWS } from './performance.tsx'
-import { soldOf, type SectionName } from './sections.ts'
+import { RANKS, soldOf, WINDOWS, type SectionName } from './sections.ts'
 
 const DAYS = [7, 30, 90] as const
 const APP_DAYS = [1, 7, 30] as const
 
 /** What each section asks for; those that are told from the model alone ask nothing. */
-async function figuresOf(section: SectionName, site: Site, id: string, query: URLSearchParams) {
+async function figuresOf(section: SectionName, context: Readonly<RouterContextProvider>, id: string, query: URLSearchParams) {
+  const site = siteOf(context)
+  const days = daysIn(section === 'apps' ? APP_DAYS : DAYS, query, section === 'apps' ? 7 : 30)
+  const speed = async (window: Window, rank: (typeof RANKS)[number]) => performanceShown(await site.performance(id, window), rank)
   switch (section) {
-    case 'performance': return { section, performance: performanceShown(await site.performance(id, among(WINDOWS.map(([name]) => name), query.get('window'), '7d')), among(RANKS, query.get('p'), 'p50')) }
-    case 'pricing': return { section, performance: performanceShown(await site.performance(id, '30d'), 'p50') }
-    case 'uptime': return { section, uptime: await site.uptime(id, daysIn(DAYS, query, 30)) }
-    case 'activity': return { section, activity: activityShown(await site.activity(id, daysIn(DAYS, query, 30))) }
-    case 'apps': return { section, apps: await site.apps(id, daysIn(APP_DAYS, query, 7)) }
-    case 'parameters': return { section, parameters: await site.parameters(id) }
+    case 'performance': {
+      const [window, rank] = [among(WINDOWS.map(([name]) => name), query.get('window'), '7d'), among(RANKS, query.get('p'), 'p50')]
+      return { section, window, rank, performance: await told(context, speed(window, rank)) }
+    }
+    case 'pricing': return { section, performance: await told(context, speed('30d', 'p50')) }
+    case 'uptime': return { section, days, uptime: await told(context, site.uptime(id, days)) }
+    case 'activity': return { section, days, activity: await told(context, site.activity(id, days).then(activityShown)) }
+    case 'apps': return { section, days, apps: await told(context, site.apps(id, days)) }
+    case 'parameters': return { section, parameters: await told(context, site.parameters(id)) }
     default: return { section }
   }
 }
 
 export function loader({ params, request, context }: LoaderFunctionArgs) {
   // An address that is no section is answered by the page around this one.
-  return figuresOf(params['section'] as SectionName, siteOf(context), `${params['author']}/${params['slug']}`, new URL(request.url).searchParams)
+  return figuresOf(params['section'] as SectionName, context, `${params['author']}/${params['slug']}`, new URL(request.url).searchParams)
 }
 
 function among<T extends string>(of: readonly T[], given: string | null, usual: T): T {
@@ -38,28 +45,45 @@ const daysIn = (of: readonly number[], query: URLSearchParams, usual: number): n
 
 export default function SectionPage() {
   const { model, origin } = useOutletContext<Outside>()
-  const told = useLoaderData<typeof loader>()
+  const shown = useLoaderData<typeof loader>()
   const days = (of: readonly number[], now: number) => (
-    <p className="mb-4 text-[0.8125rem] text-soft">Window{' '}
-      {of.map((each) => <Link key={each} to={`?days=${each}`} preventScrollReset aria-current={each === now ? 'true' : undefined} className="inline-block px-1.5 py-1 plain aria-[current]:text-ink aria-[current]:font-semibold">{each === 1 ? '1 day' : `${each} days`}</Link>)}
-    </p>
+    <div className="mb-4"><Choices label="Window" of={of.map((each) => [String(each), each === 1 ? '1 day' : `${each} days`, `?days=${each}`])} now={String(now)} /></div>
   )
-  switch (told.section) {
+  switch (shown.section) {
     case 'providers': return <><Section id="section" title={`Providers for ${shortName(model.name)}`} intro="A request goes to the best endpoint that can take it, and on to the next when one fails before it answers."><Providers model={model} sorts /></Section><More model={model} /></>
-    case 'performance': return <Section id="section" title="Performance"><Performance shown={told.performance} chooses /></Section>
+    case 'performance': return (
+      <Section id="section" title="Performance">
+        <div className="mb-5 flex flex-wrap gap-x-6 gap-y-1">
+          <Choices label="The last" of={WINDOWS.map(([name, text]) => [name, text, `?window=${name}&p=${shown.rank}`])} now={shown.window} />
+          <Choices label="Percentile" of={RANKS.map((name) => [name, name === 'p50' ? 'p50 (median)' : name, `?window=${shown.window}&p=${name}`])} now={shown.rank} />
+        </div>
+        <Block told={shown.performance}>{(performance) => <Performance shown={performance} />}</Block>
+      </Section>
+    )
     case 'pricing': return (
       <>
         <Section id="section" title="List prices" intro="What each endpoint asks, cheapest first."><ListPrices model={model} /></Section>
-        <Section id="paid" title="Really paid, 30 days" intro="What the answers of the last 30 days cost through this instance."><Paid shown={told.performance} /></Section>
+        <Section id="paid" title="Really paid, 30 days" intro="What the answers of the last 30 days cost through this instance."><Block told={shown.performance}>{(performance) => <Paid shown={performance} />}</Block></Section>
         <Section id="calculator" title="What it would cost"><Calculator model={model} /></Section>
       </>
     )
     case 'benchmarks': return <Section id="section" title="Benchmarks" intro="As others report them; nothing was measured here."><Benchmarks model={model} /></Section>
-    case 'uptime': return <Section id="section" title="Uptime">{days(DAYS, told.uptime.days)}<Uptime uptime={told.uptime} endpoints={soldOf(model).length} /></Section>
-    case 'activity': return <Section id="section" title="Activity">{days(DAYS, told.activity.days.length)}<Activity shown={told.activity} /></Section>
-    case 'apps': return <Section id="section" title="Apps">{days(APP_DAYS, told.apps.days)}<Apps apps={told.apps} /></Section>
-    case 'parameters': return <Section id="section" title="Parameters"><Parameters model={model} used={told.parameters} /><Medians model={model} used={told.parameters} origin={origin} /></Section>
+    case 'uptime': return <Section id="section" title="Uptime">{days(DAYS, shown.days)}<Block told={shown.uptime}>{(uptime) => <Uptime uptime={uptime} endpoints={soldOf(model).length} />}</Block></Section>
+    case 'activity': return <Section id="section" title="Activity">{days(DAYS, shown.days)}<Block told={shown.activity}>{(activity) => <Activity shown={activity} />}</Block></Section>
+    case 'apps': return <Section id="section" title="Apps">{days(APP_DAYS, shown.days)}<Block told={shown.apps}>{(apps) => <Apps apps={apps} />}</Block></Section>
+    case 'parameters': return <Section id="section" title="Parameters"><Block told={shown.parameters}>{(used) => <><Parameters model={model} used={used} /><Medians model={model} used={used} origin={origin} /></>}</Block></Section>
     case 'api': return <Section id="section" title={`Sample code and API for ${shortName(model.name)}`}><Api model={model} origin={origin} /></Section>
     default: return null
   }
+}
+
+/** What a section can be asked for besides; it stays where figures are lost, because others may not be. */
+function Choices({ label, of, now }: { readonly label: string; readonly of: readonly (readonly [name: string, text: string, to: string])[]; readonly now: string }) {
+  return (
+    <p className="text-[0.8125rem] text-soft">{label}{' '}
+      {of.map(([name, text, to]) => (
+        <Link key={name} to={to} preventScrollReset aria-current={name === now ? 'true' : undefined} className="inline-block px-1.5 py-1 plain aria-[current]:text-ink aria-[current]:font-semibold">{text}</Link>
+      ))}
+    </p>
+  )
 }

@@ -1,5 +1,9 @@
 import type { ModelView } from '../../../src/site.ts'
 
+/** How far back speed is looked at, and by which of its percentiles. */
+export const WINDOWS = [['1h', 'hour'], ['1d', '24 hours'], ['7d', '7 days'], ['30d', '30 days']] as const
+export const RANKS = ['p50', 'p75', 'p90', 'p99'] as const
+
 /** The sections of a model's page, each also at an address of its own; one that a model has nothing for is not linked. */
 export const SECTIONS = [
   ['providers', 'Providers', () => true],
