@@ -7,7 +7,6 @@ import { COMPARISONS } from './compare.ts'
 import { MANUAL } from './docs.ts'
 import { SHORT_PAGES } from './pages.ts'
 import { SEARCHES } from './palette.ts'
-import './states.ts'
 import { box, browser, endpoints, everybody, HOSTILE, look, type Look } from './world.ts'
 
 const MOST_SCRIPT = 130 * 1024
@@ -188,7 +187,7 @@ test('without scripts a list is searched and filtered, and a sample shows what i
   const at = new URL(page.url())
   assert.deepEqual([at.pathname, at.searchParams.get('q'), at.searchParams.getAll('input_modalities')], ['/models', 'claude', ['image']])
   const { total_count: total } = await (await fetch(`${box.url}/api/v1/models?q=claude&input_modalities=image&output_modalities=all`)).json() as { total_count: number }
-  assert.match(await page.locator('[role=status]').innerText(), new RegExp(`^${total} of `))
+  assert.match(await page.locator('main header [role=status]').innerText(), new RegExp(`^${total} of `))
 
   await page.goto(`${box.url}/acme/one/api`)
   assert.doesNotMatch(await page.locator('pre').nth(1).innerText(), /stream=True/)

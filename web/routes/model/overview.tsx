@@ -39,7 +39,7 @@ export default function Overview() {
       <About model={model} />
       {part('providers', `Providers for ${shortName(model.name)}`, <Providers model={model} />, 'A request goes to the best endpoint that can take it, and on to the next when one fails before it answers.')}
       {part('performance', 'Performance', <Block told={performance}>{(shown) => <Performance shown={shown} />}</Block>)}
-      {part('pricing', 'Pricing', <div className="grid gap-6"><ListPrices model={model} /><Block told={performance}>{(shown) => <Paid shown={shown} />}</Block></div>)}
+      {part('pricing', 'Pricing', <div className="grid grid-cols-[minmax(0,1fr)] gap-6"><ListPrices model={model} /><Block told={performance}>{(shown) => <Paid shown={shown} />}</Block></div>)}
       {part('benchmarks', 'Benchmarks', <Benchmarks model={model} />, 'As others report them; nothing was measured here.')}
       {part('uptime', 'Uptime', <Block told={uptime}>{(of) => <Uptime uptime={of} endpoints={soldOf(model).length} />}</Block>)}
       {part('activity', 'Activity', <Block told={activity}>{(shown) => <Activity shown={shown} />}</Block>)}
