@@ -106,8 +106,8 @@ export interface ModelsView {
   readonly all: number
   readonly offset: number
   readonly limit: number
-  /** Whether the order or a filter goes by what was measured, and nothing was: then the order is the newest first. */
-  readonly unmeasured: boolean
+  /** Why there is nothing that an order or a filter by measurements could go by: then the order is the newest first. Null where there is, or where nothing of it was asked for. */
+  readonly wanting: 'unmeasured' | 'lost' | null
   /** What is wrong with the query, in words for its sender; then there are no models. */
   readonly problem: { readonly field: string; readonly message: string } | null
   readonly choices: {

@@ -107,14 +107,14 @@ forEachStore((_, openStore) => {
     const [whole, streamed] = view.models.map(({ lately }) => lately!)
     assert.ok(Math.abs(streamed!.latencyMs! - 40) < 1 && Math.abs(streamed!.throughput! - 10) < 0.2, JSON.stringify(streamed))
     assert.equal(whole!.throughput, null, 'an answer that came at once says nothing of speed')
-    assert.deepEqual([view.models[2]!.lately, view.unmeasured], [null, false])
+    assert.deepEqual([view.models[2]!.lately, view.wanting], [null, null])
     assert.equal((await site.models(new URLSearchParams('order=most-popular'))).models[0]!.id, 'anthropic/claude-3-haiku')
     assert.deepEqual((await site.models(new URLSearchParams('min_tool_success_rate=1'))).models.map(({ id }) => id).toSorted(), ['openai/gpt-4o', 'openai/gpt-4o-mini'])
 
     const { store: idle } = await openStore()
     const nothing = await open(idle, [])
-    assert.equal((await nothing.models(new URLSearchParams('order=top-weekly'))).unmeasured, true)
-    assert.equal((await nothing.models(new URLSearchParams('order=newest'))).unmeasured, false)
+    assert.equal((await nothing.models(new URLSearchParams('order=top-weekly'))).wanting, 'unmeasured')
+    assert.equal((await nothing.models(new URLSearchParams('order=newest'))).wanting, null)
   })
 
   test('the medians for a sample are of parameters that enough requests set, by enough keys', async () => {

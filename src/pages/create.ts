@@ -151,12 +151,13 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       asked.set('limit', String(limit))
       asked.set('offset', String(offset))
       // A list without its figures is still the list.
-      const of = (await unlessLost(figures.models()))?.of ?? new Map<string, never>()
+      const did = await unlessLost(figures.models())
+      const of = did?.of ?? new Map<string, never>()
       const list = queryModels(asked, { snapshot: now.at, now: ambient.now(), defaultOutput: 'all', figures: of })
       const found = 'fault' in list ? null : list
       return {
         models: found?.entries.map((entry) => ({ ...cardOf(now, entry), lately: of.get(countedAs(now, entry)) ?? null })) ?? [],
-        unmeasured: of.size === 0 && asksForFigures(asked),
+        wanting: of.size > 0 || !asksForFigures(asked) ? null : did === null ? 'lost' : 'unmeasured',
         total: found?.total ?? 0,
         all: listed.length,
         offset, limit,

@@ -86,20 +86,23 @@ export default function Models() {
 
 const active = (asked: URLSearchParams): boolean => [...asked].some(([name, value]) => value !== '' && !['fmt', 'order', 'sort', 'offset', 'limit'].includes(name))
 
-const UNMEASURED = 'Nothing was asked here in the last 30 days, so there is nothing yet to go by.'
+const WANTING = {
+  unmeasured: 'Nothing was asked here in the last 30 days, so there is nothing yet to go by.',
+  lost: 'What was measured could not be read just now, so there is nothing to go by.',
+} as const
 
 function Results({ view, cards, with_ }: { readonly view: ModelsView; readonly cards: boolean; with_(change: Readonly<Record<string, string | null>>): string }) {
   if (view.problem) return <Empty title="That filter cannot be applied">{view.problem.message}</Empty>
   if (view.models.length === 0) {
     return (
       <Empty title="No models found">
-        {view.unmeasured ? UNMEASURED : 'Nothing in the catalogue fits all of it.'} <Link to="/models" className="prose-link">Show all {plural(view.all, 'model')}</Link>.
+        {view.wanting ? WANTING[view.wanting] : 'Nothing in the catalogue fits all of it.'} <Link to="/models" className="prose-link">Show all {plural(view.all, 'model')}</Link>.
       </Empty>
     )
   }
   return (
     <>
-      {view.unmeasured && <p className="text-soft mb-2">{UNMEASURED} This is the newest first.</p>}
+      {view.wanting && <p className="text-soft mb-2">{WANTING[view.wanting]} This is the newest first.</p>}
       <form id="compare" action="/compare" />
       {cards ? <ul>{view.models.map((model) => <Card key={model.id} model={model} />)}</ul> : <ModelRows models={view.models} label="Models" ticks />}
       <p className="compare-bar bg-sheet border border-rail rounded-[3px] mt-3 px-3 py-2 items-center gap-4 z-10">
