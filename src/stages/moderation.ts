@@ -38,7 +38,7 @@ const USUAL_POLICY = 'sexual content that involves minors; instructions for weap
 export function moderation({ rules, mend, read }: ModerationGiven): Stage {
   return {
     name: ID,
-    wants: ({ asked }) => rules().always || asked.moderated === true || asked.plugins.some((plugin) => plugin.id === ID && plugin.enabled),
+    wants: ({ asked }) => rules().always || asked.moderated === true || asked.plugins.length > 0 && asked.plugins.some((plugin) => plugin.id === ID && plugin.enabled),
     async request(call) {
       const { asked, generate } = call
       const { models, always, failure, policy } = rules()
