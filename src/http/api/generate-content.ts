@@ -57,7 +57,8 @@ export function generateContentRoutes(given: SurfaceGiven): readonly Route[] {
       summary: "An answer in Google's words, whole or streamed, by any model behind any provider; or the count of a prompt's tokens",
     },
     {
-      ...described, name: 'generateContentOfAuthor', paths: called('/models/{author}/{slug}'), params: z.object({ author: z.string(), slug: z.string() }),
+      // Vercel's provider for Google leaves `models/` out before a name that has a slash.
+      ...described, name: 'generateContentOfAuthor', paths: [...called('/models/{author}/{slug}'), ...at('/{author}/{slug}')], params: z.object({ author: z.string(), slug: z.string() }),
       summary: 'The same for a model by its id, `{author}/{slug}`',
     },
     {
