@@ -16,11 +16,13 @@ export interface Gap {
 
 /** What becomes of a conversation where there is only a prompt and its continuation, whichever side that is. */
 const OF_COMPLETIONS: Readonly<Record<string, string>> = {
-  'tools': 'tools', 'parallel tools': 'tools', 'tool loop of three turns': 'tools', 'reasoning kept across turns': 'reasoning', 'image in': 'media', 'image in a result': 'tools',
+  'tools': 'tools', 'parallel tools': 'tools', 'tool loop of three turns': 'tools', 'reasoning kept across turns': 'reasoning', 'image in': 'media', 'image in a result': 'media',
   'citations': 'text.marks', 'cache marks': 'cache', 'cache marks that last an hour': 'cache',
 }
+/** A model behind such a format is told of tools in its prompt; a caller who speaks it has no place for them. */
+const TOLD: ReadonlySet<string> = new Set(['tools', 'parallel tools', 'tool loop of three turns'])
 const ofCompletions = (pair: Pick<Gap, 'surface' | 'outbound'>): Gap[] =>
-  Object.entries(OF_COMPLETIONS).map(([scenario, lacks]) => ({ ...pair, scenario, of: 'openai-completions', lacks }))
+  Object.entries(OF_COMPLETIONS).filter(([scenario]) => pair.surface !== '*' || !TOLD.has(scenario)).map(([scenario, lacks]) => ({ ...pair, scenario, of: 'openai-completions', lacks }))
 
 /** Formats that have no mark of a cache at all, on whichever side. */
 const marks = (side: { readonly surface: string } | { readonly outbound: string }, lacks: string): Gap[] =>

@@ -61,8 +61,8 @@ const HOSTS: Readonly<Record<string, Host>> = {
 const row = {
   input_modalities: ['text', 'image', 'file'], max_output_tokens: 8000, reasoning: { supported: true, efforts: ['low', 'medium', 'high'], budget_tokens: { min: 1024 } },
 }
-/** No name of a family: for a model of one, a prompt would be written by its template. */
-const modelOf = (outbound: string): string => `acme/model-${OUTBOUNDS.indexOf(outbound)}`
+/** A model that continues texts is of a family whose template is known; without one it could be sent no conversation. */
+const modelOf = (outbound: string): string => (outbound === 'openai-completions' ? 'acme/qwen2.5-7b' : `acme/model-${OUTBOUNDS.indexOf(outbound)}`)
 const upstream = await startUpstream()
 const box = await startSignalbox({ config: together(...OUTBOUNDS.map(hosted)) })
 

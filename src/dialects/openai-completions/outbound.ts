@@ -27,7 +27,7 @@ export const outbound: Outbound = {
   dialect: DIALECT,
   cannot: [
     'conversations: a prompt is one text; turns are written by the template of the family, where one is known',
-    'tools', 'media', 'native-parts: items of other dialects', 'reasoning: is shown where a server tells it, and neither asked for nor taken back',
+    'tools: but in words, by the template of the family', 'media', 'native-parts: items of other dialects', 'reasoning: is shown where a server tells it, and neither asked for nor taken back',
     'refusal.text: a refusal is text', 'text.marks: seals and annotations', 'cache', 'prompt_cache_key', 'response_format: but where an endpoint names it', 'n', 'prediction', 'verbosity', 'modalities',
     'logprobs.five: at most five alternatives', 'stop.four: with those of the template', 'extras: fields of other formats',
     'router-fields: user, session, metadata and serviceTier are written from the target',
