@@ -1,5 +1,6 @@
 import type { Seal } from '../core/index.ts'
 import { parseUpstream } from './json.ts'
+import { isObject } from './loose.ts'
 
 /**
  * Seals on their way through a client whose format has an opaque place for one, which it keeps and sends back: what the
@@ -47,5 +48,3 @@ export function labelOf(text: string): Sealed | null {
     ...(typeof hidden === 'string' && { hidden }),
   }
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)

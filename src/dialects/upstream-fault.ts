@@ -1,4 +1,5 @@
 import { fault, type Endpoint, type Fault, type FaultKind } from '../core/index.ts'
+import { isObject, type Loose } from './loose.ts'
 
 /** What a provider's error body says, whatever its shape. */
 export interface Said {
@@ -249,8 +250,6 @@ function retryInfo(details: unknown): number | undefined {
   return undefined
 }
 
-type Loose = { readonly [key: string]: unknown }
-const isObject = (value: unknown): value is Loose => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Text out of a message that may be a string, a number, an object or FastAPI's list of `{loc, msg}`. */
 function textOf(value: unknown): string {

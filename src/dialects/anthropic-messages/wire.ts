@@ -77,10 +77,7 @@ export interface OutputConfig {
   readonly format?: { readonly type: 'json_schema'; readonly schema: { readonly [key: string]: unknown } }
 }
 
-/** A value of an upstream: nothing is known of it but that it is an object. */
-export type Loose = { readonly [key: string]: unknown }
-
-export const isLoose = (value: unknown): value is Loose => typeof value === 'object' && value !== null && !Array.isArray(value)
+export { isObject as isLoose, type Loose } from '../loose.ts'
 
 export const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 

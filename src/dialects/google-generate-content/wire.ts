@@ -44,18 +44,4 @@ export interface WireBody {
   [extra: string]: unknown
 }
 
-export type Loose = { readonly [key: string]: unknown }
-
-export const isObject = (value: unknown): value is Loose => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** The text of a key, unless it is something else or empty. */
-export function textIn(at: Loose, key: string): string | undefined {
-  const value = at[key]
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-/** The objects of a list; what is no list, or no object in it, is left out. */
-export function listIn(at: Loose, key: string): readonly Loose[] {
-  const value = at[key]
-  return Array.isArray(value) ? value.filter(isObject) : []
-}
+export { isObject, listIn, textIn, type Loose } from '../loose.ts'

@@ -1,5 +1,6 @@
 import type { ChatRequest, Endpoint, JsonObject } from '../../core/index.ts'
 import type { Changed, Target } from '../dialect.ts'
+import { isObject } from '../loose.ts'
 import { budgetOf, effortOf, nearestEffort, thinkingOf, type Thinking } from '../reasoning.ts'
 import { adaptMessages } from './adapt-messages.ts'
 import { takesBreakpoints } from './breakpoints.ts'
@@ -197,8 +198,6 @@ function names(draft: Draft, flags: Flags): void {
     body['tools'] = (body['tools'] as Loose[]).map(({ cache_control: _, ...tool }) => tool)
   }
 }
-
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Objects are merged one level deep, so that `reasoning: {mode}` does not take the caller's effort away. */
 const merged = (mine: unknown, forced: unknown): unknown => (isObject(mine) && isObject(forced) ? { ...mine, ...forced } : forced)

@@ -1,4 +1,5 @@
 import { ceilToNano, count, nanoFromUsd, usage as makeUsage, type Nano, type Usage } from '../../core/index.ts'
+import { isObject } from './foreign.ts'
 import type { Flags } from './quirks.ts'
 import type { Loose } from './wire.ts'
 
@@ -67,6 +68,5 @@ function statedCost(it: Loose): Nano | null {
   return nanoFromUsd(isObject(it['cost']) ? it['cost']['total_cost'] : it['cost'])
 }
 
-const isObject = (value: unknown): value is Loose => typeof value === 'object' && value !== null && !Array.isArray(value)
 const NOTHING: Loose = Object.freeze({})
 const details = (value: unknown): Loose => (isObject(value) ? value : NOTHING)

@@ -1,5 +1,6 @@
 import { fault, type ChatRequest, type Endpoint, type Fault, type JsonObject } from '../../core/index.ts'
 import type { Outgoing, Target } from '../dialect.ts'
+import { isObject } from '../loose.ts'
 import { foreignTool } from '../native-tools.ts'
 import { bytesOf } from '../openai-chat/encode.ts'
 import { effortOf, nearestEffort, thinkingOf, type Thinking } from '../reasoning.ts'
@@ -213,8 +214,6 @@ function reasoning(draft: Draft, request: ChatRequest, endpoint: Endpoint, think
 }
 
 const NOTHING: Loose = Object.freeze({})
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** Catalogues write forced parameters in the words of chat completions. Objects are merged one level deep. */
 function forced(body: Record<string, unknown>, endpoint: Endpoint): void {
   for (const [key, value] of Object.entries(endpoint.forcedParams ?? {})) {

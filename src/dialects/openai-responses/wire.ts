@@ -218,4 +218,4 @@ export type Loose = { readonly [key: string]: any }
 /** Whether a field has a value: `null` and absent mean the same. */
 export const given = (value: unknown): boolean => value !== undefined && value !== null
 
-export const isObject = (value: unknown): value is Loose => typeof value === 'object' && value !== null && !Array.isArray(value)
+export { isObject } from '../openai-chat/foreign.ts'
