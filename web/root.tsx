@@ -5,6 +5,7 @@ import {
   type LinksFunction, type LoaderFunctionArgs,
 } from 'react-router'
 import type { OperatorView } from '../src/site.ts'
+import { originOf } from './data/origin.ts'
 import { given, siteOf } from './site.ts'
 import styles from './styles.css?url'
 import { Mark } from './ui/mark.tsx'
@@ -19,7 +20,7 @@ export async function loader({ request, context }: LoaderFunctionArgs) {
   const theme = /(?:^|;\s*)theme=(light|dark)(?:;|$)/.exec(request.headers.get('cookie') ?? '')?.[1] ?? null
   // Without a database the pages that need none still come.
   const demo = await siteOf(context).demoTraffic().catch(() => false)
-  return { theme, nonce: context.get(given.nonceContext), version: siteOf(context).version, links: siteOf(context).operator().links, demo }
+  return { theme, origin: originOf(request), nonce: context.get(given.nonceContext), version: siteOf(context).version, links: siteOf(context).operator().links, demo }
 }
 
 /** Nothing of it changes from page to page. */

@@ -58,6 +58,24 @@ test('the feed has the newest models first, and a hostile name in it is text', a
   assert.ok(HOSTILE.includes('<img'))
 })
 
+test('whoever shows a link to a page is told what it is, with absolute addresses and a picture that is there', async () => {
+  for (const path of ['/', '/models', '/acme/one', '/acme/one/uptime', '/acme', '/providers', '/providers/sound', '/compare/acme/one', '/rankings', '/apps', '/apps/app.example', '/status', '/about', '/docs', '/docs/errors', '/docs/api-reference/parameters', '/sdk']) {
+    const response = await fetch(box.url + path, { headers: { accept: 'text/html', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'models.example' } })
+    const html = await response.text()
+    const told = new Map([...html.matchAll(/<meta property="og:([^"]+)" content="([^"]*)"/g)].map(([, name, content]) => [name!, content!]))
+    assert.equal(told.get('url'), `https://models.example${path}`)
+    assert.equal(told.get('image'), 'https://models.example/card.png')
+    assert.ok(told.get('title'), path)
+    assert.ok(told.get('description'), `${path} says what it is`)
+    assert.ok(html.includes(`<title>${told.get('title')}`), 'the title of the page')
+  }
+  const picture = await fetch(`${box.url}/card.png`)
+  const bytes = Buffer.from(await picture.arrayBuffer())
+  assert.deepEqual([picture.headers.get('content-type'), bytes.readUInt32BE(16), bytes.readUInt32BE(20)], ['image/png', 1200, 630])
+  assert.ok(bytes.length < 40_000, `${bytes.length} bytes`)
+  assert.doesNotMatch((await pageAt('/there/is-nothing')).html, /og:/)
+})
+
 /** Paths that the pages of the original link to. */
 const LINKED = [
   '/', '/models', '/openai', '/provider/openai', '/providers', '/rankings', '/apps', '/openai/o3-mini/uptime', '/compare/openai/gpt-5', '/status', '/pricing', '/about', '/privacy', '/terms',

@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../data/head.ts'
 import { plural } from '../data/format.ts'
 import { nowhere } from '../data/nowhere.ts'
 import { siteOf } from '../site.ts'
@@ -11,7 +12,10 @@ export async function loader({ params, context }: LoaderFunctionArgs) {
   return author
 }
 
-export const meta: MetaFunction<typeof loader> = ({ loaderData }) => [{ title: `${loaderData?.name ?? 'Not here'} · Signalbox` }]
+export const meta: MetaFunction<typeof loader> = headed(({ loaderData }) => loaderData ? [
+  { title: `${loaderData.name} · Signalbox` },
+  { name: 'description', content: `The models of ${loaderData.name}: prices, context, modalities and who serves them.` },
+] : [{ title: 'Not here · Signalbox' }])
 
 export default function Author() {
   const { name, slug, models, retired } = useLoaderData<typeof loader>()

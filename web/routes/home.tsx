@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../data/head.ts'
 import { compact, plural, whole } from '../data/format.ts'
 import { originOf } from '../data/origin.ts'
 import { sampleIn } from '../data/samples.ts'
@@ -13,10 +14,10 @@ export async function loader({ request, context }: LoaderFunctionArgs) {
   return { home: await siteOf(context).home(), origin: originOf(request) }
 }
 
-export const meta: MetaFunction = () => [
+export const meta: MetaFunction = headed(() => [
   { title: 'Signalbox' },
   { name: 'description', content: 'One OpenAI-compatible address in front of every model and every provider, on your own machine.' },
-]
+])
 
 export default function Home() {
   const { home, origin } = useLoaderData<typeof loader>()

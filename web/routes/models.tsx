@@ -1,6 +1,7 @@
 import { LayoutList, Table } from 'lucide-react'
 import { Form, Link, useLoaderData, useNavigation, useSubmit, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
 import type { Choice, ModelCard, ModelFigures, ModelsView } from '../../src/site.ts'
+import { headed } from '../data/head.ts'
 import { compact, date, duration, plural, rate, whole } from '../data/format.ts'
 import { siteOf } from '../site.ts'
 import { CopyButton } from '../ui/copy.tsx'
@@ -14,10 +15,10 @@ export async function loader({ request, context }: LoaderFunctionArgs) {
   return { view: await siteOf(context).models(asked), query: [...query] }
 }
 
-export const meta: MetaFunction = () => [
+export const meta: MetaFunction = headed(() => [
   { title: 'Models · Signalbox' },
   { name: 'description', content: 'Every model of the catalogue: prices, context, modalities, parameters and who serves it.' },
-]
+])
 
 const ORDERS = [
   ['newest', 'Newest'], ['pricing-low-to-high', 'Cheapest first'], ['pricing-high-to-low', 'Dearest first'], ['context-high-to-low', 'Longest context'],

@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../data/head.ts'
 import { compact, duration, percent, plural, rate } from '../data/format.ts'
 import { nowhere } from '../data/nowhere.ts'
 import { priceOf, pricesOf } from '../data/prices.ts'
@@ -13,7 +14,10 @@ export async function loader({ params, context }: LoaderFunctionArgs) {
   return provider
 }
 
-export const meta: MetaFunction<typeof loader> = ({ loaderData }) => [{ title: `${loaderData?.name ?? 'Not here'} · Signalbox` }]
+export const meta: MetaFunction<typeof loader> = headed(({ loaderData }) => loaderData ? [
+  { title: `${loaderData.name} · Signalbox` },
+  { name: 'description', content: `${plural(loaderData.models, 'model')} at ${loaderData.name}: prices, speed and uptime, and what becomes of your data there.` },
+] : [{ title: 'Not here · Signalbox' }])
 
 export default function Provider() {
   const provider = useLoaderData<typeof loader>()

@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../data/head.ts'
 import { plural } from '../data/format.ts'
 import { siteOf } from '../site.ts'
 import { Chip, Scroll } from '../ui/section.tsx'
@@ -8,7 +9,10 @@ export async function loader({ context }: LoaderFunctionArgs) {
   return { providers: await siteOf(context).providers() }
 }
 
-export const meta: MetaFunction = () => [{ title: 'Providers · Signalbox' }]
+export const meta: MetaFunction = headed(() => [
+  { title: 'Providers · Signalbox' },
+  { name: 'description', content: 'Who sells the models of the catalogue, what becomes of your data there, and which of them this instance can call.' },
+])
 
 export default function Providers() {
   const { providers } = useLoaderData<typeof loader>()

@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { StackedBars } from '../../charts/bars.tsx'
 import { compact, date, plural, shortName, whole } from '../../data/format.ts'
 import { nowhere } from '../../data/nowhere.ts'
@@ -25,7 +26,10 @@ function shownOf({ days, ...card }: AppView) {
   return { ...card, chart: layersShown(days, (id) => names.get(id) ?? id) }
 }
 
-export const meta: MetaFunction<typeof loader> = ({ loaderData }) => [{ title: `${loaderData ? loaderData.traffic.of?.name ?? loaderData.id : 'Not here'} · Signalbox` }]
+export const meta: MetaFunction<typeof loader> = headed(({ loaderData }) => loaderData ? [
+  { title: `${loaderData.traffic.of?.name ?? loaderData.id} · Signalbox` },
+  { name: 'description', content: `What ${loaderData.id} asks for through this instance: models and tokens by day.` },
+] : [{ title: 'Not here · Signalbox' }])
 
 export default function App() {
   const { id, days, traffic } = useLoaderData<typeof loader>()

@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { told } from '../../data/told.server.ts'
 import { siteOf } from '../../site.ts'
 import { Block } from '../../ui/block.tsx'
@@ -12,10 +13,10 @@ export async function loader({ request, context }: LoaderFunctionArgs) {
   return { period, category: category ?? null, board: await told(context, siteOf(context).topApps({ period, ...(category !== undefined && { category }) })) }
 }
 
-export const meta: MetaFunction = () => [
+export const meta: MetaFunction = headed(() => [
   { title: 'Apps · Signalbox' },
   { name: 'description', content: 'Apps by the tokens that they asked for through this instance.' },
-]
+])
 
 export default function Apps() {
   const { board, category, period } = useLoaderData<typeof loader>()

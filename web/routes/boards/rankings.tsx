@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { StackedBars } from '../../charts/bars.tsx'
 import { compact, date, plural, shortName, whole } from '../../data/format.ts'
 import type { RankingsView } from '../../../src/site.ts'
@@ -23,10 +24,10 @@ function boardShown({ weeks, authorWeeks, ...board }: RankingsView) {
   }
 }
 
-export const meta: MetaFunction = () => [
+export const meta: MetaFunction = headed(() => [
   { title: 'Rankings · Signalbox' },
   { name: 'description', content: 'Models, authors and apps by the tokens that went through this instance.' },
-]
+])
 
 export default function Rankings() {
   const { period, board } = useLoaderData<typeof loader>()

@@ -2,6 +2,7 @@ import { X } from 'lucide-react'
 import { useState } from 'react'
 import { Form, Link, redirect, useLoaderData, useNavigate, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
 import type { Hit, Site } from '../../../src/site.ts'
+import { headed } from '../../data/head.ts'
 import { nowhere } from '../../data/nowhere.ts'
 import { originOf } from '../../data/origin.ts'
 import { told } from '../../data/told.server.ts'
@@ -68,11 +69,11 @@ async function beginnings(site: Site): Promise<readonly { readonly id: string; r
   return [...new Map(models).values()].slice(0, 10)
 }
 
-export const meta: MetaFunction<typeof loader> = ({ loaderData }) => loaderData ? [
+export const meta: MetaFunction<typeof loader> = headed(({ loaderData }) => loaderData ? [
   { title: `${loaderData.models.length === 0 ? 'Compare models' : loaderData.models.map(({ name }) => name).join(' and ')} · Signalbox` },
   { name: 'description', content: 'Models side by side: prices, context, modalities, parameters, speed and uptime.' },
   { tagName: 'link', rel: 'canonical', href: `${loaderData.origin}${addressOf(loaderData.models.map(({ id }) => id))}` },
-] : [{ title: 'Not here · Signalbox' }]
+] : [{ title: 'Not here · Signalbox' }])
 
 export default function Compare() {
   const { models, lost, groups, begin, only, choice, full } = useLoaderData<typeof loader>()

@@ -1,4 +1,5 @@
 import { useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { FRAMEWORKS } from '../../data/frameworks.ts'
 import { originOf } from '../../data/origin.ts'
 import { siteOf } from '../../site.ts'
@@ -14,10 +15,10 @@ export async function loader({ request, context }: LoaderFunctionArgs) {
   }))
 }
 
-export const meta: MetaFunction = () => [
+export const meta: MetaFunction = headed(() => [
   { title: 'Frameworks · Signalbox' },
   { name: 'description', content: 'One complete program for each client library, with the address of this instance.' },
-]
+])
 
 export default function Frameworks() {
   const frameworks = useLoaderData<typeof loader>()

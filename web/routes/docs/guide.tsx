@@ -1,4 +1,5 @@
 import { useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { blocksOf, partsOf } from '../../data/markdown.server.ts'
 import { stated } from '../../data/format.ts'
 import { nowhere } from '../../data/nowhere.ts'
@@ -21,9 +22,9 @@ export async function loader({ params, context }: LoaderFunctionArgs) {
   return { slug, title, summary, part, updated, blocks, parts: partsOf(blocks), before: around(pages[at - 1]), next: around(pages[at + 1]), version: site.version }
 }
 
-export const meta: MetaFunction<typeof loader> = ({ loaderData }) => loaderData
+export const meta: MetaFunction<typeof loader> = headed(({ loaderData }) => loaderData
   ? [{ title: `${loaderData.title} · Signalbox` }, { name: 'description', content: loaderData.summary }]
-  : [{ title: 'Not here · Signalbox' }]
+  : [{ title: 'Not here · Signalbox' }])
 
 export default function GuidePage() {
   const { slug, title, part, updated, version, blocks, parts, before, next } = useLoaderData<typeof loader>()

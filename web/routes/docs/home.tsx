@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { originOf } from '../../data/origin.ts'
 import { KEY_NAME, sampleIn } from '../../data/samples.ts'
 import { siteOf } from '../../site.ts'
@@ -11,10 +12,10 @@ export async function loader({ request, context }: LoaderFunctionArgs) {
   return { guides: guides.map(({ slug, name, part, summary }) => ({ slug, name, part, summary })), sample, origin: originOf(request) }
 }
 
-export const meta: MetaFunction = () => [
+export const meta: MetaFunction = headed(() => [
   { title: 'Manual · Signalbox' },
   { name: 'description', content: 'The first request, the formats, routing, errors, configuration and every operation of the API.' },
-]
+])
 
 export default function DocsHome() {
   const { guides, sample, origin } = useLoaderData<typeof loader>()

@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { nowhere } from '../../data/nowhere.ts'
 import { originOf } from '../../data/origin.ts'
 import { KEY_NAME } from '../../data/samples.ts'
@@ -21,9 +22,9 @@ function withModel(operation: Operation, model: string): Operation {
   return example ? { ...operation, body: { ...operation.body!, example: example.replace(/("model": )"[^"]*"/, (_, key: string) => `${key}${JSON.stringify(model)}`) } } : operation
 }
 
-export const meta: MetaFunction<typeof loader> = ({ loaderData }) => loaderData
+export const meta: MetaFunction<typeof loader> = headed(({ loaderData }) => loaderData
   ? [{ title: `${loaderData.operation.method} ${loaderData.operation.path} · Signalbox` }, { name: 'description', content: loaderData.operation.summary }]
-  : [{ title: 'Not here · Signalbox' }]
+  : [{ title: 'Not here · Signalbox' }])
 
 export default function OperationPage() {
   const { operation, origin, version } = useLoaderData<typeof loader>()

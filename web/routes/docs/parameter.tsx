@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { plural } from '../../data/format.ts'
 import { nowhere } from '../../data/nowhere.ts'
 import { EXAMPLES, PARAMETERS } from '../../data/parameters.ts'
@@ -16,9 +17,9 @@ export async function loader({ params, context }: LoaderFunctionArgs) {
   return { name, parameter: PARAMETERS[name]!, example: EXAMPLES[name] ?? null, models, total, all }
 }
 
-export const meta: MetaFunction<typeof loader> = ({ loaderData }) => loaderData
+export const meta: MetaFunction<typeof loader> = headed(({ loaderData }) => loaderData
   ? [{ title: `${loaderData.name} · Signalbox` }, { name: 'description', content: loaderData.parameter.says }]
-  : [{ title: 'Not here · Signalbox' }]
+  : [{ title: 'Not here · Signalbox' }])
 
 export default function ParameterPage() {
   const { name, parameter, example, models, total, all } = useLoaderData<typeof loader>()

@@ -1,12 +1,13 @@
 import { Link, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { PARAMETERS } from '../../data/parameters.ts'
 import { Scroll } from '../../ui/section.tsx'
 import { DocHead } from './head.tsx'
 
-export const meta: MetaFunction = () => [
+export const meta: MetaFunction = headed(() => [
   { title: 'Parameters · Signalbox' },
   { name: 'description', content: 'What each request parameter does, what it may be, and what happens when it is not sent.' },
-]
+])
 
 export default function ParameterList() {
   return (

@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { originOf } from '../../data/origin.ts'
 import { KEY_NAME } from '../../data/samples.ts'
 import { siteOf } from '../../site.ts'
@@ -10,10 +11,10 @@ export function loader({ request, context }: LoaderFunctionArgs) {
   return { tags: operationsOf(siteOf(context).openApi()), origin: originOf(request) }
 }
 
-export const meta: MetaFunction = () => [
+export const meta: MetaFunction = headed(() => [
   { title: 'API reference · Signalbox' },
   { name: 'description', content: 'Every operation of the API: what it takes, what it answers, and how it fails.' },
-]
+])
 
 export default function Reference() {
   const { tags, origin } = useLoaderData<typeof loader>()

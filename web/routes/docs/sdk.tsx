@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { FRAMEWORKS } from '../../data/frameworks.ts'
 import { originOf } from '../../data/origin.ts'
 import { Scroll } from '../../ui/section.tsx'
@@ -14,10 +15,10 @@ export function loader({ request }: LoaderFunctionArgs) {
   }
 }
 
-export const meta: MetaFunction = () => [
+export const meta: MetaFunction = headed(() => [
   { title: 'SDKs · Signalbox' },
   { name: 'description', content: 'Which client libraries work with this instance, and with which address.' },
-]
+])
 
 export default function Sdk() {
   const { origin, clients } = useLoaderData<typeof loader>()

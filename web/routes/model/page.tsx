@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'react'
 import { Link, NavLink, Outlet, redirect, useLoaderData, useLocation, type LoaderFunctionArgs, type MetaFunction, type ShouldRevalidateFunctionArgs } from 'react-router'
 import type { ModelView } from '../../../src/site.ts'
+import { headed } from '../../data/head.ts'
 import { compact, date, stated } from '../../data/format.ts'
 import { nowhere } from '../../data/nowhere.ts'
 import { originOf } from '../../data/origin.ts'
@@ -29,7 +30,7 @@ export function shouldRevalidate({ currentParams, nextParams }: ShouldRevalidate
   return currentParams['author'] !== nextParams['author'] || currentParams['slug'] !== nextParams['slug'] || currentParams['section'] !== nextParams['section']
 }
 
-export const meta: MetaFunction<typeof loader> = ({ loaderData, params }) => {
+export const meta: MetaFunction<typeof loader> = headed(({ loaderData, params }) => {
   if (!loaderData) return [{ title: 'Not here · Signalbox' }]
   const { model, origin } = loaderData
   const section = SECTIONS.find(([name]) => name === params['section'])
@@ -39,7 +40,7 @@ export const meta: MetaFunction<typeof loader> = ({ loaderData, params }) => {
     { tagName: 'link', rel: 'canonical', href: `${origin}/${model.id}${section ? `/${section[0]}` : ''}` },
     { tagName: 'link', rel: 'alternate', type: 'text/markdown', href: `${origin}/${model.id}.md` },
   ]
-}
+})
 
 export interface Outside {
   readonly model: ModelView

@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { FRAMEWORKS } from '../../data/frameworks.ts'
 import { plural, whole } from '../../data/format.ts'
 import { blocksOf } from '../../data/markdown.server.ts'
@@ -35,9 +36,9 @@ export async function loader({ request, context }: LoaderFunctionArgs) {
   }
 }
 
-export const meta: MetaFunction<typeof loader> = ({ loaderData }) => loaderData
+export const meta: MetaFunction<typeof loader> = headed(({ loaderData }) => loaderData
   ? [{ title: `${TITLES[loaderData.path][0]} · Signalbox` }, { name: 'description', content: TITLES[loaderData.path][1] }]
-  : [{ title: 'Not here · Signalbox' }]
+  : [{ title: 'Not here · Signalbox' }])
 
 export default function Short() {
   const told = useLoaderData<typeof loader>()

@@ -1,4 +1,5 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
+import { headed } from '../../data/head.ts'
 import { UptimeStrip } from '../../charts/strip.tsx'
 import { date, clock, percent, plural, whole } from '../../data/format.ts'
 import type { StatusView } from '../../../src/site.ts'
@@ -18,10 +19,10 @@ export async function loader({ request, context }: LoaderFunctionArgs) {
   return { days, status: await told(context, site.status(days)), version: site.version }
 }
 
-export const meta: MetaFunction = () => [
+export const meta: MetaFunction = headed(() => [
   { title: 'Status · Signalbox' },
   { name: 'description', content: 'How this instance and its providers do now, and did over the last days.' },
-]
+])
 
 export default function Status() {
   const { days, status, version } = useLoaderData<typeof loader>()
