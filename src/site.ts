@@ -42,6 +42,8 @@ export interface Site {
   author(slug: string): Promise<AuthorView | null>
   providers(): Promise<readonly ProviderCard[]>
   provider(slug: string): Promise<ProviderView | null>
+  /** What a month was like, `2026-11`, or this one so far; null where it is none of the last twelve. */
+  report(month: string | null): Promise<ReportView | null>
   /** How providers do now, and did over so many days. */
   status(days: number): Promise<StatusView>
   /** What the operator wrote for the site, and where else they want readers to go. */
@@ -360,6 +362,37 @@ export interface RankingsView {
   readonly weeks: readonly Layers[]
   /** The same by author. */
   readonly authorWeeks: readonly Layers[]
+}
+
+/** What was answered in a month. Shares are percent, null of nothing. */
+export interface MonthFigures {
+  readonly requests: number
+  /** How many models answered. */
+  readonly models: number
+  readonly tokens: number
+  readonly prompt: number
+  readonly completion: number
+  /** Of prompt tokens, those that were read from a cache. */
+  readonly cachedShare: number | null
+  /** Of completion tokens. */
+  readonly reasoningShare: number | null
+  readonly toolCalls: number
+}
+
+export interface ReportView {
+  /** `2026-11`, in UTC. */
+  readonly month: string
+  readonly over: boolean
+  /** Those with traffic, and this one; newest first. */
+  readonly months: readonly string[]
+  readonly all: MonthFigures
+  /** The month before; null where nothing was answered in it. */
+  readonly before: MonthFigures | null
+  /** Of all tokens, those of models whose weights are open. */
+  readonly openWeights: number | null
+  /** `change` is percent more tokens than in the month before. */
+  readonly models: readonly { readonly id: string; readonly name: string; readonly listed: boolean; readonly tokens: number; readonly requests: number; readonly share: number; readonly change: number | null }[]
+  readonly authors: readonly { readonly slug: string; readonly name: string; readonly models: number; readonly tokens: number; readonly requests: number; readonly share: number }[]
 }
 
 export interface TopAppsView {

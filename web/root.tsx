@@ -143,7 +143,7 @@ function Footer({ version, links }: { readonly version: string; readonly links: 
           <p className="flex items-center gap-2 text-ink font-medium"><Mark size={18} />Signalbox {version}</p>
           <p className="mt-1">Every figure on these pages comes from this instance&rsquo;s own traffic.</p>
         </div>
-        <FooterColumn title="Catalogue" of={[['/models', 'Models'], ['/providers', 'Providers'], ['/compare', 'Compare'], ['/rankings', 'Rankings'], ['/apps', 'Apps'], ['/models?max_price=0', 'Free models']]} />
+        <FooterColumn title="Catalogue" of={[['/models', 'Models'], ['/providers', 'Providers'], ['/compare', 'Compare'], ['/rankings', 'Rankings'], ['/apps', 'Apps'], ['/state-of-ai', 'State of AI'], ['/models?max_price=0', 'Free models']]} />
         <FooterColumn title="For programs" of={[['/docs', 'Manual'], ['/docs/api-reference/overview', 'API reference'], ['/sdk', 'SDKs'], ['/openapi.json', 'OpenAPI'], ['/api/v1/models', 'Models as JSON'], ['/feed.xml', 'New models, RSS'], ['/llms.txt', 'llms.txt'], ['/sitemap.xml', 'Sitemap']]} plain />
         <FooterColumn title="This instance" of={[['/status', 'Status'], ['/pricing', 'Pricing'], ['/works-with', 'Works with'], ['/data', 'Data'], ['/announcements', 'Announcements'], ['/about', 'About'], ['/support', 'Support'], ['/privacy', 'Privacy'], ['/terms', 'Terms']]} />
         {slots.length > 0 && <FooterColumn title="Elsewhere" of={slots} plain />}

@@ -17,6 +17,8 @@ export default [
   route('apps/:app', 'routes/boards/app.tsx'),
   // Of an app on somebody's own machine, `localhost` and its title.
   route('apps/:app/:title', 'routes/boards/app.tsx', { id: 'app-of-localhost' }),
+  route('state-of-ai', 'routes/pages/report.tsx'),
+  route('state-of-ai/:month', 'routes/pages/report.tsx', { id: 'report-of-month' }),
   route('status', 'routes/pages/status.tsx'),
   ...SHORT.map((path) => route(path, 'routes/pages/short.tsx', { id: `short-${path}` })),
   route('feed.xml', 'routes/feed.ts'),

@@ -95,6 +95,24 @@ forEachStore((_, openStore) => {
       [['one.example', 'one.example', 300, 1, 75]])
   })
 
+  test('the report of a month adds up what was answered in it, beside the month before, and none is made of a month that is not there', async () => {
+    const { store } = await openStore()
+    const site = await open(store, [
+      call('openai/gpt-4o', 600, 0), call('meta-llama/llama-3.1-8b-instruct', 300, 1), call('gone/for-good', 100, 2), call('openai/gpt-4o', 400, 20), call('openai/gpt-4o', 100, 500),
+    ])
+    const report = (await site.report(null))!
+    assert.deepEqual([report.month, report.over, report.months], ['2026-01', false, ['2026-01', '2025-12']])
+    assert.deepEqual(report.all, { requests: 3, models: 3, tokens: 1000, prompt: 970, completion: 30, cachedShare: 0.93, reasoningShare: 40, toolCalls: 6 })
+    assert.deepEqual([report.before!.tokens, report.openWeights], [400, 30])
+    assert.deepEqual(report.models.map(({ id, tokens, share, change, listed }) => [id, tokens, share, change, listed]),
+      [['openai/gpt-4o', 600, 60, 50, true], ['meta-llama/llama-3.1-8b-instruct', 300, 30, null, true], ['gone/for-good', 100, 10, null, false]])
+    assert.deepEqual(report.authors.map(({ slug, models, share }) => [slug, models, share]), [['openai', 1, 60], ['meta-llama', 1, 30], ['gone', 1, 10]])
+    const december = (await site.report('2025-12'))!
+    assert.deepEqual([december.over, december.all.tokens, december.before], [true, 400, null])
+    assert.equal((await site.report('2025-11'))!.all.requests, 0)
+    for (const month of ['2024-01', '2026-02', '2026-1', 'never']) assert.equal(await site.report(month), null, month)
+  })
+
   test('the list of models can be put in order by what was asked here, and says what it goes by', async () => {
     const { store } = await openStore()
     const quick = { streamed: true, latencyMs: 40, durationMs: 1040 }

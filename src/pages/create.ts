@@ -5,6 +5,7 @@ import type { OpenApiView, OperatorView, Site, Window } from '../site.ts'
 import { availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentilesIn, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
 import { createGuides } from './guides.ts'
+import { createReport } from './report.ts'
 import { findIn, type Findable } from './search.ts'
 import { createStatus } from './status.ts'
 import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views.ts'
@@ -107,6 +108,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
     behind: figures.behind,
     ...createBoards({ shelf, stocked, figures, rankings, apps, ambient }),
     ...createGuides(docs),
+    ...createReport({ shelf, figures, ambient }),
     ...createStatus({ shelf, figures, ambient, hasCredential }),
     operator,
     openApi: () => document ??= openApi(),

@@ -6,6 +6,7 @@ import { box, browser, HOSTILE, look } from './world.ts'
 /** What the sweep over all pages looks at. */
 export const BOARDS: readonly (readonly [url: string, shows: RegExp])[] = [
   ['/rankings', /Tokens by week/],
+  ['/state-of-ai', /Models asked/],
   ['/rankings?period=trending', /More than usual|above its usual/],
   ['/apps', /unverified/],
   ['/apps?category=roleplay&period=month', /No app in this time/],
@@ -30,6 +31,14 @@ test('the rankings count what went through this instance, and link to what they 
   await page.locator('main tbody th a[href="/acme/one"]').waitFor()
   assert.deepEqual(seen.complaints, [])
   await context.close()
+})
+
+test('the report of the month says what it rests on, is Markdown as well, and there is none of a month to come', async () => {
+  const text = await (await fetch(`${box.url}/state-of-ai.md`)).text()
+  assert.match(text, /^# State of AI, \w{3} \d{4}, so far$/m)
+  assert.match(text, /^- Tokens: 65 \(5 answers; nothing in the month before\)$/m)
+  assert.match(text, /^\| \\<img src=.* \| 65 \| 5 \| 100 % \|$/m)
+  for (const missing of ['/state-of-ai/2099-01', '/state-of-ai/2099-01.md', '/state-of-ai/now']) assert.equal((await fetch(box.url + missing, { headers: { accept: 'text/html' } })).status, 404, missing)
 })
 
 test('an app that nobody called from is not there', async () => {

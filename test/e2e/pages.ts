@@ -78,7 +78,7 @@ test('whoever shows a link to a page is told what it is, with absolute addresses
 
 /** Paths that the pages of the original link to. */
 const LINKED = [
-  '/', '/models', '/openai', '/provider/openai', '/providers', '/rankings', '/apps', '/openai/o3-mini/uptime', '/compare/openai/gpt-5', '/status', '/pricing', '/about', '/privacy', '/terms',
+  '/', '/models', '/openai', '/provider/openai', '/providers', '/rankings', '/apps', '/state-of-ai', '/openai/o3-mini/uptime', '/compare/openai/gpt-5', '/status', '/pricing', '/about', '/privacy', '/terms',
   '/support', '/data', '/works-with', '/announcements', '/sdk', '/docs', '/docs/provider-routing', '/docs/requests', '/docs/frameworks', '/docs/api-reference/overview', '/docs/api-reference/parameters',
   '/openai/shap-e', '/openai/gpt-4-0314',
 ]

@@ -123,6 +123,7 @@ const PAGES: readonly Shown[] = [
   { page: '/rankings', window: 'Today', stands: /This month/, blocks: [[/Share of authors/, /No traffic in this time/]] },
   { page: '/apps', window: 'This month', stands: /What calls said/, blocks: [[/one\.example/, /No app in this time/]] },
   { page: '/apps/one.example', window: '90 days', stands: /one\.example/, blocks: [[/Models/, /No line leads here/]] },
+  { page: '/state-of-ai', stands: /the traffic of this instance alone/, blocks: [[/Models asked/, /No traffic in this month/]] },
   { page: '/status', window: '90 days', stands: /Counted from real requests/, blocks: [[/30 days, oldest first/, /No provider was called in 30 days/]] },
   { page: '/providers/openai', stands: /Privacy policy/, blocks: [[/GPT-4o/, /GPT-4o/]] },
 ]

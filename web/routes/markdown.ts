@@ -1,11 +1,12 @@
 import type { LoaderFunctionArgs } from 'react-router'
-import type { ModelView } from '../../src/site.ts'
+import type { ModelView, ReportView } from '../../src/site.ts'
 import { compact, date, duration, percent, rate, stated, whole } from '../data/format.ts'
 import { originOf } from '../data/origin.ts'
 import { priceOf, pricesOf } from '../data/prices.ts'
 import { sampleIn } from '../data/samples.ts'
 import { siteOf } from '../site.ts'
 import { soldOf } from './model/sections.ts'
+import { factsOf, NOTHING } from './pages/report.server.ts'
 
 /** A page as Markdown, for programs that read text: the manual's as it is written, a model's from its facts. */
 export async function loader({ params, request, context }: LoaderFunctionArgs) {
@@ -13,6 +14,7 @@ export async function loader({ params, request, context }: LoaderFunctionArgs) {
   const path = params['*'] ?? ''
   const [first = '', second = '', more] = path.split('/')
   const text = more !== undefined ? null
+    : first === 'state-of-ai' ? await site.report(second || null).then((report) => report && reportAsMarkdown(report, originOf(request)))
     : first === 'docs' ? (await site.guide(second))?.text
       : await site.model(path).then((model) => model && modelAsMarkdown(model, originOf(request)))
   return new Response(text ?? `There is no ${path}.md here.\n`, {
@@ -43,6 +45,19 @@ function modelAsMarkdown(model: ModelView, origin: string): string {
       ].join(' | ')} |`), '',
     ]),
     '## Request', '', '```sh', sampleIn('curl', { model: model.id, origin, wishes: new Set() }), '```', '',
+  ].join('\n')
+}
+
+function reportAsMarkdown({ month, over, all, models, authors, ...rest }: ReportView, origin: string): string {
+  return [
+    `# State of AI, ${stated(month)}${over ? '' : ', so far'}`, '', `From the traffic of ${origin} alone.`, '',
+    ...(all.requests === 0 ? [NOTHING] : [
+      ...factsOf({ month, over, all, models, authors, ...rest }).map(({ name, value, of }) => `- ${name}: ${value} (${of})`), '',
+      '## Models', '', '| Model | Tokens | Requests | Share |', '|---|---|---|---|',
+      ...models.map((row) => `| ${plain(row.name)} | ${whole(row.tokens)} | ${whole(row.requests)} | ${percent(row.share)} |`), '',
+      '## Authors', '', '| Author | Models | Tokens | Requests | Share |', '|---|---|---|---|---|',
+      ...authors.map((row) => `| ${plain(row.name)} | ${row.models} | ${whole(row.tokens)} | ${whole(row.requests)} | ${percent(row.share)} |`),
+    ]), '',
   ].join('\n')
 }
 
