@@ -71,6 +71,7 @@ export interface Routing {
   readonly trialsToRecover: number
   readonly trialLeaseMs: number
   readonly trialCostFactor: number
+  readonly trialPatience: number
   readonly balance: 'price' | 'measured'
   readonly toolRequests: number
   readonly toolMargin: number
@@ -473,6 +474,7 @@ function routingOf(given: NonNullable<ConfigFile['routing']>): Routing {
     trialsToRecover: all.trial_successes,
     trialLeaseMs: all.trial_lease_ms,
     trialCostFactor: all.trial_cost_factor,
+    trialPatience: all.trial_patience,
     balance: all.balance,
     toolRequests: all.tool_requests,
     toolMargin: all.tool_margin,

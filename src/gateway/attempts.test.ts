@@ -66,7 +66,7 @@ async function trying(candidates: readonly Candidate[], does: Readonly<Record<st
     net: {} as Net, download: () => Promise.reject(new Error('nothing is fetched here')), dialects: new Map(), locals, providers: () => ({}) as Providers, timeouts: () => ({ ...TIMEOUTS, ...given.timeouts }),
     deadlines, ambient, limits: () => given.limits ?? { attemptsPerModel: 3, attemptsInAll: 6 },
     observe: given.observe ?? (({ endpoint }, { kind }) => void observed.push({ provider: endpoint.provider, kind })),
-    health: given.health ?? { begin: () => 0, retry: () => 0, answers: () => {}, superseded: () => {} },
+    health: given.health ?? { begin: () => 0, retry: () => 0, answers: () => {}, superseded: () => {}, patience: () => null },
     upstreams, mend: () => null,
   }, plan, { type: 'chat', request: given.request ?? REQUEST }, { stream: true, preferences: { models: ['acme/one'] }, need: needOf(given.request ?? REQUEST, true), fit: DEFAULT_POLICY, echo: null, departure, startedAt: ambient.monotonic(), workspace: 'default', key: 'k', rank: 2, hedge: given.hedge ?? null, review: null, standIn: null, downloads: null })
   return { tried, observed, asked, providers: asked.map((it) => it.provider) }
@@ -152,7 +152,7 @@ describe('Providers that have failed a lot', () => {
         asked.push(`${endpoint.provider} after ${after}`)
         return endpoint.provider === 'b' ? null : 1
       },
-      answers: () => {}, superseded: () => {},
+      answers: () => {}, superseded: () => {}, patience: () => null,
     }
     const { providers, tried } = await trying(['a', 'b', 'c'].map((name) => candidate(name)), { a: fails('timeout'), b: answers, c: fails('overloaded') }, { health })
     assert.deepEqual(providers, ['a', 'c'])
@@ -167,7 +167,7 @@ describe('Providers that have failed a lot', () => {
     const health: AttemptHealth = {
       begin: ({ endpoint }) => endpoint.provider === 'a' ? 7 : 0,
       retry: () => 2,
-      answers: ({ endpoint }, trial, cost) => void heard.push([endpoint.provider, trial, cost]), superseded: () => {},
+      answers: ({ endpoint }, trial, cost) => void heard.push([endpoint.provider, trial, cost]), superseded: () => {}, patience: () => null,
     }
     const observe: AttemptParts['observe'] = ({ endpoint }, { kind }, trial, lostMs) => void heard.push([endpoint.provider, kind, trial, lostMs])
     const { tried } = await trying([candidate('a'), candidate('b')], { a: fails('upstream-error'), b: answers }, { health, observe })
@@ -177,6 +177,28 @@ describe('Providers that have failed a lot', () => {
     assert.equal((await trying([candidate('a')], { a: answers }, { health, observe })).tried.committed!.attempt.trial, 7)
     assert.equal((await trying([candidate('b')], { b: answers }, { health, observe })).tried.committed!.attempt.trial, 0)
     assert.deepEqual(heard, [['a', 7, 0]], 'an ordinary answer is not worth a word')
+  })
+})
+
+describe('A trial of a provider that hung', () => {
+  const onTrial = (patience: AttemptHealth['patience']): AttemptHealth =>
+    ({ begin: ({ endpoint }) => endpoint.provider === 'a' ? 7 : 0, retry: () => 1, answers: () => {}, superseded: () => {}, patience })
+  const timeouts = { firstTokenMs: 60_000 }
+
+  test('is one that health hears of as cheap where it would have been given up soon, and as any other where nobody knows what is usual', async () => {
+    const heard: unknown[] = []
+    const observe: AttemptParts['observe'] = ({ endpoint }, { kind }, trial, _, brief) => void heard.push([endpoint.provider, kind, trial, brief])
+    const both = [candidate('a'), candidate('b')]
+    const { providers } = await trying(both, { a: fails('timeout'), b: answers }, { health: onTrial((_, streamed) => streamed ? 1_000 : null), timeouts, observe })
+    assert.deepEqual(providers, ['a', 'b'])
+    await trying(both, { a: fails('timeout'), b: answers }, { health: onTrial(() => null), timeouts, observe })
+    assert.deepEqual(heard, [['a', 'timeout', 7, true], ['a', 'timeout', 7, false]])
+  })
+
+  test('has all of its time where there is nobody else to ask, as an attempt that is no trial has', async () => {
+    const health = onTrial(() => assert.fail('it was asked how long'))
+    assert.equal((await trying([candidate('a')], { a: answers }, { health, timeouts })).tried.committed!.attempt.patienceMs, null)
+    assert.equal((await trying([candidate('b'), candidate('c')], { b: answers, c: answers }, { health, timeouts })).tried.committed!.attempt.patienceMs, null)
   })
 })
 
@@ -241,7 +263,7 @@ describe('A provider that has as many calls as it may', () => {
     const { providers } = await trying(['a', 'b', 'c', 'd'].map((name) => candidate(name)), {
       a: answers, b: fails('upstream-error'), c: fails('upstream-error'), d: answers,
     }, {
-      ...full, health: { begin: () => 0, answers: () => {}, superseded: () => {}, retry: ({ endpoint }) => { costs.push(endpoint.provider); return 1 } },
+      ...full, health: { begin: () => 0, answers: () => {}, superseded: () => {}, patience: () => null, retry: ({ endpoint }) => { costs.push(endpoint.provider); return 1 } },
     })
     assert.deepEqual(providers, ['b', 'c', 'd'])
     assert.deepEqual(costs, ['c', 'd'])
@@ -302,6 +324,7 @@ describe('A second attempt beside a slow one', () => {
       retry: (_, after) => after === null ? 1 : 2,
       answers: ({ endpoint }, trial, cost) => void heard.push([endpoint.provider, trial, cost]),
       superseded: ({ endpoint }, trial, waitedMs, streamed) => void heard.push([endpoint.provider, trial, waitedMs, streamed]),
+      patience: () => null,
     }
     await trying([candidate('a'), candidate('b')], { a: 'hang', b: answers }, { hedge, health, observe: () => assert.fail('nothing has failed') })
     assert.deepEqual(heard, [['a', 7, 0, true], ['b', 0, 1]])

@@ -48,8 +48,11 @@ export interface AttemptParts {
   readonly limits: () => Pick<RoutingPolicy, 'attemptsPerModel' | 'attemptsInAll'>
   readonly ambient: Ambient
   readonly deadlines: Deadlines
-  /** Hears of attempts that failed before they committed: their number as a trial, and the milliseconds that were lost. */
-  readonly observe: (candidate: Candidate, failure: Fault, trial: number, lostMs: number) => void
+  /**
+   * Hears of attempts that failed before they committed: their number as a trial, the milliseconds that were lost, and
+   * whether there was little patience with it.
+   */
+  readonly observe: (candidate: Candidate, failure: Fault, trial: number, lostMs: number, brief: boolean) => void
   readonly health: AttemptHealth
   /** Mends calls that a model told in words. */
   readonly mend: Mend
@@ -60,6 +63,8 @@ export interface AttemptParts {
 export interface AttemptHealth {
   /** The number of the trial that an attempt is, or 0. */
   begin(candidate: Candidate): number
+  /** After how many milliseconds a trial is given up; null where nobody knows what is slow there. */
+  patience(candidate: Candidate, streamed: boolean): number | null
   /** What an attempt after another costs of its provider's retry budget, or beside one (null); null when that is spent. */
   retry(candidate: Candidate, after: FaultKind | null): number | null
   /** A trial, or a retry, has begun to answer. */
@@ -247,6 +252,7 @@ export async function tryCandidates(parts: AttemptParts, plan: Plan, asked: Oper
       continue
     }
     const running = begin(parts, candidate, trying, place, cost)
+    if (running.trial > 0 && at + 1 < candidates.length) running.patienceMs = parts.health.patience(candidate, trying.stream)
     running.unsealed = bare
     running.made = made
     // Another endpoint of it may have been passed over, and this one was not.
@@ -303,7 +309,7 @@ function begin(parts: AttemptParts, candidate: Candidate, { departure }: Trying,
 function fail(parts: AttemptParts, failures: Failures, of: Failed): void {
   const { candidate, trial } = of.by
   failures.add(candidate, of)
-  parts.observe(candidate, of.fault, trial, of.attempt.durationMs)
+  parts.observe(candidate, of.fault, trial, of.attempt.durationMs, of.by.patienceMs !== null)
 }
 
 /** An attempt, and whoever may be asked beside it when it is slow. */
@@ -477,6 +483,8 @@ export class RunningAttempt {
   limit: number | undefined = undefined
   /** Its number where it tries an endpoint that kept failing; else 0. */
   trial = 0
+  /** The milliseconds after which a trial is given up for the next candidate; null for all others. */
+  patienceMs: number | null = null
   /** What it took from its provider's retry budget. */
   cost = 0
   /** Who it was opened for beside a slow one; null for all others. */
@@ -547,7 +555,8 @@ async function attempt(
   parts: AttemptParts, running: RunningAttempt, operation: Operation, trying: Trying, leftMs: number,
 ): Promise<Committed | Failed> {
   const { timeouts, candidate: { endpoint } } = running
-  running.deadline.set(Math.max(1, Math.min(endpoint.reasoning.supported ? timeouts.firstTokenReasoningMs : timeouts.firstTokenMs, leftMs)))
+  const mostMs = endpoint.reasoning.supported ? timeouts.firstTokenReasoningMs : timeouts.firstTokenMs
+  running.deadline.set(Math.max(1, Math.min(mostMs, leftMs, running.patienceMs ?? Infinity)))
 
   const opened = await open(parts, running, operation, trying)
   running.headersMs = tenths(running.elapsedMs())

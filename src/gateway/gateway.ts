@@ -127,7 +127,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
   const observe = (
     { endpoint, credential }: Candidate, failure: Fault | null, latencyMs: number | null, throughput: number | null, streamed: boolean,
-    trial: number, lostMs: number | null,
+    trial: number, lostMs: number | null, brief = false,
   ): void => {
     if (endpoint.simulated) return
     const at = ambient.now()
@@ -140,7 +140,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     parts.health.observe({
       endpoint: endpoint.id, credential: credential.id, provider: endpoint.provider, trial,
       fault: failure?.kind ?? null, retryAfterMs: failure?.retryAfterMs ?? null, broken: failure?.upstream?.code === 'tls',
-      latencyMs, throughput, streamed, lostMs, at,
+      latencyMs, throughput, streamed, lostMs, brief, at,
     })
   }
   const relayParts: RelayParts = {
@@ -170,9 +170,10 @@ export function createGateway(parts: GatewayParts): Gateway {
     upstreams: parts.upstreams,
     mend: parts.mend,
     limits: parts.policy,
-    observe: (candidate, failure, trial, lostMs) => observe(candidate, failure, null, null, false, trial, lostMs),
+    observe: (candidate, failure, trial, lostMs, brief) => observe(candidate, failure, null, null, false, trial, lostMs, brief),
     health: {
       begin: ({ endpoint }) => endpoint.simulated ? 0 : parts.health.begin(endpoint.id, ambient.now()),
+      patience: ({ endpoint }, streamed) => parts.health.patience(endpoint.id, streamed),
       retry: ({ endpoint }, after) => endpoint.simulated ? 0 : parts.health.retry(endpoint.provider, after, ambient.now()),
       answers: ({ endpoint }, trial, cost) =>
         parts.health.answers({ endpoint: endpoint.id, provider: endpoint.provider, trial, cost }, ambient.now()),

@@ -40,6 +40,11 @@ export interface CircuitRules {
   readonly trialsToRecover: number
   /** A trial that has not been heard of for so long gives its place to another. */
   readonly trialLeaseMs: number
+  /**
+   * A trial is given up for the next candidate after so many times what nearly all answers needed before the endpoint failed,
+   * but not before what is quick: one that hangs would cost its caller half a minute.
+   */
+  readonly trialPatience: number
   /** How long it takes to its full share, and the share that it begins with. */
   readonly rampMs: number
   readonly rampFrom: number
@@ -71,9 +76,10 @@ export interface Standing {
 
 /**
  * An ejection: 10 s × 2ⁿ, at most 5 min, ± 20 % (Envoy's outlier detection waits likewise). What a trial costs its
- * caller decides how far the wait may grow: a refused connection costs a few milliseconds, so such an endpoint is tried
- * every 10 s however long it has been down, and is found well soon after it is; one that hangs costs a caller half a
- * minute, one that cuts answers the answer.
+ * caller decides how far the wait may grow: a refused connection costs a few milliseconds, and a trial that is given up
+ * where answers are usually there a second or two, so such an endpoint is tried every 10 s however long it has been down, and
+ * is found well soon after it is; one of which no answer is known costs a caller half a minute, one that cuts answers the
+ * answer.
  */
 export function ejected(
   before: Circuit | null, failure: Failure, failedShare: number,

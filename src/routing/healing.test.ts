@@ -68,6 +68,29 @@ describe('An endpoint is ejected', () => {
     assert.equal(health.standing(A, at + 10_000)!.until - at - 10_000, 20_000, 'the first slow failure does not pay for the quick ones')
   })
 
+  it('for 10 s again and again while trials that hang are given up soon: an hour later it is found well within seconds as well', () => {
+    const health = remembering(seen(null, NOW, { latencyMs: 900, streamed: true }), ...times(5, 'timeout', NOW, { lostMs: 30_000 }))
+    let at = NOW
+    for (let i = 0; i < 360; i++, at += 10_000) {
+      assert.equal(health.standing(A, at)!.until - at, 10_000)
+      assert.equal(health.patience(A, true), 1_800, 'what was usual is known from before, however long ago that was')
+      const trial = health.begin(A, at + 10_000)
+      health.observe(seen('timeout', at + 10_000, { trial, lostMs: 1_800, brief: true }))
+    }
+    const trial = health.begin(A, at + 10_000)
+    health.observe(seen('stream-cut', at + 10_000, { trial, lostMs: null, brief: true }))
+    assert.equal(health.standing(A, at + 10_000)!.until - at - 10_000, 20_000, 'an answer that was cut had cost the caller all of it')
+  })
+
+  it('with as much patience in its trials as twice what nearly all of its answers needed, streams and whole ones each for themselves', () => {
+    const answers = Array.from({ length: 100 }, (_, i) => seen(null, NOW, { latencyMs: 1_000 + 10 * i, streamed: true }))
+    const health = remembering(...answers, seen(null, NOW, { latencyMs: 20, streamed: false }))
+    assert.equal(health.patience(A, true), 2 * 1_950)
+    assert.equal(health.patience(A, false), 1_000, 'less than a second says nothing')
+    assert.equal(createHealth().patience(A, true), null)
+    assert.equal(remembering(...times(5, 'timeout')).patience(A, true), null)
+  })
+
   it('for up to a fifth longer or shorter, as the dice fall', () => {
     for (const [dice, ms] of [[0, 8_000], [0.5, 10_000], [0.75, 11_000]] as const) {
       const health = createHealth({}, () => dice)

@@ -35,6 +35,8 @@ export interface Observation {
    * asked; null where an answer had begun.
    */
   readonly lostMs?: number | null
+  /** It was a trial that would have been given up soon, so that it cost its caller little whatever became of it. */
+  readonly brief?: boolean
   /** The provider's certificate or TLS handshake was not acceptable: nothing to be tried again soon. */
   readonly broken?: boolean
   /** Milliseconds since the epoch, when the attempt ended. */
@@ -76,6 +78,7 @@ export const HEALTH_RULES: HealthRules = Object.freeze({
   trialGapMs: 1_000,
   trialsToRecover: 3,
   trialLeaseMs: 120_000,
+  trialPatience: 2,
   rampMs: 10_000,
   rampFrom: 0.1,
   retryTokens: 100,
@@ -182,7 +185,7 @@ function afterFailure(health: EndpointHealth, seen: Observation, rules: HealthRu
   const lastFailureAt = Math.max(health.lastFailureAt, seen.at)
   const failure = {
     at: seen.at, broken: seen.broken === true, trial: seen.trial ?? 0,
-    quick: typeof seen.lostMs === 'number' && seen.lostMs <= rules.quickFailureMs,
+    quick: typeof seen.lostMs === 'number' && (seen.brief === true || seen.lostMs <= rules.quickFailureMs),
   }
   if (circuit !== null && circuit.recoveredAt === null) {
     // What was under way when it was ejected, or had nowhere else to go while its wait lasts, says nothing new.
@@ -289,10 +292,24 @@ export function latencyAt(
   return latencies.length === 0 ? null : { ms: rank(latencies, percentile / 100), samples: latencies.length }
 }
 
+/** What nearly all answers were there after: the patience with a trial goes by it. */
+const NEARLY_ALL = 95
+
+/**
+ * Milliseconds after which a trial is given up. What is remembered of answers is from before the endpoint failed, however
+ * long ago that was; null when nothing is.
+ */
+export function patienceWith(health: EndpointHealth, streamed: boolean, rules: HealthRules = HEALTH_RULES): number | null {
+  const usual = latencyAt(health, NEARLY_ALL, streamed, 0, { ...rules, figuresWindowMs: Infinity })
+  return usual === null ? null : Math.max(rules.quickFailureMs, usual.ms * rules.trialPatience)
+}
+
 export interface Health extends Required<HealthView> {
   observe(seen: Observation): void
   /** To be called when an attempt begins: the number of a trial where it is one, else 0. */
   begin(endpoint: EndpointId, now: number): number
+  /** After how many milliseconds a trial there is given up for another candidate; null where nobody knows what is slow. */
+  patience(endpoint: EndpointId, streamed: boolean): number | null
   /**
    * To be called before an attempt after another of the same call, which failed with `after`, or beside one that is only
    * slow (null): what it takes from the provider's retry budget; null when there is not enough.
@@ -402,6 +419,10 @@ export function createHealth(given: Partial<HealthRules> = {}, random: () => num
       if (trying === null) return 0
       put(endpoint, trying)
       return ++trials
+    },
+    patience(endpoint, streamed) {
+      const of = endpoints.get(endpoint)
+      return of === undefined ? null : patienceWith(of, streamed, rules)
     },
     retry(provider, after, now) {
       const cost = retryCost(after, rules)

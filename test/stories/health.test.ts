@@ -169,6 +169,33 @@ describe('A provider hangs', () => {
   })
 })
 
+describe('A provider hangs for hours', () => {
+  test('No trial has a caller wait much longer than is usual there; and with the first trials after its recovery its traffic is back', { timeout: 300_000 }, async () => {
+    const clock = jumpingClock()
+    const routing = { ...SHORT_OUTAGES, quick_failure_ms: 1_000 }
+    const { a, b, box, asked } = await town({ ambient: clock.ambient, routing, firstTokenMs: 300 })
+    while (asked().a < 10) await burst(box, 10)
+    const well = a.when({ path: '/a/' }, { stallAfter: 'request' })
+    await ejectA(box, clock)
+    // From now on whoever waited for as long as an answer may take would wait for an hour, and this story with him.
+    const timeouts = { first_token_ms: 3_600_000 }
+    box.reload({ ...together(providerAt('a', `${a.url}/a/v1`, { timeouts }), providerAt('b', `${b.url}/b/v1`, { timeouts })), routing, timeouts: { pre_token_total_ms: 3_600_000 } })
+    clock.pass(3_600_000)
+    for (let trial = 0; trial < 5; trial++) {
+      clock.pass(12_100)
+      const before = asked().a
+      assert.deepEqual([...new Set(await burst(box, 5))], ['b'])
+      assert.equal(asked().a, before + 1, 'it is out for longer than twelve seconds')
+    }
+    well()
+    for (let tries = 0; tries < 20 && !(await reasonsOf(box, 'a')).some((why) => why.startsWith('ramping up')); tries++) {
+      clock.pass(tries === 0 ? 12_100 : 1_001)
+      await burst(box, 1)
+    }
+    says(await reasonsOf(box, 'a'), /^ramping up/)
+  })
+})
+
 describe('A provider breaks what it begins', () => {
   test('An answer that is cut while its provider is on trial sends it out again, though it had begun well', async () => {
     const clock = jumpingClock()
