@@ -18,8 +18,10 @@ import { createAnswers, createResponses, openVault } from './responses/index.ts'
 import {
   createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
-import { cacheMarks, contextCompression, fileParser, moderation, reasoningExclude, repairs, responseHealing, variants, webSearch } from './stages/index.ts'
-import { createSearch } from './search/index.ts'
+import {
+  cacheMarks, contextCompression, fileParser, moderation, reasoningExclude, repairs, responseHealing, serverTools, variants, webSearch,
+} from './stages/index.ts'
+import { createPageReader, createSearch } from './search/index.ts'
 import type { Site } from './site.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
@@ -272,6 +274,12 @@ export async function createCallPath(given: {
     },
     send: (request, { timeoutMs, departure }) => askJson(net, request, { timeoutMs, maxBytes: SEARCH_MAX_BYTES, departure }),
   })
+  let pageFetch = createGuardedFetch({ allow: config.serverTools.pageHosts })
+  const page = createPageReader({
+    bounds: () => ({ maxBytes: config.serverTools.pageMaxBytes, timeoutMs: config.serverTools.pageTimeoutMs }),
+    download: (url, bounds) => pageFetch(url, bounds),
+    pdf: (bytes) => pdfs.read(bytes, config.fileParser),
+  })
   const gateway = createGateway({
     judge, mend,
     admission, upstreams,
@@ -280,7 +288,12 @@ export async function createCallPath(given: {
     routerRules: () => rules,
     stages: [
       variants(), moderation({ rules: () => config.moderation, mend, read: parseUpstream }), webSearch({ available: search.available, search: search.ask, native: searchesItself, now: ambient.now }),
-      fileParser({ bounds: () => config.fileParser, read: pdfs.read, download, hash: sha256 }), contextCompression(), cacheMarks({ automatic: () => config.promptCaching.automatic }), reasoningExclude(),
+      fileParser({ bounds: () => config.fileParser, read: pdfs.read, download, hash: sha256 }),
+      serverTools({
+        available: search.available, search: search.ask, page, pageCharacters: () => config.serverTools.pageMaxCharacters, read: parseUpstream,
+        rules: () => config.serverTools, now: ambient.now, monotonic: ambient.monotonic, id: () => `st_${Buffer.from(ambient.bytes(12)).toString('hex')}`,
+      }),
+      contextCompression(), cacheMarks({ automatic: () => config.promptCaching.automatic }), reasoningExclude(),
       responseHealing({ judge, read: parseUpstream, enforce: () => config.structuredOutput.enforce }),
     ],
     dialects: DIALECTS,
@@ -307,6 +320,7 @@ export async function createCallPath(given: {
     reload(next) {
       const nextRules = rulesOf(next)
       catalog.reload(catalogInput(next))
+      if (String(next.serverTools.pageHosts) !== String(config.serverTools.pageHosts)) pageFetch = createGuardedFetch({ allow: next.serverTools.pageHosts })
       config = next
       upstreamRules = upstreamRulesOf(config)
       policy = { ...DEFAULT_POLICY, ...config.routing }

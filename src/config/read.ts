@@ -164,6 +164,11 @@ export interface Config {
     readonly timeoutMs: number
     readonly engines: Readonly<Partial<Record<SearchEngine, { readonly baseUrl: string | null; readonly apiKey: Secret | null; readonly price: Nano }>>>
   }
+  /** `pageHosts` are private hosts that models may read pages of. */
+  readonly serverTools: {
+    readonly maxSteps: number; readonly timeoutMs: number; readonly disabled: readonly string[]
+    readonly pageMaxBytes: number; readonly pageMaxCharacters: number; readonly pageTimeoutMs: number; readonly pageHosts: readonly string[]
+  }
   readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
   readonly stats: { readonly minKeys: number }
   /** What the operator wrote for the site. */
@@ -222,6 +227,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     promptCaching: { ...DEFAULTS.prompt_caching, ...file.prompt_caching },
     moderation: moderationOf(file.moderation ?? {}),
     webSearch: webSearchOf(file.web_search ?? {}, env),
+    serverTools: serverToolsOf(file.server_tools ?? {}),
     structuredOutput: { ...DEFAULTS.structured_output, ...file.structured_output },
     stats: { minKeys: file.stats?.min_keys ?? DEFAULTS.stats.min_keys },
     site: { pages: file.site?.pages ?? {}, links: file.site?.links ?? {} },
@@ -420,6 +426,14 @@ function webSearchOf(given: NonNullable<ConfigFile['web_search']>, env: Environm
   const engine = given.engine ?? first
   if (engine !== null && engines[engine] === undefined) throw new ConfigError(`web_search.engine names ${engine}, which web_search.engines does not set up`)
   return { engine, timeoutMs: given.timeout_ms ?? DEFAULTS.web_search.timeout_ms, engines }
+}
+
+function serverToolsOf(given: NonNullable<ConfigFile['server_tools']>): Config['serverTools'] {
+  const all = { disabled: [], page_hosts: [], ...DEFAULTS.server_tools, ...given }
+  return {
+    maxSteps: all.max_steps, timeoutMs: all.timeout_ms, disabled: all.disabled,
+    pageMaxBytes: all.page_max_bytes, pageMaxCharacters: all.page_max_characters, pageTimeoutMs: all.page_timeout_ms, pageHosts: all.page_hosts,
+  }
 }
 
 type FileParserFile = NonNullable<ConfigFile['file_parser']>

@@ -28,11 +28,13 @@ export interface Attempt {
   readonly message: string | null
   /** It was opened beside another that was slow; and for whom, who pays for the loser. */
   readonly hedge?: HedgePayer
+  /** Which of the model's answers it was for, from 1, where server tools were run between them. */
+  readonly step?: number
   /** Made by this stage, for an answer that the call goes on from. */
   readonly within?: string
-  /** Of such a one: the tokens that it took. */
+  /** Of such a one, and of each step: the tokens that it took. */
   readonly tokens?: { readonly input: number; readonly output: number }
-  /** Of one that was superseded, whose answer was not what was asked for, or which a stage made: what its provider bills for it. */
+  /** Of one that was superseded, whose answer was not what was asked for, that a stage made, or that was one of several steps: what its provider bills for it. */
   readonly cost?: Nano
   /** Who counted that: its provider's usage, or an estimate of ours. */
   readonly counted?: Usage['counted']

@@ -2,6 +2,7 @@ import type { ChatRequest } from './chat.ts'
 import { embedNeed, type EmbedRequest } from './embed.ts'
 import { needOf, type Need, type Preferences } from './need.ts'
 import { rerankNeed, type RerankRequest } from './rerank.ts'
+import type { LoopWishes } from './server-tool.ts'
 import type { StageNote } from './stage.ts'
 
 export interface Chat {
@@ -58,6 +59,8 @@ export interface Asked<O extends Operation = Chat> {
   readonly heartbeats?: boolean
   /** Warnings for the answer's metadata: fields that were understood but have no effect. */
   readonly ignored: readonly string[]
+  /** How far server tools may go. */
+  readonly loop?: LoopWishes
   /** The slug of the preset that is named beside the models; one may also stand in a model's name (`@preset/slug`). */
   readonly preset?: string
   /** The preset that has filled in what the request left open, by its id. */

@@ -1,12 +1,13 @@
 import type { Annotation, ChatRequest } from './chat.ts'
 import type { Departure } from './departure.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { ChatEvent } from './event.ts'
+import type { ChatEvent, FinishReason } from './event.ts'
 import type { Fault } from './fault.ts'
 import type { Nano } from './money.ts'
 import type { Asked } from './operation.ts'
 import type { Offer } from './plan.ts'
-import type { ChatReply } from './reply.ts'
+import type { ChatReply, ReplyPart } from './reply.ts'
+import type { ServerToolUse } from './server-tool.ts'
 import type { Usage } from './usage.ts'
 
 /** What a stage sees of a call: what was asked, and the models that it resolved to. */
@@ -75,9 +76,51 @@ export interface Made {
 
 export type StageResult =
   /** `annotations` go to the caller before the words of the answer; files that were read also with an error. */
-  | { readonly pass: Asked; readonly note?: StageNote; readonly annotations?: readonly Annotation[]; readonly fees?: Fees; readonly standIn?: StandIn }
+  | {
+    readonly pass: Asked
+    readonly note?: StageNote
+    readonly annotations?: readonly Annotation[]
+    readonly fees?: Fees
+    readonly standIn?: StandIn
+    readonly tools?: ServerTools
+  }
   | { readonly answer: readonly ChatEvent[]; readonly note?: StageNote }
   | { readonly fault: Fault }
+
+/**
+ * Tools that a stage runs itself, for one call. A model that calls them is told what came of it and asked again, until it
+ * answers; the caller sees one answer, with what they did in it.
+ */
+export interface ServerTools {
+  /** Whether a function of this name is one of them. */
+  runs(name: string): boolean
+  /** Runs what an answer calls of them, and says what is asked next. Never rejects: a tool that fails tells the model so. */
+  turn(said: Said): Promise<Turn>
+  /** What they did, for the answer's metadata; null for nothing. */
+  note(): StageNote | null
+}
+
+/** An answer that calls server tools. */
+export interface Said {
+  /** What it answers. */
+  readonly request: ChatRequest
+  readonly parts: readonly ReplyPart[]
+  readonly reason: FinishReason | null
+  /** How many answers there were, this one included. */
+  readonly step: number
+  /** What all of them took. */
+  readonly spent: { readonly tokens: number; readonly cost: Nano }
+}
+
+export interface Turn {
+  readonly uses: readonly ServerToolUse[]
+  readonly annotations: readonly Annotation[]
+  readonly fees: Fees
+  /** What the model is asked next; null where it is its caller's turn, of whose tools it has called one. */
+  readonly next: ChatRequest | null
+  /** The answer to that is the last: what it calls of server tools is not run. */
+  readonly last: boolean
+}
 
 /**
  * What a stage makes of a whole reply: it passes, as it is or mended; or it is no answer to what was asked, and maybe

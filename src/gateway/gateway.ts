@@ -3,13 +3,13 @@ import {
   asksForChat, asSaid, BYTES_PER_TOKEN, demandOf, fault, FaultError, FAULTS, needOf, rewrite, usdFromNano,
   type Ambient, type Annotation, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Fees, type Generation, type JsonObject, type Measured, type Offer, type Operation,
   type RouterReference,
-  type Made, type Review, type Stage, type StandIn, type StageCall, type StageNote, type TrafficClass,
+  type ChatRequest, type Made, type Review, type ServerTools, type Stage, type StandIn, type StageCall, type StageNote, type TrafficClass,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
 import {
   explain, fitOf, plan as makePlan, planFault, type Affinity, type Given, type Health, type RouterRules, type RoutingPolicy,
-  type Sticky,
+  type RoutePlan, type Sticky,
 } from '../routing/index.ts'
 import { rankOf, type Admission } from './admission.ts'
 import { notTried, tryCandidates, type AttemptParts, type PassedOver, type Timeouts } from './attempts.ts'
@@ -20,6 +20,7 @@ import { createChooser, type Choose, type Models } from './choice.ts'
 import type { Call, Explaining, Explanation, Gateway, Outcome } from './call.ts'
 import { createDeadlines } from './deadline.ts'
 import { explainHedge, hedgingOf } from './hedge.ts'
+import { Loop, type Step } from './loop.ts'
 import { metadataOf, unplanned } from './metadata.ts'
 import { Meter, promptText } from './meter.ts'
 import { Share } from './places.ts'
@@ -112,6 +113,8 @@ interface Prepared extends Resolved {
   readonly standIn?: StandIn
   /** The models that stages have asked for it. */
   readonly within?: Within
+  /** What is run when the model calls it. */
+  readonly tools?: ServerTools
 }
 
 /** The story of one call. It holds no state but the number of calls under way; everything else is in the parts. */
@@ -217,17 +220,61 @@ export function createGateway(parts: GatewayParts): Gateway {
       if (prepared.within?.any) relaying.record(recordOf(call, demandOf(resolved.asked.operation, call.asked.stream), prepared.within.alone(prepared.fault), null, ambient.monotonic()))
       return refused(call, prepared.fault)
     }
-    return perform(call, prepared, place, rank, relaying)
+    return prepared.tools && asksForChat(prepared.asked) ? loop(call, prepared, prepared.asked, prepared.tools, place, rank, relaying)
+      : perform(call, prepared, place, rank, relaying)
   }
 
-  /** The same once the stages have had their say. */
-  const perform = async (call: Call, before: Prepared, place: Share | null, rank: number, relaying: RelayParts): Promise<Outcome> => {
+  /** The same for one whose model may call what is run here. */
+  const loop = async (
+    call: Call, prepared: Prepared, asked: Asked, tools: ServerTools, place: Share | null, rank: number, relaying: RelayParts,
+  ): Promise<Outcome> => {
+    let { standIn } = prepared
+    const stepOf = async (of: Call, with_: Prepared, request: ChatRequest, at: string | null): Promise<Step> => {
+      let made: Generation | null = null
+      let goesOn = request
+      const watched = standIn && stoodInOnce(standIn, (instead) => {
+        goesOn = instead
+        standIn = undefined
+      })
+      const outcome = await perform(
+        of, watched ? { ...with_, standIn: watched } : with_, null, rank,
+        { ...relaying, record: (generation) => { made = generation }, ended: relayParts.ended }, at)
+      return { request: goesOn, outcome, generation: () => made }
+    }
+    const { standIn: _, ...without } = prepared
+    const first = await stepOf(call, { ...without, transforms: NONE }, asked.operation.request, null)
+    const { outcome } = first
+    if ('fault' in outcome) {
+      const made = first.generation()
+      if (made) relaying.record(made)
+      return outcome
+    }
+    inFlight++
+    const events: Loop = new Loop({ ...first, outcome }, {
+      call, tools, transforms: prepared.transforms, now: ambient.monotonic,
+      ask: (request, after) => stepOf(
+        { ...call, startedAt: ambient.monotonic(), large: null },
+        { asked: { ...asked, operation: { type: 'chat', request } }, offers: prepared.offers, notes: NONE, transforms: NONE, review: prepared.review },
+        request, after?.endpoint ?? null),
+      ended(generation) {
+        relaying.record(generation)
+        relaying.ended(place)
+      },
+    })
+    return { ...outcome, events, metadata: () => events.metadata() }
+  }
+
+  /** The same once the stages have had their say; at an endpoint before all others, where that may answer. */
+  const perform = async (
+    call: Call, before: Prepared, place: Share | null, rank: number, relaying: RelayParts, at: string | null = null,
+  ): Promise<Outcome> => {
     let prepared = before
     const { offers, within } = prepared
     const { operation } = prepared.asked
     const need = demandOf(operation, prepared.asked.stream)
     const given = givenOf(prepared.asked, call.key.workspace)
-    const plan = makePlan(need, offers, given)
+    const drawn = makePlan(need, offers, given)
+    const plan = at === null || parts.health.unstable(at, ambient.now()) ? drawn : withFirst(drawn, at)
     if (plan.candidates.length === 0) {
       const why = planFault(plan, offers, need, { given })
       if (within?.any) relaying.record(recordOf(call, need, within.alone(why), null, ambient.monotonic()))
@@ -508,6 +555,7 @@ async function runStages(
   const annotations: Annotation[] = []
   let fees: Fees | undefined
   let standIn: StandIn | undefined
+  let tools: ServerTools | undefined
   let review: Prepared['review'] = null
   for (const stage of stages) {
     const call: StageCall = within === null ? { ...constant, asked: current }
@@ -524,6 +572,7 @@ async function runStages(
       if (result.note) notes.push(cost > 0n ? { ...result.note, cost_usd: usdFromNano(cost) } : result.note)
       standIn = result.standIn ?? standIn
       if (result.annotations) annotations.push(...result.annotations)
+      if (result.tools) tools = result.tools
       if (result.fees) fees = fees ? together(fees, result.fees) : result.fees
       if (asked > 0n) fees = together(fees ?? NO_FEES, { services: {}, cost: asked })
     }
@@ -535,7 +584,7 @@ async function runStages(
   if (annotations.length > 0) transforms.push(annotating(annotations))
   return {
     asked: current, offers: constant.offers, notes, transforms, review,
-    ...(annotations.length > 0 && { annotations }), ...(fees && { fees }), ...(standIn && { standIn }), ...(within?.any && { within }),
+    ...(annotations.length > 0 && { annotations }), ...(fees && { fees }), ...(standIn && { standIn }), ...(within?.any && { within }), ...(tools && { tools }),
   }
 }
 
@@ -569,6 +618,24 @@ function annotating(annotations: readonly Annotation[]): Transform {
     const at = batch[0]!.type === 'start' ? 1 : 0
     return [...batch.slice(0, at), ...notes, ...batch.slice(at)]
   }
+}
+
+/** What is done for an endpoint in one step is done for all that follow: `then` hears of the request that they go on from. */
+function stoodInOnce(of: StandIn, then: (request: ChatRequest) => void): StandIn {
+  return {
+    ...of,
+    async make(request) {
+      const made = await of.make(request)
+      if ('request' in made) then(made.request)
+      return made
+    },
+  }
+}
+
+/** An endpoint before all others: it has the prompt in its cache, and reads its own seals. */
+function withFirst(plan: RoutePlan, endpoint: string): RoutePlan {
+  const own = plan.candidates.filter((it) => it.endpoint.id === endpoint)
+  return own.length === 0 ? plan : { ...plan, candidates: [...own, ...plan.candidates.filter((it) => it.endpoint.id !== endpoint)] }
 }
 
 /** A failure with the files that were read before it, so that they need not be read again (OpenRouter's `file_annotations`). */

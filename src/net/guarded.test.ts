@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { Departure } from '../core/index.ts'
 import { createGuardedFetch } from './index.ts'
 import { isPublic } from './guarded.ts'
 
@@ -28,9 +29,12 @@ test('a tenant cannot make us call an address inside, however it is written', as
 })
 
 test('an allowed host is read within its bounds of size and type, and a redirect inside is refused', async () => {
+  const silent = Promise.withResolvers<void>()
   const server = createServer((req, res) => {
     if (req.url === '/big') res.writeHead(200, { 'content-type': 'image/png' }).end(Buffer.alloc(1000))
     else if (req.url === '/html') res.writeHead(200, { 'content-type': 'text/html' }).end('<p>')
+    else if (req.url === '/on') res.writeHead(302, { location: '/ok' }).end()
+    else if (req.url === '/silent') silent.resolve()
     else if (req.url === '/away') res.writeHead(302, { location: 'http://127.0.0.2:1/' }).end()
     else res.writeHead(200, { 'content-type': 'image/png' }).end('png')
   })
@@ -44,6 +48,15 @@ test('an allowed host is read within its bounds of size and type, and a redirect
     await assert.rejects(fetch(`${base}/big`, BOUNDS), /larger than 100 bytes/)
     await assert.rejects(fetch(`${base}/html`, BOUNDS), /of type text\/html/)
     await assert.rejects(fetch(`${base}/away`, BOUNDS), /public address/)
+    const asked: string[] = []
+    const permits = (host: string): boolean => asked.push(host) < 2
+    await assert.rejects(fetch(`${base}/on`, { ...BOUNDS, permits }), /leads to 127\.0\.0\.1, which is not permitted/, 'a host is asked about again behind a redirect')
+    assert.equal((await fetch(`${base}/on`, BOUNDS)).url, `${base}/ok`)
+    const departure = new Departure()
+    const leaving = fetch(`${base}/silent`, { ...BOUNDS, timeoutMs: 60_000, departure })
+    await silent.promise
+    departure.leave()
+    await assert.rejects(leaving, /could not be downloaded/)
   } finally {
     server.closeAllConnections()
     server.close()

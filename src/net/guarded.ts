@@ -2,18 +2,31 @@ import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { Agent, type Dispatcher } from 'undici'
-import { fault, FaultError } from '../core/index.ts'
+import { fault, FaultError, type Departure } from '../core/index.ts'
 
 /**
  * Fetches an address that a tenant named: public unicast only, resolved once and pinned to what was checked, at most
- * three redirects, each checked again, no credentials, bounded in time and size.
+ * three redirects, each checked again, no credentials, bounded in time and size. `permits` is asked for each host before
+ * it is asked for anything; a departure ends it. What is resolved with names the encoding of a text, where the answer
+ * did, and the address that redirects have led to.
  */
 export interface GuardedFetch {
-  (url: string, bounds: { readonly maxBytes: number; readonly timeoutMs: number; readonly types: RegExp; readonly field?: string }):
-    Promise<{ readonly mime: string; readonly bytes: Uint8Array }>
+  (url: string, bounds: {
+    readonly maxBytes: number
+    readonly timeoutMs: number
+    readonly types: RegExp
+    readonly field?: string
+    readonly permits?: (host: string) => boolean
+    readonly departure?: Departure
+  }): Promise<{ readonly mime: string; readonly bytes: Uint8Array; readonly charset?: string; readonly url?: string }>
 }
 
 const MAX_REDIRECTS = 3
+/** Nothing is unpacked here, so nothing shall come packed: a small answer cannot become a large one. */
+const HEADERS = { 'user-agent': 'Signalbox', 'accept-encoding': 'identity' }
+
+const refusing = (field: string | undefined) => (message: string): FaultError =>
+  new FaultError(fault('invalid-request', field ? `${field} ${message}` : message, { field }))
 
 /** `allow` is the operator's: hosts in private networks that tenants may name. */
 export function createGuardedFetch(given: { readonly allow: readonly string[] }): GuardedFetch {
@@ -37,17 +50,32 @@ export function createGuardedFetch(given: { readonly allow: readonly string[] })
   })
 
   return async (url, bounds) => {
-    const refuse = (message: string) => new FaultError(fault('invalid-request', bounds.field ? `${bounds.field} ${message}` : message, { field: bounds.field }))
-    const signal = AbortSignal.timeout(bounds.timeoutMs)
+    const { departure } = bounds
+    const timeout = AbortSignal.timeout(bounds.timeoutMs)
+    const leaving = departure && new AbortController()
+    const signal = leaving ? AbortSignal.any([timeout, leaving.signal]) : timeout
+    const leave = (): void => leaving?.abort()
+    departure?.listen(leave)
+    if (departure?.gone) leave()
+    try {
+      return await fetched(url, bounds, signal)
+    } finally {
+      departure?.ignore(leave)
+    }
+  }
+
+  async function fetched(url: string, bounds: Parameters<GuardedFetch>[1], signal: AbortSignal): ReturnType<GuardedFetch> {
+    const refuse = refusing(bounds.field)
     let target = parse(url)
     for (let hop = 0; ; hop++) {
       if (!target) throw refuse('must be an http(s) URL without credentials')
       const host = target.hostname.replace(/^\[|\]$/g, '')
       // A literal address is never looked up, so it is checked here.
       if (isIP(host) && !given.allow.includes(host) && !isPublic(host)) throw refuse('must be a public address')
+      if (bounds.permits?.(host) === false) throw refuse(`leads to ${host}, which is not permitted`)
       let response: Dispatcher.ResponseData
       try {
-        response = await agent.request({ origin: target.origin, path: target.pathname + target.search, method: 'GET', signal })
+        response = await agent.request({ origin: target.origin, path: target.pathname + target.search, method: 'GET', signal, headers: HEADERS })
       } catch {
         throw refuse('could not be downloaded')
       }
@@ -59,13 +87,15 @@ export function createGuardedFetch(given: { readonly allow: readonly string[] })
         target = parse(location, target)
         continue
       }
-      const mime = String(headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
+      const [type = '', ...rest] = String(headers['content-type'] ?? '').split(';')
+      const mime = type.trim().toLowerCase()
       if (statusCode !== 200 || !bounds.types.test(mime)) {
         body.destroy()
         body.on('error', () => {})
         throw refuse(statusCode !== 200 ? `answered ${statusCode}` : `is of type ${mime || 'unknown'}`)
       }
-      return { mime, bytes: await readAll(body, bounds.maxBytes, refuse) }
+      const charset = /charset=\s*"?([\w-]{1,40})/i.exec(rest.join(';'))?.[1]
+      return { mime, bytes: await readAll(body, bounds.maxBytes, refuse), ...(charset !== undefined && { charset }), url: target.href }
     }
   }
 }

@@ -21,6 +21,7 @@ const GUIDES: readonly Entry[] = [
   ['file-parser', 'file-parser.md', 'PDFs', 'Requests'],
   ['moderation', 'moderation.md', 'Moderation', 'Requests'],
   ['web-search', 'web-search.md', 'Web search', 'Requests'],
+  ['server-tools', 'server-tools.md', 'Server tools', 'Requests'],
   ['response-caching', 'response-cache.md', 'Response cache', 'Requests'],
   ['prompt-caching', 'prompt-caching.md', 'Prompt caching', 'Requests'],
   ['errors', 'errors.md', 'Errors', 'Requests'],

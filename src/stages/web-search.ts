@@ -27,8 +27,8 @@ export interface WebSearchGiven {
 const ID = 'web'
 const NATIVE = 'native'
 const USUAL_RESULTS = 5
-const MOST_RESULTS = 20
-const MOST_DOMAINS = 20
+export const MOST_RESULTS = 20
+export const MOST_DOMAINS = 20
 const MOST_USES = 100
 /** Of OpenRouter's plugin; they change nothing here, and the metadata says so. */
 const NO_EFFECT = ['mode', 'x_search'] as const
@@ -218,7 +218,7 @@ function locationIn(of: unknown): { readonly said: JsonObject } | { readonly wro
 }
 
 /** It is written into queries of engines: nothing but a name may stand there. */
-const DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}$/i
+export const DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}$/i
 
 /** What the user said last. */
 function queryIn({ messages }: ChatRequest): string {

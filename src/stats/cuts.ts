@@ -167,8 +167,8 @@ export function contributionsOf(g: Counted): readonly Contribution[] {
     money: { cost_nano: g.cost, absorbed_nano: g.absorbed },
     measures: g.endpoint === null || g.fault !== null || !made ? {} : {
       ...(g.latencyMs !== null && { latency: g.latencyMs }),
-      duration: g.durationMs,
-      ...(streamedMs > LEAST_STREAM_MS && output.total > 0 && { throughput: output.total / streamedMs * 1000 }),
+      // What server tools took is not their endpoint's time.
+      ...(!g.attempts.some(({ step = 1 }) => step > 1) && { duration: g.durationMs, ...(streamedMs > LEAST_STREAM_MS && output.total > 0 && { throughput: output.total / streamedMs * 1000 }) }),
     },
   })
   return out

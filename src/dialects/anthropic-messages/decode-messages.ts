@@ -1,6 +1,7 @@
 import { fault, type Annotation, type CacheMark, type Fault, type Message, type Part, type Seal } from '../../core/index.ts'
 import { sourceOf } from '../openai-chat/media.ts'
 import { labelOf } from '../seals.ts'
+import { withUses } from './server-tools.ts'
 import { DIALECT, isLoose, SEAL_FORMAT, textOf, type Loose } from './wire.ts'
 
 type Read<T> = T | { readonly fault: Fault }
@@ -46,7 +47,7 @@ function readMessage({ role, content }: Loose, field: string): Read<{ readonly m
   }
   const messages: Message[] = []
   if (results.length > 0) messages.push({ role: 'tool', parts: results })
-  if (parts.length > 0 || results.length === 0) messages.push({ role: said, parts })
+  if (parts.length > 0 || results.length === 0) messages.push({ role: said, parts: said === 'assistant' ? withUses(parts) : parts })
   return { messages }
 }
 

@@ -3,6 +3,7 @@ import { checker } from '../../schema/index.ts'
 import type { RequestHeaders } from '../dialect.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
 import { faultOfIssue, readPlugins } from '../openai-chat/request.ts'
+import { loopOf, serverToolOf } from '../server-tools.ts'
 import { betasIn, versionFault } from './headers.ts'
 import { markIn, readConversation } from './decode-messages.ts'
 import { READ_KEYS, requestSchema } from './request-schema.ts'
@@ -34,7 +35,7 @@ export function decode(body: unknown, bytes?: Uint8Array, headers?: RequestHeade
     origin: { dialect: DIALECT, body: it, ...(bytes && { bytes }), ...(betas.passed !== '' && { headers: { 'anthropic-beta': betas.passed } }) },
   }
   const tools = it['tools'] as readonly Loose[] | null | undefined
-  if (tools && tools.length > 0) request.tools = tools.map(toolOf)
+  if (tools && tools.length > 0) request.tools = tools.map((tool, at) => serverToolOf(tool, at) ?? toolOf(tool))
   const choice = it['tool_choice'] as Loose | null | undefined
   if (choice && tools && tools.length > 0) {
     request.toolChoice = choiceOf(choice)
@@ -54,20 +55,24 @@ export function decode(body: unknown, bytes?: Uint8Array, headers?: RequestHeade
   const user = textOf(it['user']) || (isLoose(it['metadata']) ? textOf(it['metadata']['user_id']) : '')
   if (user !== '') request.user = user
   if (textOf(it['session_id']) !== '') request.session = textOf(it['session_id'])
+  const loop = loopOf(it, request.tools)
   return {
     asked: {
       operation: { type: 'chat', request },
       preferences: wishes.preferences,
       plugins: readPlugins(it),
       stream: it['stream'] === true,
-      ignored: [...NO_EFFECT.filter((key) => it[key] !== undefined && it[key] !== null), ...betas.kept],
+      ignored: [...[...NO_EFFECT, ...loop ? [] : OF_LOOPS].filter((key) => it[key] !== undefined && it[key] !== null), ...betas.kept],
+      ...(loop && { loop }),
       ...(textOf(it['preset']) !== '' && { preset: textOf(it['preset']) }),
     },
   }
 }
 
 /** Understood, and without effect here: said in the answer's metadata. */
-const NO_EFFECT = ['trace', 'stop_server_tools_when'] as const
+const NO_EFFECT = ['trace'] as const
+/** And where there are no server tools. */
+const OF_LOOPS = ['stop_server_tools_when'] as const
 
 /** `fallbacks: [{model}]` is this surface's word for the rest of `models`. */
 function withFallbacks(body: Loose): Loose {

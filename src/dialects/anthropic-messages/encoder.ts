@@ -1,10 +1,11 @@
-import { usage, type Annotation, type Block, type Charge, type ChatEvent, type JsonObject, type Seal, type Usage } from '../../core/index.ts'
+import { usage, useIn, type Annotation, type Block, type Charge, type ChatEvent, type JsonObject, type Seal, type ServerToolUse, type Usage } from '../../core/index.ts'
 import type { Encoder, ReplyMeta } from '../dialect.ts'
 import { labelled } from '../seals.ts'
 import { endingOf, failureOf } from './ending.ts'
 import { errorFrame } from './errors-out.ts'
-import { citationOf } from './reply.ts'
+import { citationOf, objectText } from './reply.ts'
 import { blockOf, isPlain } from './seals.ts'
+import { blocksOfUse } from './server-tools.ts'
 import { writeCounts, writeUsage } from './usage-out.ts'
 import { DIALECT } from './wire.ts'
 
@@ -187,7 +188,11 @@ class MessageEncoder implements Encoder {
         out += frame('content_block_stop', { index: told.at })
         return seal ? out + this.whole({ type: 'redacted_thinking', data: labelled({ seal, call: block.id }) }) : out
       case 'reasoning': return out + this.thought(told, block)
-      case 'native': return block.dialect === DIALECT ? out + this.whole(block.value as JsonObject) : out
+      case 'native': {
+        const use = useIn(block)
+        if (use !== null) return out + this.used(use)
+        return block.dialect === DIALECT ? out + this.whole(block.value as JsonObject) : out
+      }
       // A refusal is told at the end; pictures and sound have no block in this format.
       default: return out
     }
@@ -209,6 +214,15 @@ class MessageEncoder implements Encoder {
   private signed(index: number, signature: string): string {
     const delta = signature === '' ? '' : frame('content_block_delta', { index, delta: { type: 'signature_delta', signature } })
     return delta + frame('content_block_stop', { index })
+  }
+
+  private used(use: ServerToolUse): string {
+    const blocks = blocksOfUse(use)
+    if (blocks === null) return ''
+    const call = this.opening({ ...blocks.call, input: {} })
+    const index = this.next - 1
+    return call + frame('content_block_delta', { index, delta: { type: 'input_json_delta', partial_json: objectText(use.input) } })
+      + frame('content_block_stop', { index }) + this.whole(blocks.result)
   }
 
   private whole(block: JsonObject): string {

@@ -1,10 +1,11 @@
-import { FAULTS, type Annotation, type ChatReply, type JsonObject, type ReplyPart, type ToolCallPart } from '../../core/index.ts'
+import { FAULTS, useIn, type Annotation, type ChatReply, type JsonObject, type ReplyPart, type ServerToolUse, type ToolCallPart } from '../../core/index.ts'
 import { isJson } from '../json.ts'
 import type { Rendered, ReplyMeta } from '../dialect.ts'
 import { labelled } from '../seals.ts'
 import { endingOf, failureOf } from './ending.ts'
 import { errorBody } from './errors-out.ts'
 import { blockOf } from './seals.ts'
+import { blocksOfUse } from './server-tools.ts'
 import { writeUsage } from './usage-out.ts'
 import { DIALECT } from './wire.ts'
 
@@ -47,9 +48,12 @@ function contentOf(parts: readonly ReplyPart[], annotations: readonly Annotation
         out.push(callText(part))
         if (part.seal) out.push(JSON.stringify({ type: 'redacted_thinking', data: labelled({ seal: part.seal, call: part.id }) }))
         break
-      case 'native':
+      case 'native': {
+        const use = useIn(part)
         if (part.dialect === DIALECT) out.push(JSON.stringify(part.value))
+        else if (use !== null) out.push(...useTexts(use))
         break
+      }
       // A refusal is told beside the content; pictures and sound have no block in this format.
       default: break
     }
@@ -86,6 +90,11 @@ export function citationOf(annotation: Annotation): JsonObject | null {
   return {
     type: 'web_search_result_location', url: annotation.url, title: annotation.title ?? null, cited_text: annotation.content ?? '', encrypted_index: '',
   }
+}
+
+function useTexts(use: ServerToolUse): readonly string[] {
+  const blocks = blocksOfUse(use)
+  return blocks === null ? [] : [`${JSON.stringify(blocks.call).slice(0, -1)},"input":${objectText(use.input)}}`, JSON.stringify(blocks.result)]
 }
 
 function callText({ id, name, form, input }: ToolCallPart): string {

@@ -1,6 +1,7 @@
 import { EFFORTS, SAMPLING, type SamplingName } from '../../core/index.ts'
 import { jsonSchemaOf, z } from '../../schema/index.ts'
 import { providerSchema } from '../openai-chat/wire.ts'
+import { stopSchema } from '../server-tools.ts'
 
 /**
  * The request of `POST /messages` as Anthropic's clients send it, with OpenRouter's fields on top. What is checked here
@@ -72,7 +73,7 @@ const content = z.union([text, z.array(byKind({
 const message = z.looseObject({ role: z.enum(['user', 'assistant', 'system']), content })
 
 const customTool = z.looseObject({ name: text.min(1).max(256), description: text.nullish(), input_schema: z.looseObject({}), ...marked })
-/** A tool of the caller's, or (with another type) one that Anthropic's own servers know: `web_search_20250305`, `bash_20250124` … */
+/** A tool of the caller's, or (with another type) one that Anthropic's own servers know (`web_search_20250305`, `bash_20250124` …), or that is run here (`openrouter:web_search` …). */
 const tool = z.looseObject({ type: text.nullish() }).meta({
   allOf: [implied({ enum: ['custom', null] }, customTool)],
 })
@@ -123,7 +124,7 @@ export const requestSchema = z.looseObject({
   session_id: text.max(256).nullish(),
   trace: z.looseObject({}).nullish(),
   user: text.max(256).nullish(),
-  stop_server_tools_when: z.array(z.looseObject({ type: text })).nullish(),
+  stop_server_tools_when: stopSchema,
 })
 
 /** Keys that have a meaning in every dialect or only to a router; the rest goes to an endpoint that speaks this one. */

@@ -5,7 +5,7 @@ export function writeCounts(usage: Usage | undefined, tier: string | null | unde
   const input = usage?.input
   const written = input ? input.cacheWrite5m + input.cacheWrite1h : 0
   const reasoning = usage?.output.reasoning ?? 0
-  const searches = usage?.services['web_search'] ?? 0
+  const { web_search: searches = 0, web_fetch: fetches = 0 } = usage?.services ?? {}
   return {
     input_tokens: input ? Math.max(0, input.total - input.cacheRead - written) : 0,
     cache_creation_input_tokens: written,
@@ -13,7 +13,7 @@ export function writeCounts(usage: Usage | undefined, tier: string | null | unde
     cache_creation: { ephemeral_5m_input_tokens: input?.cacheWrite5m ?? 0, ephemeral_1h_input_tokens: input?.cacheWrite1h ?? 0 },
     output_tokens: usage?.output.total ?? 0,
     ...(reasoning > 0 && { output_tokens_details: { thinking_tokens: reasoning } }),
-    server_tool_use: searches > 0 ? { web_search_requests: searches, web_fetch_requests: 0 } : null,
+    server_tool_use: searches + fetches > 0 ? { web_search_requests: searches, web_fetch_requests: fetches } : null,
     service_tier: typeof tier === 'string' && tier !== 'default' ? tier : 'standard',
   }
 }

@@ -2,6 +2,7 @@ import { fault, type Asked, type ChatRequest, type Effort, type Fault, type Json
 import { checker } from '../../schema/index.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
 import { faultOfIssue, readPlugins } from '../openai-chat/request.ts'
+import { serverToolsIn } from '../server-tools.ts'
 import { inCamelCase, snakeKeys } from './camel.ts'
 import { readConversation } from './decode-contents.ts'
 import { READ_CONFIG, READ_KEYS, requestSchema } from './request-schema.ts'
@@ -115,16 +116,17 @@ function extrasOf(body: Loose, config: Loose): JsonObject {
   return extras
 }
 
-/** Functions one by one; Google's own tools stay what they are. */
-function toolsOf(tool: Loose): Tool[] {
-  const { functionDeclarations: _, ...native } = tool
+/** Functions one by one; Google's own tools stay what they are, and server tools are named as those are: by a key. */
+function toolsOf(tool: Loose, at: number): Tool[] {
+  const { functionDeclarations: _, ...others } = tool
+  const { tools: run, rest: native } = serverToolsIn(others, at)
   const declared = listIn(tool, 'functionDeclarations').map((it): Tool => {
     const schema = isObject(it['parametersJsonSchema']) ? it['parametersJsonSchema'] : isObject(it['parameters']) ? fromSubset(it['parameters']) : undefined
     return {
       type: 'function', name: textIn(it, 'name')!, ...(typeof it['description'] === 'string' && { description: it['description'] }), ...(schema && { parameters: schema }),
     }
   })
-  return Object.keys(native).length > 0 ? [...declared, { type: 'native', dialect: DIALECT, value: native }] : declared
+  return [...declared, ...run, ...(Object.keys(native).length > 0 ? [{ type: 'native' as const, dialect: DIALECT, value: native }] : [])]
 }
 
 function choiceOf(toolConfig: unknown, tools: readonly Tool[]): ToolChoice | undefined | { readonly fault: Fault } {

@@ -1,8 +1,8 @@
-import type { Annotation, Block, ChatEvent, Fault, JsonObject, NativeNote, Note, Seal } from '../../core/index.ts'
+import { useIn, type Annotation, type Block, type ChatEvent, type Fault, type JsonObject, type NativeNote, type Note, type Seal } from '../../core/index.ts'
 import type { Encoder, ReplyMeta } from '../dialect.ts'
 import { writeAnnotation } from './annotations.ts'
 import { errorChunk } from './faults.ts'
-import { callSealEntry, sealEntry } from './reasoning-details.ts'
+import { callSealEntry, sealEntry, useEntry } from './reasoning-details.ts'
 import { writeUsage } from './usage-out.ts'
 
 /** What a delta of a block is wrapped in, made once when the block opens: the hot path only puts the text between. */
@@ -140,10 +140,13 @@ class ChunkEncoder implements Encoder {
         return out + this.chunk(choice, JSON.stringify({
           audio: { ...(block.id !== undefined && { id: block.id }), ...(block.expiresAt !== undefined && { expires_at: block.expiresAt }) },
         }))
-      case 'native':
+      case 'native': {
         this.wrap(event, '{"content":', '}')
+        const use = useIn(block)
+        if (use !== null) return out + this.details(choice, useEntry(use, state.details++))
         // What another dialect made up has no word here; our own are details of reasoning.
         return block.dialect === 'openai-chat' && isDetail(block.value) ? out + this.details(choice, { ...block.value, index: state.details++ }) : out
+      }
       // No conversation has one.
       case 'embeddings':
       case 'ranking': return out

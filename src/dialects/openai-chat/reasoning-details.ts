@@ -1,4 +1,5 @@
-import type { Part, ReasoningPart, Seal } from '../../core/index.ts'
+import { SERVER_TOOL, useIn, type Part, type ReasoningPart, type Seal, type ServerToolUse } from '../../core/index.ts'
+import { readUse } from '../server-tools.ts'
 import type { Loose } from './wire.ts'
 
 /**
@@ -37,7 +38,7 @@ export function readDetails(details: readonly Loose[], callIds: ReadonlySet<stri
       } else {
         add({ type: 'reasoning', text, ...(id !== undefined && { id }), ...(summary && { summary }), ...(seal && { seal }) }, index)
       }
-    } else add({ type: 'native', dialect: DIALECT, value: detail }, undefined)
+    } else add({ type: 'native', ...nativeOf(detail) }, undefined)
   }
   return { parts, seals }
 
@@ -45,6 +46,18 @@ export function readDetails(details: readonly Loose[], callIds: ReadonlySet<stri
     if (index !== undefined) at.set(index, parts.length)
     parts.push(part)
   }
+}
+
+/** What a server tool did, which is the router's to read; any other detail stays what it is. */
+function nativeOf(detail: Loose): { readonly dialect: string; readonly value: unknown } {
+  const { type, id, tool_call_id: call, tool_name: name, arguments: input, result } = detail
+  if (type !== 'reasoning.server_tool_call' || typeof input !== 'string' || typeof result !== 'string' || !String(name).startsWith('openrouter:')) return { dialect: DIALECT, value: detail }
+  return { dialect: SERVER_TOOL, value: readUse(String(call ?? id), String(name).slice('openrouter:'.length), input, result) }
+}
+
+/** OpenRouter's entry for what a server tool did: a caller who hands it back has it before the model again. */
+export function useEntry({ id, name, input, output }: ServerToolUse, index: number): Loose {
+  return { type: 'reasoning.server_tool_call', id, tool_call_id: id, tool_name: `openrouter:${name}`, arguments: input, result: output, format: 'unknown', index }
 }
 
 /** The entries of one reasoning part at its index. */
@@ -79,7 +92,9 @@ export function allDetails(parts: readonly Part[]): Loose[] {
   const entries: Loose[] = []
   let index = 0
   for (const part of parts) {
+    const use = useIn(part)
     if (part.type === 'reasoning') entries.push(...detailsOf(part, index++))
+    else if (use !== null) entries.push(useEntry(use, index++))
     else if (part.type === 'native' && part.dialect === DIALECT && isReasoning(part.value)) {
       entries.push(part.value as Loose)
       index++

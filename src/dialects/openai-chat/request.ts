@@ -3,6 +3,7 @@ import {
   type SamplingName, type Tool, type ToolChoice,
 } from '../../core/index.ts'
 import { checker, type Issue } from '../../schema/index.ts'
+import { loopOf, serverToolOf } from '../server-tools.ts'
 import { cacheOf, readMessages } from './messages.ts'
 import { readPreferences } from './preferences.ts'
 import { given, KNOWN_KEYS, requestSchema, ROUTER_KEYS, type Loose } from './wire.ts'
@@ -58,6 +59,7 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
   put(request, 'metadata', it['metadata'])
   // A body with `prompt` has no messages that a provider could read, so there is nothing to patch.
   if (!fromPrompt) request.origin = bytes ? { dialect: DIALECT, body: it, bytes } : { dialect: DIALECT, body: it }
+  const loop = loopOf(it, tools)
   return {
     asked: {
       operation: { type: 'chat', request },
@@ -65,7 +67,8 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
       plugins: readPlugins(it),
       stream: it['stream'] === true,
       ...heartbeatsOf(it['stream_options']),
-      ignored: ignoredIn(it),
+      ignored: ignoredIn(it, loop !== null),
+      ...(loop && { loop }),
       ...(echoes(it) && { echo: true }),
       ...(it['preset'] && { preset: it['preset'] }),
     },
@@ -86,10 +89,14 @@ function put<K extends keyof Draft>(draft: Draft, key: K, value: Draft[K] | null
 }
 
 /** Understood, and without effect here: said in the answer's metadata. */
-const NO_EFFECT = ['debug', 'trace', 'max_tool_calls', 'stop_server_tools_when'] as const
+const NO_EFFECT = ['debug', 'trace'] as const
+/** And where there are no server tools. */
+const OF_LOOPS = ['max_tool_calls', 'stop_server_tools_when'] as const
+const NO_EFFECT_BUT_IN_LOOPS = [...NO_EFFECT, ...OF_LOOPS] as const
 
-function ignoredIn(body: Loose): readonly string[] {
-  for (const key of NO_EFFECT) if (given(body[key])) return NO_EFFECT.filter((key) => given(body[key]) && !(key === 'debug' && echoes(body)))
+function ignoredIn(body: Loose, loops: boolean): readonly string[] {
+  const all = loops ? NO_EFFECT : NO_EFFECT_BUT_IN_LOOPS
+  for (const key of all) if (given(body[key])) return all.filter((key) => given(body[key]) && !(key === 'debug' && echoes(body)))
   return NONE
 }
 
@@ -136,7 +143,7 @@ function reasoningOf(body: Loose): Reasoning | undefined {
 }
 
 function readTools(list: readonly Loose[]): Tool[] {
-  return list.map((tool): Tool => {
+  return list.map((tool, at): Tool => {
     if (tool['type'] === 'function') {
       const { name, description, parameters, strict } = tool['function'] as Loose
       return {
@@ -149,7 +156,7 @@ function readTools(list: readonly Loose[]): Tool[] {
       const { name, description, format } = tool['custom'] as Loose
       return { type: 'custom', name, ...optional('description', description), ...optional('format', format) }
     }
-    return { type: 'native', dialect: DIALECT, value: tool as JsonObject }
+    return serverToolOf(tool, at) ?? { type: 'native', dialect: DIALECT, value: tool as JsonObject }
   })
 }
 

@@ -1,4 +1,5 @@
 import { usdFromAtto, usdFromNano, type Charge, type JsonObject, type Usage } from '../../core/index.ts'
+import { serverToolCounts } from '../server-tools.ts'
 
 /**
  * Usage as callers read it. Details are numbers or absent, never null, and both inference costs are always there:
@@ -6,7 +7,6 @@ import { usdFromAtto, usdFromNano, type Charge, type JsonObject, type Usage } fr
  */
 export function writeUsage(usage: Usage, charge: Charge | undefined): JsonObject {
   const { input, output, services } = usage
-  const searches = services['web_search'] ?? 0
   return {
     prompt_tokens: input.total,
     completion_tokens: output.total,
@@ -35,7 +35,7 @@ export function writeUsage(usage: Usage, charge: Charge | undefined): JsonObject
       coalesced_cost: charge?.coalesced === undefined ? undefined : usdFromNano(charge.coalesced),
       server_tool_cost: charge && charge.services > 0n ? usdFromAtto(charge.services) : undefined,
     },
-    server_tool_use_details: searches > 0 ? { web_search_requests: searches } : undefined,
+    server_tool_use_details: serverToolCounts(services),
   }
 }
 

@@ -52,7 +52,7 @@ export const usageSchema = z.object({
     coalesced_cost: z.number().optional().describe('What another call was charged for the answer that this one shares with it (provider.coalesce); not in the cost.'),
     server_tool_cost: z.number().optional(),
   }),
-  server_tool_use_details: z.object({ web_search_requests: count.optional() }).optional(),
+  server_tool_use_details: z.object({ tool_calls_requested: count.optional(), tool_calls_executed: count.optional(), web_search_requests: count.optional() }).optional(),
 })
 
 const names = z.array(text)

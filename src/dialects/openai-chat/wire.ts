@@ -1,5 +1,6 @@
 import { EFFORTS, MAX_OUTPUT, SAMPLING, UNSUPPORTED_PARAMETERS, type SamplingName } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
+import { SERVER_TOOL_SHAPES, stopSchema } from '../server-tools.ts'
 
 /**
  * The request of `POST /chat/completions` as callers send it: OpenAI's fields with OpenRouter's on top. What is
@@ -222,11 +223,11 @@ export const requestSchema = z.looseObject({
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
   n: z.int().min(1).max(128).nullish(),
-  tools: z.array(z.union([functionTool, customTool, serverTool])).nullish(),
+  tools: z.array(z.union([functionTool, customTool, ...SERVER_TOOL_SHAPES, serverTool])).nullish(),
   tool_choice: toolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   max_tool_calls: z.int().min(1).max(30).nullish(),
-  stop_server_tools_when: z.array(z.looseObject({ type: text })).nullish(),
+  stop_server_tools_when: stopSchema,
   response_format: responseFormat.nullish(),
   reasoning: reasoning.nullish(),
   reasoning_effort: effort.nullish(),

@@ -1,9 +1,10 @@
 import {
-  type Annotation, type ChatEvent, type ChatReply, type FinishReason, type Fault, type JsonObject, type Note, type ReplyPart, type Seal, type TokenLogprob,
+  useIn, type Annotation, type ChatEvent, type ChatReply, type FinishReason, type Fault, type JsonObject, type Note, type ReplyPart, type Seal, type TokenLogprob,
 } from '../../core/index.ts'
 import type { Encoder, Rendered, ReplyMeta } from '../dialect.ts'
 import { responseWriter, type Progress, type ResponseMeta } from './response.ts'
 import { closed } from './seals.ts'
+import { itemOfUse } from './server-tools.ts'
 import { writeUsage } from './usage.ts'
 import { DIALECT, isObject } from './wire.ts'
 
@@ -193,15 +194,17 @@ export class ResponseEncoder implements Encoder {
 
   /** An item of the format's own is passed on whole. What another dialect made up has no word here. */
   private native(block: Extract<EventOf<'block-open'>['block'], { type: 'native' }>): string {
-    if (block.dialect !== DIALECT || !isObject(block.value)) return ''
+    const use = useIn(block)
+    const item = use === null ? block.dialect === DIALECT && isObject(block.value) ? block.value : null : itemOfUse(use)
+    if (item === null) return ''
     const before = this.leave()
     const at = this.finished.length
-    const text = JSON.stringify(block.value)
+    const text = JSON.stringify(item)
     this.finished[at] = text
     const place = `"output_index":${at}`
     let out = before + this.event('response.output_item.added', `${place},"item":${text}`)
-    if (block.value['type'] === 'web_search_call') {
-      const named = `${place},"item_id":${JSON.stringify(block.value['id'] ?? '')}`
+    if (item['type'] === 'web_search_call') {
+      const named = `${place},"item_id":${JSON.stringify(item['id'] ?? '')}`
       for (const step of ['in_progress', 'searching', 'completed']) out += this.event(`response.web_search_call.${step}`, named)
     }
     return out + this.event('response.output_item.done', `${place},"item":${text}`)

@@ -3,6 +3,7 @@ import {
 } from '../../core/index.ts'
 import { audioMime, sourceOf } from '../openai-chat/media.ts'
 import { opened } from './seals.ts'
+import { useOfItem } from './server-tools.ts'
 import { DIALECT, given, type Loose } from './wire.ts'
 
 /**
@@ -52,7 +53,7 @@ export function readInput(input: string | readonly Loose[]): { messages: Message
       }
       case 'item_reference':
         return bad(`${field}.id`, `is an item that was not kept here: ${JSON.stringify(item['id'])}. Send the item itself`)
-      default: said().push({ type: 'native', dialect: DIALECT, value: item })
+      default: said().push(useOfItem(item) ?? { type: 'native', dialect: DIALECT, value: item })
     }
   }
   return { messages: messages.filter(({ role, parts }) => role !== 'assistant' || parts.length > 0) }

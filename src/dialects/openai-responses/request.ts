@@ -4,6 +4,7 @@ import {
 } from '../../core/index.ts'
 import { checker, type Checker, type Issue } from '../../schema/index.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
+import { loopOf, serverToolOf } from '../server-tools.ts'
 import { cacheOf, readInput } from './items.ts'
 import { DIALECT, given, ITEMS, KNOWN_KEYS, outlineSchema, ROUTER_KEYS, TOOLS, type Loose } from './wire.ts'
 
@@ -35,7 +36,7 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
   if (messages.length === 0) return { fault: bad('input', 'must have at least one item') }
 
   const request: Draft = { messages, sampling: readSampling(it), extras: extrasOf(it) }
-  const tools = ((it['tools'] ?? []) as Loose[]).map(readTool)
+  const tools = ((it['tools'] ?? []) as Loose[]).map((tool, at) => serverToolOf(tool, at) ?? readTool(tool))
   if (tools.length > 0) request.tools = tools
   if (given(it['tool_choice'])) request.toolChoice = readToolChoice(it['tool_choice'])
   const format = it['text']?.format
@@ -57,13 +58,15 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
   put(request, 'metadata', it['metadata'])
   request.extrasFrom = DIALECT
   request.origin = bytes ? { dialect: DIALECT, body: it, bytes } : { dialect: DIALECT, body: it }
+  const loop = loopOf(it, request.tools)
   return {
     asked: {
       operation: { type: 'chat', request },
       preferences: wishes.preferences,
       plugins: readPlugins(it),
       stream: it['stream'] === true,
-      ignored: NO_EFFECT.filter((key) => given(it[key]) && !(key === 'debug' && echoes(it))),
+      ignored: [...NO_EFFECT, ...loop ? [] : OF_LOOPS].filter((key) => given(it[key]) && !(key === 'debug' && echoes(it))),
+      ...(loop && { loop }),
       ...(echoes(it) && { echo: true }),
       ...(it['preset'] && { preset: it['preset'] }),
     },
@@ -92,7 +95,9 @@ function issueIn(body: Loose, key: string, checks: ReadonlyMap<string, Checker>,
 }
 
 /** Understood, and without effect here: said in the answer's metadata. */
-const NO_EFFECT = ['debug', 'trace', 'max_tool_calls', 'stop_server_tools_when'] as const
+const NO_EFFECT = ['debug', 'trace'] as const
+/** And where there are no server tools. */
+const OF_LOOPS = ['max_tool_calls', 'stop_server_tools_when'] as const
 
 /** OpenRouter's `debug` has one switch that does something, and only on a stream. */
 const echoes = (body: Loose): boolean => body['stream'] === true && body['debug']?.echo_upstream_body === true

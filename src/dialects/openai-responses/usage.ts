@@ -1,10 +1,10 @@
 import { ceilToNano, count, nanoFromUsd, usage as makeUsage, usdFromAtto, usdFromNano, type Charge, type JsonObject, type Nano, type Usage } from '../../core/index.ts'
+import { serverToolCounts } from '../server-tools.ts'
 import { isObject, type Loose } from './wire.ts'
 
 /** Usage as callers of this format read it. All details are numbers; both inference costs are always there. */
 export function writeUsage(usage: Usage, charge: Charge | undefined): JsonObject {
   const { input, output, services } = usage
-  const searches = services['web_search'] ?? 0
   return {
     input_tokens: input.total,
     input_tokens_details: { cached_tokens: input.cacheRead, cache_write_tokens: input.cacheWrite5m + input.cacheWrite1h },
@@ -19,7 +19,7 @@ export function writeUsage(usage: Usage, charge: Charge | undefined): JsonObject
       upstream_inference_output_cost: charge ? usdFromAtto(charge.completion) : 0,
       server_tool_cost: charge && charge.services > 0n ? usdFromAtto(charge.services) : undefined,
     },
-    server_tool_use_details: searches > 0 ? { web_search_requests: searches } : undefined,
+    server_tool_use_details: serverToolCounts(services),
   }
 }
 

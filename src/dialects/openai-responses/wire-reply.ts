@@ -17,7 +17,7 @@ export const usageSchema = z.object({
     upstream_inference_cost: z.number().nullable(), upstream_inference_input_cost: z.number(), upstream_inference_output_cost: z.number(),
     server_tool_cost: z.number().optional(),
   }),
-  server_tool_use_details: z.object({ web_search_requests: count }).optional(),
+  server_tool_use_details: z.object({ tool_calls_requested: count.optional(), tool_calls_executed: count.optional(), web_search_requests: count.optional() }).optional(),
 })
 
 const status = z.enum(['queued', 'in_progress', 'completed', 'incomplete', 'failed', 'cancelled'])

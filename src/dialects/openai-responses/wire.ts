@@ -1,6 +1,7 @@
 import { EFFORTS, SAMPLING, type SamplingName } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
 import { providerSchema } from '../openai-chat/wire.ts'
+import { SERVER_TOOL_SHAPES, stopSchema } from '../server-tools.ts'
 
 /**
  * The request of `POST /responses` as callers send it: OpenAI's fields with OpenRouter's on top. What is checked here is
@@ -147,7 +148,7 @@ const fields = {
   tool_choice: toolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   max_tool_calls: z.int().min(1).nullish(),
-  stop_server_tools_when: z.array(z.looseObject({ type: text })).nullish(),
+  stop_server_tools_when: stopSchema,
   text: z.looseObject({ format: format.nullish(), verbosity: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).nullish() }).nullish(),
   reasoning: reasoning.nullish(),
   include: z.array(z.enum(INCLUDABLE)).nullish(),
@@ -181,7 +182,7 @@ const fields = {
 export const requestSchema = z.looseObject({
   ...fields,
   input: z.union([text, z.array(z.union([...Object.values(ITEMS), nativeItem]))]).nullish(),
-  tools: z.array(z.union([functionTool, customTool, serverTool])).nullish(),
+  tools: z.array(z.union([functionTool, customTool, ...SERVER_TOOL_SHAPES, serverTool])).nullish(),
 })
 
 /**

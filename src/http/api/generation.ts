@@ -78,7 +78,7 @@ export function generationBody(g: Generation, router: string | null): Record<str
     num_input_audio_prompt: g.inputAudio,
     num_media_completion: null,
     num_search_results: search ?? null,
-    num_fetches: null,
+    num_fetches: g.usage.services['web_fetch'] ?? null,
     web_search_engine: null,
     usage: cost,
     total_cost: cost,
@@ -101,6 +101,7 @@ function attemptBody(attempt: Attempt): Record<string, unknown> {
     ...(attempt.fault !== null && { error_type: FAULTS[attempt.fault].type }),
     ...(attempt.hedge && { hedge: attempt.hedge }),
     ...(attempt.outcome === 'superseded' && { superseded: true }),
+    ...(attempt.step !== undefined && { step: attempt.step }),
     ...(attempt.within !== undefined && { within: attempt.within }),
     ...(attempt.tokens && { tokens_prompt: attempt.tokens.input, tokens_completion: attempt.tokens.output }),
     ...((attempt.outcome === 'superseded' || attempt.cost !== undefined) && {

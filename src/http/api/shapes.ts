@@ -229,10 +229,11 @@ export const GenerationShape = z.object({
     error_type: z.string().optional(),
     hedge: z.enum(['caller', 'operator']).optional().describe('It was opened beside a slow one; and who pays for the loser'),
     superseded: z.boolean().optional().describe('Another answered before it did'),
+    step: z.int().optional().describe("Which of the model's answers it was for, from 1, where server tools were run between them"),
     within: z.string().optional().describe('The stage that had a model asked before the answer'),
-    tokens_prompt: z.int().optional().describe('Of such a one, as the next'),
+    tokens_prompt: z.int().optional().describe('Of such a one, or of a step, as the next'),
     tokens_completion: z.int().optional(),
-    cost: z.number().optional().describe('Of one that was superseded, whose answer was not what was asked for, or that a stage made: what its provider bills, in US dollars'),
+    cost: z.number().optional().describe('Of one that was superseded, whose answer was not what was asked for, that a stage made, or that was one of several steps: what its provider bills, in US dollars'),
     cost_estimated: z.boolean().optional().describe('That is our estimate: its provider had not said what it counted'),
   })).nullable().describe('Each attempt; the one that answered is the last'),
   coalesced: z.object({

@@ -1,0 +1,60 @@
+import { SERVER_TOOL, type JsonObject, type Part, type ServerToolUse } from '../../core/index.ts'
+import { factOf, readUse } from '../server-tools.ts'
+import { DIALECT, isLoose, textOf, type Loose } from './wire.ts'
+
+/** Ids of uses that were made here; Anthropic's own have no underscore behind theirs. */
+const MADE_HERE = /^srvtoolu_(st_.+)$/
+
+/**
+ * What a server tool did, as two blocks of this format: `server_tool_use` and its result. It has such a pair for searching
+ * and for fetching, and no word for the time. What the model was told of a search goes as the `encrypted_content` of its
+ * first result, which clients hand back unread. The call is without its input; null where there is no pair.
+ */
+export function blocksOfUse(use: ServerToolUse): { readonly call: JsonObject; readonly result: JsonObject } | null {
+  if (use.name !== 'web_search' && use.name !== 'web_fetch') return null
+  const id = `srvtoolu_${use.id}`
+  return { call: { type: 'server_tool_use', id, name: use.name }, result: { type: `${use.name}_tool_result`, tool_use_id: id, content: resultOf(use) } }
+}
+
+function resultOf(use: ServerToolUse): unknown {
+  if (use.failed) return { type: `${use.name}_tool_result_error`, error_code: 'unavailable' }
+  if (use.name === 'web_fetch') {
+    const document = { type: 'document', source: { type: 'text', media_type: 'text/plain', data: use.output }, title: factOf(use, 'title') || null, citations: null }
+    return { type: 'web_fetch_result', url: factOf(use, 'url'), retrieved_at: null, content: document }
+  }
+  const sources = Array.isArray(use.facts['sources']) ? use.facts['sources'] as readonly JsonObject[] : []
+  return sources.map(({ url, title }, at) => ({
+    type: 'web_search_result', url, title, page_age: null, encrypted_content: at === 0 ? Buffer.from(use.output).toString('base64url') : '',
+  }))
+}
+
+/** The parts of a message with those pairs that were made here put together again. */
+export function withUses(parts: readonly Part[]): Part[] {
+  const results = new Map<string, Loose>()
+  for (const part of parts) {
+    const value = blockIn(part)
+    if (value && textOf(value['type']).endsWith('_tool_result') && MADE_HERE.test(textOf(value['tool_use_id']))) results.set(textOf(value['tool_use_id']), value)
+  }
+  if (results.size === 0) return [...parts]
+  return parts.flatMap((part): Part[] => {
+    const value = blockIn(part)
+    if (!value || results.get(textOf(value['tool_use_id'])) === value) return value ? [] : [part]
+    const id = textOf(value['id'])
+    const result = value['type'] === 'server_tool_use' ? results.get(id) : undefined
+    if (!result) return [part]
+    const made = readUse(MADE_HERE.exec(id)![1]!, textOf(value['name']), JSON.stringify(value['input'] ?? {}), outputOf(result['content']))
+    return [{ type: 'native', dialect: SERVER_TOOL, value: made }]
+  })
+}
+
+const blockIn = (part: Part): Loose | null => (part.type === 'native' && part.dialect === DIALECT && isLoose(part.value) ? part.value : null)
+
+function outputOf(content: unknown): string {
+  if (Array.isArray(content)) {
+    const [first] = content as readonly Loose[]
+    return first === undefined ? 'Nothing was found.' : Buffer.from(textOf(first['encrypted_content']), 'base64url').toString()
+  }
+  const document = isLoose(content) ? content['content'] : undefined
+  const source = isLoose(document) ? document['source'] : undefined
+  return isLoose(source) ? textOf(source['data']) : 'Error: unavailable'
+}

@@ -1,0 +1,80 @@
+import { SERVER_TOOL, type LoopWishes, type ServerToolUse, type ServerToolWish, type StopCondition, type Tool } from '../core/index.ts'
+import { z } from '../schema/index.ts'
+import { isObject, type Loose } from './loose.ts'
+
+/** OpenRouter's server tools, as bodies of every format ask for them. Settings stand in `parameters`, or beside the type. */
+
+const text = z.string()
+const domains = z.array(text).nullish()
+const tool = (name: string, settings: z.ZodRawShape) =>
+  z.looseObject({ type: z.literal(`openrouter:${name}`), parameters: z.looseObject(settings).nullish() })
+
+/** For the published schema: what is wrong with a setting is said by the tool itself. */
+export const SERVER_TOOL_SHAPES = [
+  tool('datetime', { timezone: text.nullish().describe('IANA name; UTC.') }),
+  tool('web_search', {
+    engine: text.nullish().describe('auto, or one that is set up here.'), max_results: z.int().nullish().describe('1 to 20; 5.'),
+    max_total_results: z.int().nullish().describe('Over all searches; 50.'), max_uses: z.int().nullish(), max_characters: z.int().nullish().describe('Of each result.'),
+    allowed_domains: domains, excluded_domains: domains,
+  }),
+  tool('web_fetch', {
+    engine: text.nullish().describe('auto or openrouter.'), max_uses: z.int().nullish(), max_content_tokens: z.int().nullish(), allowed_domains: domains, blocked_domains: domains,
+  }),
+] as const
+
+/** `stop_server_tools_when`: any of them ends it. */
+export const stopSchema = z.array(z.union([
+  z.strictObject({ type: z.literal('step_count_is'), step_count: z.int().min(1) }),
+  z.strictObject({ type: z.literal('has_tool_call'), tool_name: text.min(1) }),
+  z.strictObject({ type: z.literal('max_tokens_used'), max_tokens: z.int().min(1) }),
+  z.strictObject({ type: z.literal('max_cost'), max_cost_in_dollars: z.number().min(0) }),
+  z.strictObject({ type: z.literal('finish_reason_is'), reason: text.min(1) }),
+])).max(16).nullish()
+
+const PREFIX = 'openrouter:'
+
+/** A tool of the body as a server tool; null for all others. */
+export function serverToolOf(of: Loose, at: number): Tool | null {
+  const { type } = of
+  if (typeof type !== 'string' || !type.startsWith(PREFIX)) return null
+  const { type: _, parameters, cache_control: __, ...beside } = of
+  const name = type.slice(PREFIX.length)
+  return asked(isObject(parameters) ? { name, settings: parameters, field: `tools[${at}].parameters` } : { name, settings: beside, field: `tools[${at}]` })
+}
+
+/** The same where a format names a tool by a key, as Google's does: `{"openrouter:datetime": {}}`. */
+export function serverToolsIn(of: Loose, at: number): { readonly tools: readonly Tool[]; readonly rest: Loose } {
+  const own = Object.keys(of).filter((key) => key.startsWith(PREFIX))
+  if (own.length === 0) return { tools: [], rest: of }
+  const tools = own.map((key) => asked({ name: key.slice(PREFIX.length), settings: isObject(of[key]) ? of[key] : {}, field: `tools[${at}].${key}` }))
+  return { tools, rest: Object.fromEntries(Object.entries(of).filter(([key]) => !key.startsWith(PREFIX))) }
+}
+
+const asked = (wish: ServerToolWish): Tool => ({ type: 'native', dialect: SERVER_TOOL, value: { ...wish } })
+
+/** How far they may go; null where none is asked for, which leaves such wishes without effect. */
+export function loopOf(body: Loose, tools: readonly Tool[] | undefined): LoopWishes | null {
+  if (!tools?.some((it) => it.type === 'native' && it.dialect === SERVER_TOOL)) return null
+  const { max_tool_calls: maxCalls, stop_server_tools_when: stopWhen } = body
+  return {
+    ...(typeof maxCalls === 'number' && { maxCalls }),
+    ...(Array.isArray(stopWhen) && stopWhen.length > 0 && { stopWhen: stopWhen as readonly StopCondition[] }),
+  }
+}
+
+/** The counts of server tools, as usage tells them; nothing where none was called. */
+export function serverToolCounts(services: Readonly<Record<string, number>>): { readonly [key: string]: number } | undefined {
+  const { web_search: searches = 0, server_tool_call: requested = 0, server_tool_result: executed = 0 } = services
+  if (searches === 0 && requested === 0) return undefined
+  return { ...(requested > 0 && { tool_calls_requested: requested, tool_calls_executed: executed }), ...(searches > 0 && { web_search_requests: searches }) }
+}
+
+/** A fact of a use that has to be a text. */
+export function factOf({ facts }: ServerToolUse, key: string): string {
+  const value = facts[key]
+  return typeof value === 'string' ? value : ''
+}
+
+/** What a use is read back as, where its format has no word for its having failed. */
+export const readUse = (id: string, name: string, input: string, output: string): ServerToolUse =>
+  ({ id, name, input, output, ...(output.startsWith('Error: ') && { failed: true }), facts: {} })

@@ -1,0 +1,264 @@
+import {
+  fault, FaultError, rewrite, SERVER_TOOL, useIn,
+  type Annotation, type ChatRequest, type Departure, type Fault, type Fees, type JsonObject, type LoopWishes, type Message, type Part, type Said, type ServerTools,
+  type ServerToolUse, type ServerToolWish, type Stage, type StageNote, type StopCondition, type Tool, type ToolCallPart, type ToolChoice, type Turn,
+} from '../core/index.ts'
+import { SERVER_TOOL_NAMES, serverTool, type Ran, type ServerTool, type ToolKitGiven } from './tool-kit.ts'
+
+export interface ServerToolsRules {
+  /** Answers of the model, the last one not counted. */
+  readonly maxSteps: number
+  /** After so many milliseconds no further tool is run. */
+  readonly timeoutMs: number
+  /** Names that nobody may ask for, as OpenRouter has them. */
+  readonly disabled: readonly string[]
+}
+
+export interface ServerToolsGiven extends ToolKitGiven {
+  readonly rules: () => ServerToolsRules
+  /** JSON as models write it. */
+  readonly read: (text: string) => { readonly value: unknown } | { readonly fault: Fault }
+  readonly monotonic: () => number
+  /** Distinct, and safe in any format's ids: begins with `st_`. */
+  readonly id: () => string
+}
+
+const ID = 'server-tools'
+/** Of one answer; what is called beyond them is not run. */
+const MOST_AT_ONCE = 16
+
+/**
+ * Server tools: `openrouter:datetime`, `openrouter:web_search`, `openrouter:web_fetch`. The model is offered them as
+ * functions. What it calls is run here and told to it, and it is asked again, until it answers, calls a tool of its
+ * caller's, or has gone as far as it may: then it is asked once more without tools. What was done in an earlier turn, and
+ * came back with the caller's history, is put before the model as it was.
+ */
+export function serverTools(given: ServerToolsGiven): Stage {
+  return {
+    name: ID,
+    wants: ({ asked }) => {
+      const { tools, messages } = asked.operation.request
+      return tools?.some(isOurs) === true || messages.some(({ role, parts }) => role === 'assistant' && parts.some((part) => useIn(part) !== null))
+    },
+    async request({ asked, departure }) {
+      const { request } = asked.operation
+      try {
+        const kit = kitOf(given, request)
+        const pass = rewrite(request, {
+          messages: request.messages.flatMap((message) => unfolded(message, kit)),
+          ...(request.tools && { tools: request.tools.map((tool) => kit.functions.get(tool) ?? tool) }),
+          ...(request.toolChoice !== undefined && { toolChoice: choiceIn(request.toolChoice, kit) }),
+          ...(request.extras['max_tool_calls'] !== undefined && { extras: without(request.extras, 'max_tool_calls') }),
+        })
+        const next = { ...asked, operation: { type: 'chat' as const, request: pass }, ...(kit.ignored.length > 0 && { ignored: [...asked.ignored, ...kit.ignored] }) }
+        if (kit.tools.size === 0) return { pass: next }
+        if (!departure) return { pass: next, note: { type: 'server_tools', name: ID, summary: `the model may call ${[...kit.names.keys()].map((name) => `openrouter:${name}`).join(', ')}` } }
+        return { pass: next, tools: new Running(given, kit, asked.loop ?? {}, departure) }
+      } catch (error) {
+        if (error instanceof FaultError) return { fault: error.fault }
+        throw error
+      }
+    },
+  }
+}
+
+const isOurs = (tool: Tool): boolean => tool.type === 'native' && tool.dialect === SERVER_TOOL
+
+/** The tools of one request. */
+interface Kit {
+  /** By the function that the model calls. */
+  readonly tools: ReadonlyMap<string, { readonly name: string; readonly tool: ServerTool }>
+  /** The functions by the tools that they stand for, and by the tools' names. */
+  readonly functions: ReadonlyMap<Tool, Tool>
+  readonly names: ReadonlyMap<string, string>
+  readonly ignored: readonly string[]
+}
+
+function kitOf(given: ServerToolsGiven, { tools: asked = [], choices }: ChatRequest): Kit {
+  const tools = new Map<string, { name: string; tool: ServerTool }>()
+  const functions = new Map<Tool, Tool>()
+  const names = new Map<string, string>()
+  const ignored: string[] = []
+  const taken = new Set(asked.flatMap((tool) => (tool.type === 'native' ? [] : [tool.name])))
+  for (const [at, tool] of asked.entries()) {
+    if (tool.type !== 'native' || tool.dialect !== SERVER_TOOL) continue
+    const wish = tool.value as unknown as ServerToolWish
+    const field = `tools[${at}]`
+    const refused = (what: string): FaultError => new FaultError(fault('invalid-request', `${field}: ${what}`, { field }))
+    if ((choices ?? 1) > 1) throw new FaultError(fault('invalid-request', 'n: must be 1 beside server tools, which are run for one answer', { field: 'n' }))
+    if (given.rules().disabled.includes(`openrouter:${wish.name}`)) throw refused(`openrouter:${wish.name} is switched off on this server (server_tools.disabled)`)
+    if (names.has(wish.name)) throw refused(`openrouter:${wish.name} is there twice`)
+    const made = serverTool(given, wish)
+    if (made === null) throw refused(`openrouter:${wish.name.slice(0, 60)} is not run here; there are ${SERVER_TOOL_NAMES.join(', ')}`)
+    let name = `openrouter_${wish.name}`
+    for (let n = 2; taken.has(name); n++) name = `openrouter_${wish.name}_${n}`
+    tools.set(name, { name: wish.name, tool: made })
+    functions.set(tool, { type: 'function', name, description: made.description, parameters: made.parameters })
+    names.set(wish.name, name)
+    ignored.push(...made.ignored)
+  }
+  return { tools, functions, names, ignored }
+}
+
+const functionOf = (name: string, { names }: Kit): string => names.get(name) ?? `openrouter_${name}`
+
+/** A choice that names a server tool names its function. */
+function choiceIn(choice: ToolChoice, { names }: Kit): ToolChoice {
+  if (typeof choice === 'string') return choice
+  const named = (tool: string): string => names.get(tool.replace(/^openrouter:/, '')) ?? tool
+  return 'tool' in choice ? { tool: named(choice.tool) } : { ...choice, allowed: choice.allowed.map(named) }
+}
+
+const without = (of: JsonObject, key: string): JsonObject => Object.fromEntries(Object.entries(of).filter(([name]) => name !== key))
+
+/**
+ * What an assistant said in one answer with server tools, as the several answers that it was: each ends with its calls,
+ * and their results follow; what was called at once is known by its ids. Behind the last stand the calls of the caller's
+ * own tools, whose results the caller has. Where a format has told what was done before all that was said (chat does),
+ * the words with those calls had thoughts of their own only if some stand there; otherwise they belong to the answer
+ * before, whose thoughts they need.
+ */
+function unfolded(message: Message, kit: Kit): readonly Message[] {
+  if (message.role !== 'assistant' || !message.parts.some((part) => useIn(part) !== null)) return [message]
+  const steps: { said: Part[]; calls: ToolCallPart[]; uses: ServerToolUse[] }[] = []
+  for (const part of message.parts) {
+    const use = useIn(part)
+    const last = steps.at(-1)
+    const goesOn = last !== undefined && (use !== null ? last.uses.every(({ id }) => turnOf(id) === turnOf(use.id))
+      : last.uses.length === 0 && (part.type === 'tool-call' || last.calls.length === 0))
+    const step = goesOn ? last : { said: [], calls: [], uses: [] }
+    if (!goesOn) steps.push(step)
+    if (use !== null) step.uses.push(use)
+    else if (part.type === 'tool-call') step.calls.push(part)
+    else step.said.push(part)
+  }
+  const [before, last] = steps.slice(-2)
+  if (before && last && last.calls.length > 0 && last.uses.length === 0 && !last.said.some(({ type }) => type === 'reasoning')) {
+    before.said.push(...last.said)
+    before.calls.push(...last.calls)
+    steps.pop()
+  }
+  return steps.flatMap(({ said, calls, uses }): Message[] => {
+    const used = uses.map((use): ToolCallPart => ({ type: 'tool-call', id: use.id, name: functionOf(use.name, kit), form: 'function', input: use.input }))
+    const results = uses.map((use): Part => ({ type: 'tool-result', callId: use.id, content: [{ type: 'text', text: use.output }], ...(use.failed && { failed: true }) }))
+    return [{ ...message, parts: [...said, ...used, ...calls] }, ...(results.length > 0 ? [{ role: 'tool' as const, parts: results }] : [])]
+  })
+}
+
+/** What the ids of uses have in common that were called at once. */
+const turnOf = (id: string): string => id.slice(0, id.lastIndexOf('_'))
+
+/** The tools of one call at work. */
+class Running implements ServerTools {
+  readonly #given: ServerToolsGiven
+  readonly #kit: Kit
+  readonly #wishes: LoopWishes
+  readonly #departure: Departure
+  readonly #rules: ServerToolsRules
+  readonly #startedAt: number
+  readonly #done: { readonly tool: string; readonly ok: boolean; readonly duration_ms: number }[] = []
+  #ran = 0
+
+  constructor(given: ServerToolsGiven, kit: Kit, wishes: LoopWishes, departure: Departure) {
+    this.#given = given
+    this.#kit = kit
+    this.#wishes = wishes
+    this.#departure = departure
+    this.#rules = given.rules()
+    this.#startedAt = given.monotonic()
+  }
+
+  runs(name: string): boolean {
+    return this.#kit.tools.has(name)
+  }
+
+  async turn({ request, parts, reason, step, spent }: Said): Promise<Turn> {
+    const called = parts.filter((part): part is ToolCallPart => part.type === 'tool-call')
+    const own = called.filter(({ name }) => this.runs(name))
+    const late = this.#late()
+    const left = Math.min(MOST_AT_ONCE, this.#wishes.stopWhen ? Infinity : (this.#wishes.maxCalls ?? Infinity) - this.#ran)
+    const ran = await Promise.all(own.map((call, at) => at < left && !late ? this.#run(call) : refused(late ? 'the time for tools is over' : 'no more tools may be called for this answer')))
+    this.#ran += Math.min(own.length, left)
+    const turn = this.#given.id()
+    const uses = own.map((call, at): ServerToolUse => {
+      const { output, failed, facts } = ran[at]!
+      return { id: `${turn}_${at}`, name: this.#kit.tools.get(call.name)!.name, input: call.input, output, ...(failed && { failed }), facts }
+    })
+    const fees: Fees = {
+      services: added([{ server_tool_call: own.length, server_tool_result: ran.filter(({ failed }) => !failed).length }, ...ran.map(({ services = {} }) => services)]),
+      cost: ran.reduce((sum, { cost = 0n }) => sum + cost, 0n),
+    }
+    const told = { uses, annotations: ran.flatMap(({ annotations = [] }): readonly Annotation[] => annotations), fees }
+    if (own.length < called.length) return { ...told, next: null, last: true }
+    const tokens = { ...spent, cost: spent.cost + fees.cost }
+    const last = this.#late() || step >= this.#rules.maxSteps || (this.#wishes.stopWhen
+      ? this.#wishes.stopWhen.some((condition) => holds(condition, { step, spent: tokens, reason, names: uses.map(({ name }) => name) }))
+      : this.#ran >= (this.#wishes.maxCalls ?? Infinity))
+    return { ...told, next: next(request, parts, own, ran, last), last }
+  }
+
+  note(): StageNote | null {
+    if (this.#done.length === 0) return null
+    const failed = this.#done.filter(({ ok }) => !ok).length
+    const counts = Object.entries(added(this.#done.map(({ tool }) => ({ [tool]: 1 })))).map(([tool, count]) => `${tool} ${count}`)
+    return { type: 'server_tools', name: ID, summary: `${counts.join(', ')}${failed === 0 ? '' : `; ${failed} failed`}`, data: { calls: [...this.#done] } }
+  }
+
+  #late(): boolean {
+    return this.#given.monotonic() - this.#startedAt >= this.#rules.timeoutMs
+  }
+
+  async #run({ name, input }: ToolCallPart): Promise<Ran> {
+    const { tool, name: tool_ } = this.#kit.tools.get(name)!
+    const begun = this.#given.monotonic()
+    const ran = await this.#carriedOut(tool, input)
+    this.#done.push({ tool: `openrouter:${tool_}`, ok: ran.failed !== true, duration_ms: Math.round(this.#given.monotonic() - begun) })
+    return ran
+  }
+
+  async #carriedOut(tool: ServerTool, input: string): Promise<Ran> {
+    const read = input.trim() === '' ? { value: {} } : this.#given.read(input)
+    const args = 'value' in read ? read.value : null
+    if (typeof args !== 'object' || args === null || Array.isArray(args)) return refused('the arguments have to be a JSON object')
+    try {
+      return await tool.run(args as JsonObject, this.#departure)
+    } catch (error) {
+      if (error instanceof FaultError) return refused(error.fault.message)
+      throw error
+    }
+  }
+}
+
+/** What a model is told of a call that came to nothing: it may try otherwise, or answer without. */
+const refused = (why: string): Ran => ({ output: `Error: ${why}`, failed: true, facts: { error: why } })
+
+/** The conversation with what was called and what came of it. A tool that was demanded has been called. */
+function next(request: ChatRequest, parts: Said['parts'], calls: readonly ToolCallPart[], ran: readonly Ran[], last: boolean): ChatRequest {
+  const said = parts.filter((part): part is Part => part.type !== 'audio' && part.type !== 'embeddings' && part.type !== 'ranking' && !(part.type === 'text' && part.text === '' && !part.seal))
+  const results = calls.map((call, at): Part => ({
+    type: 'tool-result', callId: call.id, name: call.name, content: [{ type: 'text', text: ran[at]!.output }], ...(ran[at]!.failed && { failed: true }),
+  }))
+  const { toolChoice } = request
+  const choice: ToolChoice | undefined = last ? 'none' : toolChoice === 'required' || (typeof toolChoice === 'object' && 'tool' in toolChoice) ? 'auto'
+    : typeof toolChoice === 'object' ? { ...toolChoice, required: false } : toolChoice
+  return rewrite(request, {
+    messages: [...request.messages, { role: 'assistant', parts: said }, { role: 'tool', parts: results }],
+    ...(choice !== undefined && { toolChoice: choice }),
+  })
+}
+
+function holds(condition: StopCondition, { step, spent, reason, names }: { readonly step: number; readonly spent: Said['spent']; readonly reason: Said['reason']; readonly names: readonly string[] }): boolean {
+  switch (condition.type) {
+    case 'step_count_is': return step >= condition.step_count
+    case 'has_tool_call': return names.includes(condition.tool_name.replace(/^openrouter:/, ''))
+    case 'max_tokens_used': return spent.tokens >= condition.max_tokens
+    case 'max_cost': return Number(spent.cost) / 1e9 >= condition.max_cost_in_dollars
+    case 'finish_reason_is': return reason === condition.reason
+  }
+}
+
+function added(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sum: Record<string, number> = {}
+  for (const one of counts) for (const [key, count] of Object.entries(one)) if (count > 0) sum[key] = (sum[key] ?? 0) + count
+  return sum
+}

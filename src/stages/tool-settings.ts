@@ -1,0 +1,61 @@
+import { fault, FaultError, type JsonObject, type ServerToolWish } from '../core/index.ts'
+import { DOMAIN, MOST_DOMAINS } from './web-search.ts'
+
+/**
+ * The settings of a server tool as its caller wrote them, read one by one. Each reader throws a FaultError that names the
+ * field; `done` refuses what nobody has read.
+ */
+export class ToolSettings {
+  readonly #wish: ServerToolWish
+  readonly #read = new Set<string>()
+  /** Fields that were read and change nothing here. */
+  readonly ignored: string[] = []
+
+  constructor(wish: ServerToolWish) {
+    this.#wish = wish
+  }
+
+  whole(key: string, most: number): number | null {
+    const value = this.#take(key)
+    if (value === null) return null
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > most) throw this.bad(key, `must be a whole number from 1 to ${most}, is ${shown(value)}`)
+    return value
+  }
+
+  text(key: string): string | null {
+    const value = this.#take(key)
+    if (value !== null && typeof value !== 'string') throw this.bad(key, `must be a text, is ${shown(value)}`)
+    return value
+  }
+
+  domains(key: string): readonly string[] {
+    const list = this.#take(key)
+    if (list === null) return []
+    if (!Array.isArray(list) || list.length > MOST_DOMAINS) throw this.bad(key, `must be a list of at most ${MOST_DOMAINS} domains`)
+    const wrong = list.findIndex((domain) => typeof domain !== 'string' || !DOMAIN.test(domain))
+    if (wrong >= 0) throw this.bad(`${key}[${wrong}]`, `must be a domain such as example.com, is ${shown(list[wrong])}`)
+    return (list as readonly string[]).map((domain) => domain.toLowerCase())
+  }
+
+  /** Of OpenRouter's, without effect here. */
+  unused(keys: readonly string[]): void {
+    for (const key of keys) if (this.#take(key) !== null) this.ignored.push(`${this.#wish.field}.${key}`)
+  }
+
+  done(): void {
+    const unknown = Object.keys(this.#wish.settings).find((key) => !this.#read.has(key))
+    if (unknown !== undefined) throw this.bad(unknown.slice(0, 60), `is not a setting of openrouter:${this.#wish.name}; there are ${[...this.#read].join(', ')}`)
+  }
+
+  bad(key: string, what: string): FaultError {
+    const field = `${this.#wish.field}.${key}`
+    return new FaultError(fault('invalid-request', `${field}: ${what}`, { field }))
+  }
+
+  #take(key: string): unknown {
+    this.#read.add(key)
+    return (this.#wish.settings as JsonObject)[key] ?? null
+  }
+}
+
+const shown = (value: unknown): string => JSON.stringify(value)?.slice(0, 60) ?? 'nothing'
