@@ -684,6 +684,7 @@ function openChat(parts: AttemptParts, running: RunningAttempt, request: ChatReq
   if (!outbound) return NO_FACE
   const { large } = trying
   const told = toldIn(asked, outbound, target, trying)
+  if (told !== null && 'fault' in told) return { fault: told.fault, status: null }
   const door = doorOf(parts, running, request, target, trying)
   const opening = openUpstream(door, outbound, told?.request ?? asked, large ? (written) => large.encode(dialect, written, target) : null, outbound.promptsFormat ? null : reworded)
   return told === null ? opening : withCalls(opening, told, parts, target)
@@ -691,13 +692,19 @@ function openChat(parts: AttemptParts, running: RunningAttempt, request: ChatReq
 
 /**
  * The request with its tools in words, where its endpoint takes them in no other way; null where it takes them, there are
- * none, or the caller will have nothing but endpoints that do. A form of the answer that a host enforces leaves no room for
+ * none, or the caller says what else becomes of parameters. Where they have to be honoured it is a fault, from which another
+ * endpoint may follow: a plan sees an endpoint's list, and not what its format has no word for. A form of the answer that a host enforces leaves no room for
  * calls, so that it is said in words as well.
  */
-function toldIn(asked: ChatRequest, outbound: Outbound, { endpoint }: Target, { fit, preferences }: Trying): (Templated & { readonly prompted: readonly string[] }) | null {
+function toldIn(
+  asked: ChatRequest, outbound: Outbound, { endpoint }: Target, { fit, preferences }: Trying,
+): (Templated & { readonly prompted: readonly string[] }) | { readonly fault: Fault } | null {
   const by = outbound.toolsBy?.(endpoint) ?? 'parameter'
-  if (by === 'nothing' || (by === 'parameter' && (endpoint.parameters === null || endpoint.parameters.has('tools')))) return null
-  if (fit.unsupportedParameters === 'refuse' || preferences.requireParameters) return null
+  if (by === 'parameter' && (endpoint.parameters === null || endpoint.parameters.has('tools'))) return null
+  if (preferences.requireParameters && asked.tools?.length) {
+    return { fault: fault('unsupported-parameter', `tools: ${endpoint.providerName} takes none, and provider.require_parameters is set`, { field: 'tools' }) }
+  }
+  if (by === 'nothing' || fit.unsupportedParameters === 'refuse') return null
   const told = withToolsInWords(asked)
   if (told === null || told.tools.length === 0) return told && { ...told, prompted: NOTHING }
   const { format } = told.request
@@ -710,7 +717,7 @@ const TOOLS: readonly string[] = Object.freeze(['tools'])
 const TOOLS_AND_FORMAT: readonly string[] = Object.freeze(['tools', 'response_format'])
 
 async function withCalls(
-  opening: Promise<Opened>, { tools, prompted }: NonNullable<ReturnType<typeof toldIn>>, { mend, ambient }: AttemptParts, { stream }: Target,
+  opening: Promise<Opened>, { tools, prompted }: Templated & { readonly prompted: readonly string[] }, { mend, ambient }: AttemptParts, { stream }: Target,
 ): Promise<Opened> {
   const opened = await opening
   if ('fault' in opened) return opened

@@ -74,7 +74,10 @@ class ToldEvents {
       }
       case 'block-close': {
         const text = this.#texts.get(event.index)
-        if (text) this.#closed(text, event.seal)
+        if (text) {
+          this.#texts.delete(event.index)
+          this.#closed(text, event.seal)
+        }
         else this.#put({ ...event, index: this.#others.get(event.index)! })
         return
       }
@@ -89,6 +92,11 @@ class ToldEvents {
       }
       case 'finish':
         this.#put(event.reason === 'stop' && this.#called.has(event.choice) ? { ...event, reason: 'tool_calls' } : event)
+        return
+      case 'fault':
+        // What was held back was said all the same.
+        for (const text of this.#texts.values()) text.calls.end()
+        this.#put(event)
         return
       default: this.#put(event)
     }

@@ -161,7 +161,9 @@ describe('Tools in words are not for', () => {
   test('callers who demand endpoints that take their parameters', async () => {
     upstream.forget()
     for (const provider of [{ require_parameters: true }, { unsupported_parameters: 'refuse' }]) {
-      assert.ok((await box.refused(saying('acme/plain', 'Dry?', { tools: [WEATHER], provider }))).status < 500)
+      for (const model of ['acme/plain', 'acme/qwen2.5-7b', 'acme/base', 'acme/searches']) {
+        assert.ok((await box.refused(saying(model, 'Dry?', { tools: [WEATHER], provider }))).status < 500, model)
+      }
     }
     assert.equal(upstream.requests.length, 0)
   })
