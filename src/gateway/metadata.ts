@@ -107,10 +107,11 @@ function attemptsOf({ failed, answering }: Told): readonly JsonObject[] {
 /** What of the request the endpoint that answered was not sent, was sent otherwise, or was sent without a promise. */
 function parametersOf({ call, need, given, answering }: Told): JsonObject | null {
   const { asked } = call
-  const { ignored } = asked
-  if (!answering) return ignored.length > 0 ? { ignored } : null
+  if (!answering) return asked.ignored.length > 0 ? { ignored: asked.ignored } : null
   const { attempt } = answering
-  const { reasoning, maxOutputTokens }: Partial<ChatRequest> = asked.operation.type === 'chat' ? asked.operation.request : NOTHING
+  const { reasoning, maxOutputTokens, extras }: Partial<ChatRequest> = asked.operation.type === 'chat' ? asked.operation.request : NOTHING
+  // What only a provider of the caller's format has a word for (`max_tool_calls`) went to such a one, and else is dropped.
+  const ignored = asked.ignored.filter((name) => extras?.[name] === undefined)
   const dropped = [
     ...attempt.dropped.filter((name) => name !== 'reasoning' || reasoning !== undefined),
     ...(attempt.unsealed ? ['reasoning_details'] : []),

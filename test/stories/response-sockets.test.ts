@@ -245,7 +245,7 @@ describe('A caller over a WebSocket', () => {
     })
   }
 
-  test('who reads nothing holds the provider up, and nothing piles up here', { timeout: 120_000 }, async () => {
+  test('who reads nothing holds the provider up, and nothing piles up here', { timeout: 300_000 }, async () => {
     const { box, upstream } = await started()
     const talking = await talkTo(box)
     const piece = 'x'.repeat(64 * 1024)
@@ -293,11 +293,11 @@ describe('A caller over a WebSocket', () => {
     assert.equal((await talk(`${box.url}/healthz`, { method: 'GET', headers: { connection: 'close' } })).status, 200)
   })
 
-  test('who asks for more answers than it reads, pings or bad requests, is not answered without end', { timeout: 120_000 }, async () => {
+  test('who asks for more answers than it reads, pings or bad requests, is not answered without end', { timeout: 300_000 }, async () => {
     const { box } = await started()
     const pinging = await rawTo(box, false)
     const pings = Buffer.concat(Array.from({ length: 1000 }, () => frameOf(Buffer.alloc(125, 97), { opcode: 9 })))
-    const bytes = 2 * kernelTakes() + (16 << 20)
+    const bytes = kernelTakes() + (16 << 20)
     for (let sent = 0; sent < bytes; sent += pings.length) await new Promise((resolve) => pinging.socket.write(pings, resolve))
     let got = 0
     const ponged = new Promise<void>((resolve) => pinging.socket.on('data', (chunk: Buffer) => {

@@ -41,6 +41,26 @@ describe('A response', () => {
     assert.equal(events.at(-1)!['response'].openrouter_metadata.requested, 'acme/one')
   })
 
+  test('repeats its limit of tool calls, sends it to whoever counts them, and says where nobody could', async () => {
+    const told = { 'x-openrouter-metadata': 'enabled' }
+    const body = { model: 'acme/one', input: 'Hi', max_tool_calls: 3 }
+    for (const [provider, sent, lost] of [['second', 3, undefined], ['first', undefined, ['max_tool_calls']]] as const) {
+      const whole = await json(await respond({ ...body, provider: { only: [provider] } }, told))
+      const events = eventsOf(await (await respond({ ...body, provider: { only: [provider] }, stream: true }, told)).text())
+      for (const response of [whole, events.at(-1)!['response']]) {
+        assert.equal(response.max_tool_calls, 3)
+        const { dropped, ignored } = response.openrouter_metadata.parameters ?? {}
+        assert.deepEqual([dropped, ignored], [lost, undefined], provider)
+      }
+      assert.equal((upstream.requests.at(-1)!.body as { max_tool_calls?: number }).max_tool_calls, sent)
+    }
+    for (const limit of [0, 1.5, '3']) {
+      const refused = await respond({ ...body, max_tool_calls: limit })
+      assert.deepEqual([refused.status, (await json(refused)).error.param], [400, 'max_tool_calls'])
+    }
+    assert.equal((await json(await respond({ model: 'acme/one', input: 'Hi' }))).max_tool_calls, null)
+  })
+
   test('is a model of OpenAI that is sold nowhere but here, also for a caller of chat completions', async () => {
     const reply = await box.whole(saying('openai/gpt-5.3-codex', 'Say this.'))
     assert.deepEqual([reply.choices[0]!['message'].content, upstream.requests.at(-1)!.dialect], ['Say this.', 'openai-responses'])
