@@ -131,7 +131,8 @@ async function overload(machine: Machine, scenario: Scenario, programs: { readon
   const open = (rate: number): string[] => ['--open', '--conns', '4000', '--rate', String(Math.round(rate))]
   const saturated = ['--conns', String(scenario.callers)]
 
-  await run('warm', saturated, long / 2)
+  // By few callers: while nothing is compiled yet four hundred are an overload, and calls are turned away for ten seconds after one.
+  await run('warm', ['--conns', '32'], long)
   const rounds: Round[] = []
   for (let n = 0; n < (flags.quick ? 1 : Number(flags.rounds)); n++) {
     const peak = await run('saturated', saturated, long)
