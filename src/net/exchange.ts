@@ -4,7 +4,7 @@ import type { ResponseHeaders } from '../http1/index.ts'
 import type { OutboundResponse } from './net.ts'
 
 /** Bytes taken in while nobody reads; beyond it the socket is paused, so a slow client stalls the provider, not our memory. */
-const MAX_UNREAD_BYTES = 64 * 1024
+const MAX_UNREAD_BYTES = 16 * 1024
 
 /** What an exchange rides on. */
 export interface Carrier {
