@@ -187,6 +187,26 @@ export class Exchange implements Enrolled {
     return this.connection.socket.write(pending === '' ? text : pending + text, ascii ? 'latin1' : 'utf8')
   }
 
+  /**
+   * Writes a part of a body whose length nobody knows yet, as a chunk of HTTP/1.1. V8 joins the hundreds of pieces that a
+   * text is made of when somebody asks for its bytes: so head and frame are put around it before that, as if each
+   * character was one byte, and are only made anew where one was not. Asked for the text alone, V8 joined everything twice.
+   */
+  writeChunk(text: string, last = false): boolean {
+    const { pending, connection: { socket } } = this
+    this.pending = ''
+    const whole = pending + chunkOf(text, text.length, last)
+    const more = Buffer.byteLength(whole) - whole.length
+    return more === 0 ? socket.write(whole, 'latin1') : socket.write(pending + chunkOf(text, text.length + more, last), 'utf8')
+  }
+
+  /** The same for the last part, which may be empty. */
+  endChunks(text: string): void {
+    this.ended = true
+    this.writeChunk(text, true)
+    this.connection.handedOver(this)
+  }
+
   /** Writes the last part of the body, or all of it. */
   end(body: string | Uint8Array, ascii: boolean): void {
     this.finish(body, ascii)
@@ -221,6 +241,14 @@ export class Exchange implements Enrolled {
 }
 
 const NOTHING: Readonly<Record<string, never>> = Object.freeze({})
+
+const LAST_CHUNK = '0\r\n\r\n'
+
+/** One chunk, and the end of all where it is the last; a text of no bytes is none, because an empty chunk would be the last. */
+function chunkOf(text: string, bytes: number, last: boolean): string {
+  const chunk = bytes === 0 ? '' : `${bytes.toString(16)}\r\n${text}\r\n`
+  return last ? chunk + LAST_CHUNK : chunk
+}
 
 /** Up to here head and body go out as one string; beyond, joining them costs more than the second entry of a writev. */
 const MAX_JOINED = 16 * 1024

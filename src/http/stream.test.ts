@@ -62,6 +62,27 @@ describe('a stream', () => {
     })
   })
 
+  it('counts the bytes of a chunk and not its characters, in the one that brings the head and in those after it', async () => {
+    for (const words of [['Grüße, 世界', 'plain'], ['plain', 'Grüße, 世界']]) {
+      await serving(servicesWith(async (call) => answering(call, batchesOf(...words))), async (http) => {
+        const request = raw(http, chatRequest(STREAM))
+        const bytes = Buffer.from(await request.until(/\r\n0\r\n\r\n$/), 'latin1')
+        request.socket.destroy()
+        let at = bytes.indexOf('\r\n\r\n') + 4
+        let body = ''
+        while (at < bytes.length) {
+          const end = bytes.indexOf('\r\n', at)
+          const length = Number.parseInt(bytes.toString('latin1', at, end), 16)
+          body += bytes.toString('utf8', end + 2, end + 2 + length)
+          assert.equal(bytes.toString('latin1', end + 2 + length, end + 4 + length), '\r\n', 'the chunk ends where its length says')
+          at = end + 4 + length
+        }
+        assert.ok(isGrammatical(body), body)
+        for (const word of words) assert.ok(body.includes(`"content":"${word}"`), body)
+      })
+    }
+  })
+
   it('fails with a plain status while nothing was sent, so that an SDK sees its typed error', async () => {
     const services = servicesWith(async () => ({ fault: fault('overloaded', 'all busy', { retryAfterMs: 1500 }), metadata: () => ({ attempt: 2 }) }))
     await serving(services, async (http) => {

@@ -120,10 +120,7 @@ function createWriter({ x, face, asked, limits, heartbeats, abort }: Omit<Stream
     x.begin(200, linesOf(x, face.streamType ?? 'text/event-stream') + (chunked ? STREAM_LINES + CHUNKED : STREAM_LINES))
     x.nudge = beat
   }
-  const send = (text: string): boolean => {
-    const length = Buffer.byteLength(text)
-    return x.write(chunked ? chunkOf(text, length) : text, length === text.length)
-  }
+  const send = (text: string): boolean => chunked ? x.writeChunk(text) : x.write(text, isAscii(text))
   const beat = () => {
     if (over || x.connection.socket.writableNeedDrain) return
     send(face.heartbeat)
@@ -173,8 +170,8 @@ function createWriter({ x, face, asked, limits, heartbeats, abort }: Omit<Stream
     end(text) {
       commit()
       stop()
-      const length = Buffer.byteLength(text)
-      x.end(chunked ? chunkOf(text, length) + LAST_CHUNK : text, length === text.length)
+      if (chunked) x.endChunks(text)
+      else x.end(text, isAscii(text))
     },
     failed(what, metadata) {
       if (over) return
@@ -208,11 +205,7 @@ function createWriter({ x, face, asked, limits, heartbeats, abort }: Omit<Stream
 /** How long the usage of a stream that the server ends may take, before it ends without. */
 const PARTING_MS = 800
 
-const LAST_CHUNK = '0\r\n\r\n'
 const STREAM_LINES = 'Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n'
 const CHUNKED = 'Transfer-Encoding: chunked\r\n'
 
-/** One chunk of HTTP/1.1; a text of no bytes is none, because an empty chunk would be the last. */
-function chunkOf(text: string, length: number): string {
-  return length === 0 ? '' : `${length.toString(16)}\r\n${text}\r\n`
-}
+const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length
