@@ -61,6 +61,31 @@ const { textStream } = streamText({ model: signalbox("${model}"), prompt: "${QUE
 for await (const text of textStream) process.stdout.write(text);`,
   },
   {
+    id: 'ai-sdk-openai', name: 'AI SDK, through OpenAI', language: 'TypeScript', install: 'npm install ai @ai-sdk/openai', packages: ['ai', '@ai-sdk/openai'],
+    note: "Vercel's AI SDK with OpenAI's provider, which speaks Responses. Those of Anthropic and Google work as well, at /api/v1 and /api/v1beta.",
+    program: ({ origin, model }) => `import { createOpenAI } from "@ai-sdk/openai";
+import { generateText } from "ai";
+
+const signalbox = createOpenAI({ baseURL: "${origin}/api/v1", apiKey: process.env.${KEY_NAME} });
+
+const { text } = await generateText({ model: signalbox("${model}"), prompt: "${QUESTION}" });
+console.log(text);`,
+  },
+  {
+    id: 'openai-websocket', name: 'openai, over a WebSocket', language: 'TypeScript', install: 'npm install openai ws', packages: ['openai'],
+    note: 'Many turns on one connection: previous_response_id goes on from what the connection remembers, and nothing is kept.',
+    program: ({ origin, model }) => `import OpenAI from "openai";
+import { ResponsesWS } from "openai/resources/responses/ws";
+
+const client = new OpenAI({ baseURL: "${origin}/api/v1", apiKey: process.env.${KEY_NAME} });
+const socket = new ResponsesWS(client);
+
+socket.on("response.output_text.delta", (event) => process.stdout.write(event.delta));
+socket.on("response.completed", () => socket.close());
+socket.on("error", (error) => console.error(error.message));
+socket.send({ type: "response.create", model: "${model}", input: "${QUESTION}" });`,
+  },
+  {
     id: 'anthropic', name: '@anthropic-ai/sdk', language: 'TypeScript', install: 'npm install @anthropic-ai/sdk', packages: ['@anthropic-ai/sdk'],
     note: "Anthropic's own client, for any model: requests are read in its format and answered in it. Its base URL has no /v1.",
     program: ({ origin, model }) => `import Anthropic from "@anthropic-ai/sdk";
