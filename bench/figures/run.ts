@@ -150,7 +150,7 @@ interface Asked { readonly name: string; readonly path: string; readonly body?: 
 function askedOf(model: string, another: string): readonly Asked[] {
   const query = (name: string, body: unknown): Asked => ({ name: `analytics: ${name}`, path: '/api/v1/analytics/query', body })
   return [
-    ...['/', '/models', '/providers', `/${model}`, ...['performance', 'uptime', 'activity', 'apps', 'parameters', 'pricing'].map((section) => `/${model}/${section}`), '/rankings', '/apps']
+    ...['/', '/models', '/providers', `/${model}`, ...['performance', 'uptime', 'activity', 'apps', 'parameters', 'pricing'].map((section) => `/${model}/${section}`), '/rankings', '/apps', '/status']
       .map((path) => ({ name: `page ${path.replace(model, '{model}')}`, path })),
     { name: 'endpoints of a model', path: `/api/v1/models/${another}/endpoints` },
     { name: 'endpoints that keep nothing', path: '/api/v1/endpoints/zdr' },

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { asksForFigures, isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
 import type { Ambient, Endpoint } from '../core/index.ts'
 import type { OpenApiView, OperatorView, Site, Window } from '../site.ts'
-import { availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentilesIn, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
+import { addedUp, availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentilesIn, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
 import { createGuides } from './guides.ts'
 import { createReport } from './report.ts'
@@ -15,7 +15,7 @@ export interface SiteGiven {
   readonly catalog: { snapshot(): Snapshot }
   /** What went wrong on our side, where a page stands without it. */
   report(error: unknown): void
-  readonly figures: Pick<Figures, 'behind' | 'totals' | 'series' | 'sums' | 'endpoints' | 'models' | 'isDemo'>
+  readonly figures: Pick<Figures, 'behind' | 'series' | 'sums' | 'endpoints' | 'models' | 'isDemo'>
   readonly rankings: Rankings
   readonly apps: Pick<Apps, 'of'>
   readonly parameters: Parameters
@@ -193,19 +193,17 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const stepMs = grain * MINUTE_MS
       const from = Math.floor(to / stepMs) * stepMs - ms + stepMs
       const endpoints = saleOf(now, id)
-      const ids = endpoints.map((it) => it.id)
-      const [totals, series] = await Promise.all([
-        figures.totals('endpoint', { from, to }, ids), figures.series('endpoint', { from, to }, grain, ids),
-      ])
+      const series = await figures.series('endpoint', { from, to }, grain, endpoints.map((it) => it.id))
       return {
         window, from, to, stepMs,
-        endpoints: endpoints.filter((it) => (totals.get(it.id)?.counts.requests ?? 0) > 0).map((endpoint) => {
-          const total = totals.get(endpoint.id)!
-          return {
+        endpoints: endpoints.flatMap((endpoint) => {
+          const points = [...series.get(endpoint.id) ?? []]
+          const total = addedUp(points.map(([, point]) => point))
+          return total === undefined || total.counts.requests === 0 ? [] : [{
             id: endpoint.id, tag: endpoint.tag, providerName: endpoint.providerName,
             total: { ...measuredIn(total), cacheHitRate: hitRateOf(total), paidPerMillion: paidPerMillionOf(total) },
-            points: [...series.get(endpoint.id) ?? []].map(([at, point]) => ({ at, ...measuredIn(point) })),
-          }
+            points: points.map(([at, point]) => ({ at, ...measuredIn(point) })),
+          }]
         }).toSorted((a, b) => b.total.answers - a.total.answers),
       }
     },
@@ -215,23 +213,26 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const to = ambient.now() + 1
       const from = Math.floor(to / DAY_MS) * DAY_MS - (days - 1) * DAY_MS
       const endpoints = saleOf(now, id)
-      const ids = endpoints.map((it) => it.id)
-      const [totals, series] = await Promise.all([
-        figures.totals('endpoint', { from, to }, ids), figures.series('endpoint', { from, to }, 1440, ids),
-      ])
+      const sums = await figures.sums({
+        cut: 'endpoint', span: { from, to }, by: 'day', names: ['a'], counts: ['attempts', 'failures', 'limited'], where: [{ name: 'a', is: 'in', values: endpoints.map((it) => it.id) }],
+      })
+      const byEndpoint = Map.groupBy(sums, ({ a }) => a)
       return {
         days, from,
-        endpoints: endpoints.filter((it) => (totals.get(it.id)?.counts.attempts ?? 0) > 0).map((endpoint) => {
-          const total = totals.get(endpoint.id)!
-          return {
+        endpoints: endpoints.flatMap((endpoint) => {
+          const own = byEndpoint.get(endpoint.id) ?? []
+          const [tries, failures, limited] = (['attempts', 'failures', 'limited'] as const).map((count) => own.reduce((sum, { counts }) => sum + counts[count], 0)) as [number, number, number]
+          if (tries === 0) return []
+          const total = { counts: { ...own[0]!.counts, attempts: tries, failures, limited } }
+          return [{
             id: endpoint.id, tag: endpoint.tag, providerName: endpoint.providerName,
-            uptime: uptimeOf(total), availability: availabilityOf(total), tries: total.counts.attempts, failures: total.counts.failures, limited: total.counts.limited,
+            uptime: uptimeOf(total), availability: availabilityOf(total), tries, failures, limited,
             byDay: Array.from({ length: days }, (_, i) => {
               const at = from + i * DAY_MS
-              const day = series.get(endpoint.id)?.get(at)
+              const day = own.find((sum) => sum.at === at)
               return { at, uptime: uptimeOf(day), availability: availabilityOf(day), tries: day?.counts.attempts ?? 0 }
             }),
-          }
+          }]
         }).toSorted((a, b) => b.tries - a.tries),
       }
     },
@@ -242,11 +243,14 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const counted = entry === null ? id : countedAs(now, entry)
       const to = ambient.now() + 1
       const from = Math.floor(to / DAY_MS) * DAY_MS - (days - 1) * DAY_MS
-      const series = (await figures.series('model', { from, to }, 1440, [counted])).get(counted)
+      const sums = await figures.sums({
+        cut: 'model', span: { from, to }, by: 'day', names: ['a'], where: [{ name: 'a', is: 'in', values: [counted] }],
+        counts: ['requests', 'prompt_tokens', 'cache_read_tokens', 'completion_tokens', 'reasoning_tokens', 'tool_calls'],
+      })
       return {
         days: Array.from({ length: days }, (_, i) => {
           const at = from + i * DAY_MS
-          const counts = series?.get(at)?.counts
+          const counts = sums.find((sum) => sum.at === at)?.counts
           return {
             at, requests: counts?.requests ?? 0, prompt: counts?.prompt_tokens ?? 0, cached: counts?.cache_read_tokens ?? 0,
             completion: counts?.completion_tokens ?? 0, reasoning: counts?.reasoning_tokens ?? 0, toolCalls: counts?.tool_calls ?? 0,

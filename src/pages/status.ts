@@ -1,17 +1,19 @@
 import type { Ambient } from '../core/index.ts'
 import type { Site } from '../site.ts'
-import { availabilityOf, uptimeOf, type Figures } from '../stats/index.ts'
+import { availabilityOf, uptimeOf, type Figures, type Sum } from '../stats/index.ts'
 import { endpointOf, type Shelf } from './views.ts'
 
 const DAY_MS = 86_400_000
 const NOW_MS = 30 * 60_000
 /** Endpoints that a page on the state of things is long enough with. */
 const MOST_ENDPOINTS = 200
+/** What it tells is told from counts: no percentile is read for it. */
+const TRIES = ['attempts', 'failures', 'limited'] as const
 
 /** How providers do now and did over days: of those that were called, and of those that could be. */
 export function createStatus({ shelf, figures, ambient, hasCredential }: {
   shelf(): Shelf
-  readonly figures: Pick<Figures, 'totals' | 'series' | 'endpoints'>
+  readonly figures: Pick<Figures, 'sums' | 'endpoints'>
   readonly ambient: Ambient
   hasCredential(provider: string): boolean
 }): Pick<Site, 'status'> {
@@ -20,15 +22,17 @@ export function createStatus({ shelf, figures, ambient, hasCredential }: {
       const now = shelf()
       const to = ambient.now() + 1
       const from = Math.floor(to / DAY_MS) * DAY_MS - (days - 1) * DAY_MS
-      const [totals, lately, tried] = await Promise.all([
-        figures.totals('provider', { from, to }), figures.totals('provider', { from: to - NOW_MS, to }), figures.totals('endpoint', { from: to - DAY_MS, to }),
-      ])
+      const tries = async (cut: string, since: number): Promise<ReadonlyMap<string, Sum>> =>
+        new Map((await figures.sums({ cut, span: { from: since, to }, names: ['a'], counts: TRIES })).map((sum) => [sum.a, sum]))
+      const [totals, lately, tried] = await Promise.all([tries('provider', from), tries('provider', to - NOW_MS), tries('endpoint', to - DAY_MS)])
       const called = [...totals].filter(([slug, { counts }]) => counts.attempts > 0 && now.at.providers.has(slug)).map(([slug]) => slug)
       const waiting = [...now.at.providers.values()].filter(({ slug, status, enabled }) => status === 'active' && enabled !== false && hasCredential(slug) && !called.includes(slug)).map(({ slug }) => slug)
       const endpoints = [...tried].filter(([, { counts }]) => counts.attempts > 0).toSorted(([, a], [, b]) => b.counts.attempts - a.counts.attempts).slice(0, MOST_ENDPOINTS)
-      const [series, measured] = await Promise.all([
-        figures.series('provider', { from, to }, 1440, called), figures.endpoints(endpoints.map(([id]) => id)),
+      const [byDay, measured] = await Promise.all([
+        figures.sums({ cut: 'provider', span: { from, to }, by: 'day', names: ['a'], counts: TRIES, where: [{ name: 'a', is: 'in', values: called }] }),
+        figures.endpoints(endpoints.map(([id]) => id)),
       ])
+      const series = new Map([...Map.groupBy(byDay, ({ a }) => a)].map(([slug, own]) => [slug, new Map(own.map((sum) => [sum.at, sum]))]))
       const known = endpoints.flatMap(([id]) => {
         const model = id.slice(0, id.lastIndexOf('@'))
         const endpoint = now.at.model(model) === null ? undefined : now.at.endpointsOf(model).find((it) => it.id === id)

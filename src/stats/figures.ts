@@ -111,7 +111,11 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
    * A span that ends now, to the end of the day: there is nothing yet in the rest of it, and the day so far is one row of
    * a group, where its hours and minutes are many, the more of them the more traffic there is.
    */
-  const wholeDay = ({ from, to }: Span): Span => ({ from, to: to > ambient.now() ? Math.max(to, bucketOf(ambient.now(), 1440) + DAY_MS) : to })
+  const wholeDay = ({ from, to }: Span): Span => {
+    const now = ambient.now()
+    // An end within this minute is an end now: whoever asked took the time a moment ago.
+    return { from, to: to > bucketOf(now, 1) ? Math.max(to, bucketOf(now, 1440) + DAY_MS) : to }
+  }
 
   /** Rows of a cut, of groups whose first name is among `of`. Money comes as text: see `TotalRow`. */
   const rowsOf = async (cut: string, parts: readonly PartOfSpan[], of: readonly string[] | undefined): Promise<readonly TotalRow[]> => {
@@ -339,7 +343,7 @@ function totalOf(rows: readonly TotalRow[]): Total {
 }
 
 /** What several totals come to; undefined of none. */
-function addedUp(totals: readonly Total[]): Total | undefined {
+export function addedUp(totals: readonly Total[]): Total | undefined {
   if (totals.length === 0) return undefined
   const counts = Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>
   const money: Record<Money, bigint> = { cost_nano: 0n, absorbed_nano: 0n }

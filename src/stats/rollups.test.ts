@@ -369,6 +369,9 @@ forEachStore((name, open) => {
     await figures.measurements()
     for (const by of ['hour', 'day', 'week', 'month'] as const) await figures.sums({ cut: 'workspace', span: days(8), by, where: [{ name: 'a', is: 'in', values: ['default'] }] })
     await figures.sums({ cut: 'model', span: days(90), names: ['a'], where: [{ name: 'a', is: 'not in', values: ['x'] }] })
+    const today = Math.floor(NOW / DAY) * DAY
+    await figures.sums({ cut: 'key-model', span: { from: today - 6 * DAY, to: NOW }, names: ['b'] })
+    assert.doesNotMatch(asked.at(-1)!, /union all/, 'days up to now are days, and no hours of today')
     const database = new DatabaseSync(path.join(place.home, 'signalbox.db'), { readOnly: true })
     const ways = asked.filter((text) => text.includes('rollups') && !text.includes('rollup_cursors')).flatMap((text) =>
       database.prepare(`explain query plan ${text}`).all().map(({ detail }) => String(detail)).filter((detail) => detail.includes(' rollups ')))
