@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createCatalog, NO_OVERLAY } from '../catalog/index.ts'
-import { usage, type Generation } from '../core/index.ts'
+import { usage, type FaultKind, type Generation } from '../core/index.ts'
 import type { Site } from '../site.ts'
 import { createApps, createFigures, createParameters, createRankings, createRollups, createStats } from '../stats/index.ts'
 import type { Store } from '../store/index.ts'
@@ -69,6 +69,34 @@ forEachStore((_, openStore) => {
     assert.equal(Object.keys(weeks.at(-1)!.tokens).length, 10)
     assert.equal(weeks.at(-1)!.other, 90 + 89 + 88)
     assert.equal(models.length, 13)
+  })
+
+  test('tries of three days are the same on the pages of uptime, of status and of speed, day by day', async () => {
+    const { store } = await openStore()
+    const id = 'openai/gpt-4o'
+    const endpoint = `${id}@openai`
+    const tried = (daysAgo: number, fault: FaultKind | null): Generation => call(id, 100, daysAgo, null, {
+      endpoint, provider: 'openai', providerName: 'OpenAI', fault,
+      attempts: [{
+        endpoint, provider: 'openai', providerName: 'OpenAI', model: id, credential: 'k', startedAt: NOW, headersMs: 1, durationMs: 20, status: 200,
+        upstreamId: null, outcome: fault === null ? 'answered' : 'failed', fault, message: null,
+      }],
+    })
+    const site = await open(store, [
+      tried(0, null), tried(0, null), tried(0, 'upstream-error'), tried(1, null), tried(1, 'upstream-rate-limited'), tried(2, 'timeout'), tried(40, null),
+    ])
+    const [uptime] = (await site.uptime(id, 30)).endpoints
+    assert.deepEqual([uptime!.id, uptime!.tries, uptime!.failures, uptime!.limited, uptime!.uptime, uptime!.availability], [endpoint, 5, 2, 1, 60, 50])
+    const days = [{ uptime: 0, tries: 1 }, { uptime: 100, tries: 1 }, { uptime: 66.67, tries: 3 }]
+    assert.deepEqual(uptime!.byDay.slice(-3).map((day) => ({ uptime: day.uptime, tries: day.tries })), days)
+    const status = (await site.status(30)).providers.find(({ slug }) => slug === 'openai')!
+    assert.deepEqual([status.tries, status.failures, status.uptime, status.availability, status.now, status.triesNow], [5, 2, 60, 50, 66.67, 3])
+    assert.deepEqual(status.byDay.slice(-3).map((day) => ({ uptime: day.uptime, tries: day.tries })), days)
+    assert.deepEqual(status.endpoints.map((it) => [it.id, it.uptime30m, it.uptime1d]), [[endpoint, 66.67, 66.67]])
+    const [speed] = (await site.performance(id, '30d')).endpoints
+    assert.deepEqual([speed!.total.answers, speed!.points.map(({ answers }) => answers), speed!.total.paidPerMillion], [3, [0, 1, 2], '0.000050000'])
+    const activity = (await site.activity(id, 30)).days
+    assert.deepEqual(activity.slice(-3).map(({ requests, prompt }) => [requests, prompt]), [[1, 90], [2, 180], [3, 270]])
   })
 
   test('an app has its place, its models and its days; one that nobody called from has no page', async () => {

@@ -27,7 +27,7 @@ export function createStatus({ shelf, figures, ambient, hasCredential }: {
       const [totals, lately, tried] = await Promise.all([tries('provider', from), tries('provider', to - NOW_MS), tries('endpoint', to - DAY_MS)])
       const called = [...totals].filter(([slug, { counts }]) => counts.attempts > 0 && now.at.providers.has(slug)).map(([slug]) => slug)
       const waiting = [...now.at.providers.values()].filter(({ slug, status, enabled }) => status === 'active' && enabled !== false && hasCredential(slug) && !called.includes(slug)).map(({ slug }) => slug)
-      const endpoints = [...tried].filter(([, { counts }]) => counts.attempts > 0).toSorted(([, a], [, b]) => b.counts.attempts - a.counts.attempts).slice(0, MOST_ENDPOINTS)
+      const endpoints = [...tried].filter(([, { counts }]) => counts.attempts > 0).toSorted(([a, mine], [b, theirs]) => theirs.counts.attempts - mine.counts.attempts || (a < b ? -1 : 1)).slice(0, MOST_ENDPOINTS)
       const [byDay, measured] = await Promise.all([
         figures.sums({ cut: 'provider', span: { from, to }, by: 'day', names: ['a'], counts: TRIES, where: [{ name: 'a', is: 'in', values: called }] }),
         figures.endpoints(endpoints.map(([id]) => id)),
