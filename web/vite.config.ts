@@ -8,7 +8,8 @@ export default defineConfig({
   ssr: { noExternal: true },
   // The server is started without NODE_ENV, and React would take that for a developer's machine.
   define: { 'process.env.NODE_ENV': JSON.stringify('production') },
-  build: { assetsInlineLimit: 0, sourcemap: false },
+  // Blocks that come later are small and come by themselves: the means to fetch theirs ahead would be in every page.
+  build: { assetsInlineLimit: 0, sourcemap: false, modulePreload: false },
   // What is not there is not held in memory either.
   environments: {
     ssr: { build: { minify: true } },

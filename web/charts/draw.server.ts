@@ -30,7 +30,7 @@ const W = 520
 const H = 210
 /** Room for the scale's figures beside the lines, and for the names at their ends. */
 const LEFT = 52
-const NAMES = 96
+const NAMES = 116
 const TOP = 16
 const BOTTOM = 24
 /** More lines than this cannot be told apart; the table has them all. */

@@ -8,7 +8,8 @@ export function headed<Meta extends MetaFunction<never>>(of: Meta): Meta {
   return ((given: Parameters<MetaFunction>[0]) => {
     const own = (of as unknown as MetaFunction)(given) ?? []
     const origin = (given.matches.find((match) => match?.id === 'root')?.loaderData as { readonly origin?: string } | undefined)?.origin
-    if (origin === undefined) return own
+    // Who shows links around reads what the server sends; a browser is not sent the means to say it again.
+    if (!import.meta.env.SSR || origin === undefined) return own
     const said = (name: 'title' | 'description'): string => {
       const found = own.find((each): each is MetaDescriptor & Record<string, string> => name === 'title' ? 'title' in each : 'name' in each && each.name === name)
       return found?.[name === 'title' ? 'title' : 'content'] ?? ''

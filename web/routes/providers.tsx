@@ -30,7 +30,7 @@ export default function Providers() {
             <tbody>
               {providers.map((it) => (
                 <tr key={it.slug}>
-                  <th scope="row"><Link to={`/providers/${it.slug}`} className="plain font-semibold">{it.name}</Link> {it.usable && <Chip strong>callable</Chip>}</th>
+                  <th scope="row"><Link to={`/providers/${it.slug}`} className="plain font-semibold">{it.name}</Link> {it.usable && <Chip good>callable</Chip>}</th>
                   <td className="num" data-label="Models">{it.models}</td>
                   <td data-label="Headquarters">{it.headquarters ?? <span className="text-faint">not stated</span>}</td>
                   <td data-label="Data centres">{it.datacenters.length > 0 ? it.datacenters.join(', ') : <span className="text-faint">not stated</span>}</td>

@@ -48,7 +48,7 @@ export const modalities = ({ inputModalities, outputModalities }: ModelCard): st
 export function Chips({ model }: { readonly model: ModelCard }) {
   return (
     <>
-      {model.free && <Chip strong>free</Chip>}
+      {model.free && <Chip good>free</Chip>}
       {model.status !== 'active' && <> <Chip>{model.status === 'retired' ? 'retired' : 'being withdrawn'}</Chip></>}
     </>
   )

@@ -38,7 +38,19 @@ export function Scroll({ label, children }: { readonly label: string; readonly c
 }
 
 /** Names and what is known of them; null reads "not stated". */
-export function Facts({ of }: { readonly of: readonly (readonly [name: string, value: ReactNode])[] }) {
+export function Facts({ of, columns = false }: { readonly of: readonly (readonly [name: string, value: ReactNode])[]; readonly columns?: boolean }) {
+  if (columns) {
+    return (
+      <dl className="grid gap-x-10 sm:grid-cols-2 lg:grid-cols-3 text-[0.8125rem]">
+        {of.map(([name, value]) => (
+          <div key={name} className="flex justify-between gap-4 py-1.5 border-b border-line min-w-0">
+            <dt className="text-faint whitespace-nowrap">{name}</dt>
+            <dd className="text-right min-w-0">{value ?? <span className="text-faint">not stated</span>}</dd>
+          </div>
+        ))}
+      </dl>
+    )
+  }
   return (
     <dl className="grid grid-cols-[minmax(7rem,max-content)_1fr] text-[0.8125rem]">
       {of.map(([name, value]) => (
@@ -56,8 +68,9 @@ export function Notice({ kind, children }: { readonly kind: 'caution' | 'note' |
   return <p className={`border-l-2 ${colour} bg-well px-3 py-2 max-w-[52rem]`}>{children}</p>
 }
 
-export function Chip({ children, strong }: { readonly children: ReactNode; readonly strong?: boolean }) {
+/** `strong` is a warning's red, `good` is not: what can be called or costs nothing is no alarm. */
+export function Chip({ children, strong, good }: { readonly children: ReactNode; readonly strong?: boolean; readonly good?: boolean }) {
   return (
-    <span className={`inline-block px-1.5 rounded-[2px] text-[0.6875rem] leading-4.5 whitespace-nowrap ${strong ? 'bg-arm-wash text-arm' : 'bg-well text-soft'}`}>{children}</span>
+    <span className={`inline-block px-1.5 rounded-[2px] text-[0.6875rem] leading-4.5 whitespace-nowrap ${strong ? 'bg-arm-wash text-arm' : good ? 'bg-well text-clear' : 'bg-well text-soft'}`}>{children}</span>
   )
 }

@@ -46,6 +46,12 @@ export default function App() {
           {app?.categories.map((category) => <Link key={category} to={`/apps?category=${encodeURIComponent(category)}`} className="prose-link text-[0.8125rem]">{category}</Link>)}
         </p>
         {app?.tagline && <p className="mt-2 max-w-prose">{app.tagline}</p>}
+        {app && (
+          <dl className="mt-5 flex flex-wrap gap-x-8 gap-y-3">
+            {([['Rank this week', app.rank === null ? 'none' : `${app.rank}`], [`Tokens, ${days} days`, compact(app.tokens)], ['Requests', whole(app.requests)], ['First seen', app.firstAt > 0 ? date(app.firstAt) : 'not known']] as const)
+              .map(([name, value]) => <div key={name}><dt className="label">{name}</dt><dd className="text-[0.9375rem] font-medium">{value}</dd></div>)}
+          </dl>
+        )}
       </header>
       <Section id="activity" title="Tokens by day">
         <p className="mb-4 text-[0.8125rem] text-soft">Window{' '}
@@ -60,10 +66,6 @@ export default function App() {
 function Traffic({ app, days }: { readonly app: ReturnType<typeof shownOf>; readonly days: number }) {
   return (
     <>
-      <dl className="mb-6 flex flex-wrap gap-x-8 gap-y-3">
-        {([['Rank this week', app.rank === null ? 'none' : `${app.rank}`], [`Tokens, ${days} days`, compact(app.tokens)], ['Requests', whole(app.requests)], ['First seen', app.firstAt > 0 ? date(app.firstAt) : 'not known']] as const)
-          .map(([name, value]) => <div key={name}><dt className="label">{name}</dt><dd className="text-[0.9375rem] font-medium">{value}</dd></div>)}
-      </dl>
       {app.chart ? <StackedBars title="Tokens by day, by model" unit="day" drawing={app.chart.drawing} rows={app.chart.rows} parts={app.chart.parts} />
         : <Empty title={`No traffic in ${days} days`}>The chart begins with the next request that says it comes from this app.</Empty>}
       {app.models.length > 0 && (

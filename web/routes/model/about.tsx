@@ -3,10 +3,11 @@ import type { ModelView } from '../../../src/site.ts'
 import { date, plural, stated, whole } from '../../data/format.ts'
 import { Facts, Scroll } from '../../ui/section.tsx'
 
-/** What the model is: text on the left, facts on the right. */
+/** What the model is: text on the left, facts on the right; facts below, in columns, where the text is only made of them. */
 export function About({ model }: { readonly model: ModelView }) {
+  const written = model.descriptionSource !== 'generated' || model.keyFeatures.length + model.useCases.length + model.limitations.length > 0
   return (
-    <div className="grid gap-10 lg:grid-cols-[minmax(0,1fr)_24rem] pt-8">
+    <div className={`grid pt-8 ${written ? 'gap-10 lg:grid-cols-[minmax(0,1fr)_24rem]' : 'gap-6'}`}>
       <div className="max-w-prose">
         {model.description.split(/\n{2,}/).map((paragraph, i) => <p key={i} className={i > 0 ? 'mt-3' : undefined}>{paragraph}</p>)}
         {model.descriptionSource === 'generated' && <p className="mt-2 text-faint text-[0.8125rem]">Made from the catalogue&rsquo;s facts; nobody has written about this model yet.</p>}
@@ -14,7 +15,7 @@ export function About({ model }: { readonly model: ModelView }) {
         <List title="Good for" of={model.useCases} />
         <List title="Limits" of={model.limitations} />
       </div>
-      <Spec model={model} />
+      <Spec model={model} columns={!written} />
     </div>
   )
 }
@@ -31,12 +32,12 @@ function List({ title, of }: { readonly title: string; readonly of: readonly str
 
 const yes = (value: boolean | null): string | null => (value === null ? null : value ? 'yes' : 'no')
 
-function Spec({ model }: { readonly model: ModelView }) {
+function Spec({ model, columns }: { readonly model: ModelView; readonly columns: boolean }) {
   const { features, reasoning } = model
   return (
     <div>
       <h2 className="sr-only">Facts</h2>
-      <Facts of={[
+      <Facts columns={columns} of={[
         ['Author', <Link key="a" to={`/${model.author}`} className="prose-link">{model.authorName}</Link>],
         ['Kind', model.kind],
         ['Context', model.contextLength === null ? null : `${whole(model.contextLength)} tokens`],

@@ -79,7 +79,7 @@ function Row({ endpoint }: { readonly endpoint: EndpointView }) {
         <span className="flex flex-wrap gap-x-2 gap-y-0.5 items-baseline">
           <Link to={`/providers/${endpoint.provider}`} className="plain font-semibold py-0.5">{endpoint.providerName}</Link>
           {endpoint.tag !== endpoint.provider && <span className="font-mono text-xs text-faint">{endpoint.tag}</span>}
-          {endpoint.usable ? <Chip strong>callable</Chip> : null}
+          {endpoint.usable ? <Chip good>callable</Chip> : null}
           {endpoint.deprecated && <Chip>being withdrawn</Chip>}
           {endpoint.discount !== null && endpoint.discount > 0 && <Chip>{Math.round(endpoint.discount * 100)} % off</Chip>}
           {(measured?.status ?? 0) < 0 && <Chip>{measured!.status === -1 ? 'failing at times' : 'failing'}</Chip>}

@@ -44,7 +44,7 @@ export default function Report() {
 function Month({ report: { facts, models, authors } }: { readonly report: ReportView & { readonly facts: readonly Fact[] } }) {
   return (
     <>
-      <dl className="grid gap-x-10 gap-y-5 sm:grid-cols-2 lg:grid-cols-3">
+      <dl className="grid grid-cols-2 gap-x-6 sm:gap-x-10 gap-y-5 lg:grid-cols-3">
         {facts.map(({ name, value, of }) => (
           <div key={name} className="min-w-0"><dt className="label">{name}</dt><dd className="text-xl font-semibold wrap-anywhere">{value}</dd><dd className="text-[0.8125rem] text-soft">{of}</dd></div>
         ))}
