@@ -1,5 +1,5 @@
 import {
-  attoFromNano, collectNow, fault, FAULTS, NO_CHARGE, NO_USAGE, SERVER_TOOL, usdFromNano, usageOfAll,
+  attoFromNano, collectNow, fault, faultOf, FAULTS, NO_CHARGE, NO_USAGE, SERVER_TOOL, usdFromNano, usageOfAll,
   type Annotation, type Attempt, type Charge, type ChatEvent, type ChatRequest, type Fault, type FinishReason, type Generation, type JsonObject, type Nano,
   type Quality, type ServerTools, type StageNote, type Usage,
 } from '../core/index.ts'
@@ -72,18 +72,33 @@ export class Loop implements AsyncIterableIterator<Batch> {
   }
 
   async next(): Promise<IteratorResult<Batch>> {
-    for (;;) {
-      const out = this.#phase === 'reading' ? await this.#read() : this.#phase === 'running' ? await this.#run() : this.#phase === 'asking' ? await this.#ask() : null
-      if (out === null) return DONE
-      if (out.length > 0) return { done: false, value: out }
+    try {
+      for (;;) {
+        const out = await this.#goOn()
+        if (out === null) return DONE
+        if (out.length > 0) return { done: false, value: out }
+      }
+    } catch (error) {
+      // A fault of ours is told and logged by whoever reads; the call is over all the same, with its place and its record.
+      if (this.#phase !== 'over') {
+        await this.#events.return?.()
+        this.#end([], faultOf(error))
+      }
+      throw error
     }
   }
 
   async return(): Promise<IteratorResult<Batch>> {
-    if (this.#phase !== 'over') {
-      await this.#events.return?.()
-      this.#end([], fault('cancelled', 'The caller left'))
+    if (this.#phase === 'over') return DONE
+    const reading = this.#phase === 'reading'
+    await this.#events.return?.()
+    const generation = this.#steps.at(-1)!.generation()
+    // Nobody reads the last batch of a step that is left in the middle: what was delivered of it is on its record.
+    if (reading && generation !== null) {
+      this.#usages.push(generation.usage)
+      this.#charges = [...this.#charges, { ...NO_CHARGE, total: generation.cost }]
     }
+    this.#end([], fault('cancelled', 'The caller left'))
     return DONE
   }
 
@@ -111,6 +126,15 @@ export class Loop implements AsyncIterableIterator<Batch> {
       prompt_tokens: usage.input.total, completion_tokens: usage.output.total, cost: usdFromNano(this.#charges[at]?.total ?? 0n),
     }))
     return { ...note, data: { ...note.data, steps }, ...(this.#fees > 0n && { cost_usd: usdFromNano(this.#fees) }) }
+  }
+
+  #goOn(): Promise<Batch | null> {
+    switch (this.#phase) {
+      case 'reading': return this.#read()
+      case 'running': return this.#run()
+      case 'asking': return this.#ask()
+      case 'over': return Promise.resolve(null)
+    }
   }
 
   async #read(): Promise<Batch | null> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, test } from 'node:test'
 import {
   collect, Departure, fault, usage,
-  type ChatEvent, type ChatRequest, type Endpoint, type EventStream, type Generation, type Offer, type Preferences, type PriceSheet, type Stage, type StageCall,
+  type ChatEvent, type ChatRequest, type Endpoint, type EventStream, type Generation, type Offer, type Preferences, type PriceSheet, type ServerTools, type Stage, type StageCall,
 } from '../core/index.ts'
 import type { Net } from '../net/index.ts'
 import type { Providers } from '../providers/index.ts'
@@ -201,5 +201,35 @@ describe('A model that a stage asks within a call', () => {
     const { gateway, call } = gatewayWith([looks], {})
     await gateway.explain(call().asked)
     assert.equal(seen!['generate'], undefined)
+  })
+})
+
+describe('Tools that a stage runs', () => {
+  const CALLS: Says = [
+    { type: 'start' }, { type: 'block-open', index: 0, choice: 0, block: { type: 'tool-call', id: 'a', name: 'dig', form: 'function' } }, { type: 'block-delta', index: 0, text: '{}' },
+    { type: 'block-close', index: 0 }, { type: 'finish', choice: 0, reason: 'tool_calls' }, { type: 'usage', usage: usage({ total: 10 }, { total: 5 }) },
+  ]
+  const digs = (turn: ServerTools['turn']): Stage => ({
+    name: 'digs', wants: () => true, request: ({ asked }) => Promise.resolve({ pass: asked, tools: { runs: (name) => name === 'dig', turn, note: () => null } }),
+  })
+
+  test('and that break by a fault of ours end the call with its record and its place, and cost nothing', async () => {
+    const { gateway, records, call, admission } = gatewayWith([digs(() => Promise.reject(new TypeError('a slip')))], { main: CALLS })
+    const outcome = await gateway.generate(call())
+    assert.ok('events' in outcome)
+    await assert.rejects(collect(outcome.events), TypeError)
+    assert.deepEqual([gateway.inFlight(), admission.figures().running], [0, 0])
+    assert.deepEqual(records.map(({ cost, absorbed, fault: of }) => [cost, absorbed, of]), [[0n, 15n, 'internal']])
+  })
+
+  test('are asked nothing more by a reader who stops, and what was answered is paid', async () => {
+    const { gateway, records, call, admission } = gatewayWith([digs(() => Promise.reject(new Error('nobody calls it')))], { main: CALLS })
+    const outcome = await gateway.generate(call())
+    assert.ok('events' in outcome)
+    const reading = outcome.events[Symbol.asyncIterator]()
+    await reading.next()
+    await reading.return!()
+    assert.deepEqual([gateway.inFlight(), admission.figures().running], [0, 0])
+    assert.deepEqual(records.map(({ cost, cancelled }) => [cost, cancelled]), [[15n, true]])
   })
 })

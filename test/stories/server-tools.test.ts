@@ -73,7 +73,7 @@ const at = (name: string, model: string, given: Parameters<typeof providerAt>[2]
 const config: ConfigFile = {
   ...together(
     at('acme', 'acme/one'), at('claude', 'acme/claude', { dialect: 'anthropic-messages' }),
-    at('plain', 'acme/both'), at('searcher', 'acme/both', { dialect: 'anthropic-messages', endpoint: { pricing: { prompt: '0.00001', completion: '0.00002', web_search: '0.01' } } }),
+    at('left', 'acme/pair'), at('right', 'acme/pair'), at('plain', 'acme/both'), at('searcher', 'acme/both', { dialect: 'anthropic-messages', endpoint: { pricing: { prompt: '0.00001', completion: '0.00002', web_search: '0.01' } } }),
     at('first', 'acme/two', { prompt: 1, completion: 1 }), at('second', 'acme/two', { prompt: 100, completion: 100 }),
   ),
   web_search: { engines: { exa: { api_key: 'key', base_url: engine, price: '0.007' } }, timeout_ms: 60_000 },
@@ -180,6 +180,14 @@ describe('An answer with server tools', () => {
     assert.equal(reply.choices[0]!['message'].content, 'Late.')
     const said = (sent(1)['messages'] as Loose[])[1]!['content'] as Loose[]
     assert.deepEqual(said.map((block) => [block['type'], block['signature']]), [['thinking', 'c2VhbA=='], ['tool_use', undefined]])
+  })
+
+  test('stays where its first step was answered, where the prompt is cached', async () => {
+    for (let n = 0; n < 8; n++) {
+      answers(calls('openrouter_datetime', {}), calls('openrouter_datetime', {}), { text: 'Late.' })
+      await box.whole(saying('acme/pair', 'What time is it?', { tools: [TIME] }))
+      assert.equal(new Set(upstream.requests.map(({ path }) => path)).size, 1)
+    }
   })
 
   test('is judged by its schema when it has ended, and not before', async () => {
