@@ -3,15 +3,16 @@ import { describe, test } from 'node:test'
 import { createAnthropic } from '@ai-sdk/anthropic'
 import { createGoogle } from '@ai-sdk/google'
 import { createOpenAI } from '@ai-sdk/openai'
-import { APICallError, generateText, Output, stepCountIs, streamText, tool, type LanguageModel, type ModelMessage, type TextStreamPart, type ToolSet } from 'ai'
-import { z } from 'zod'
-import { inThreeTries, order, PNG, PNG_BYTES, ROADS, SEAL, startWorld, THINKERS, TWO_CALLS } from './world.ts'
+import { APICallError, generateText, streamText, type LanguageModel, type ModelMessage } from 'ai'
+import { answersTheSdk, partsOf } from './ai-sdk.ts'
+import { order, ROADS, SEAL, startWorld, THINKERS } from './world.ts'
 
 /** Vercel's AI SDK with the providers of three vendors, as their users have it: only address and key are others, and every model answers each of them. */
 
 // It would tell on the console which warnings a provider has for a model that it does not know.
 Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false })
-const { upstream, box, last, assertLetGo } = await startWorld()
+const world = await startWorld()
+const { upstream, box, last } = world
 const apiKey = box.key
 const openai = createOpenAI({ apiKey, baseURL: `${box.url}/v1` })
 const anthropic = createAnthropic({ apiKey, baseURL: `${box.url}/v1` })
@@ -23,25 +24,6 @@ const DOORS: Readonly<Record<string, (id: string) => LanguageModel>> = {
   'openai-responses': (id) => openai.responses(id),
   'anthropic-messages': (id) => anthropic(id),
   'google-generate-content': (id) => google(id),
-}
-const Place = z.object({ city: z.string(), streets: z.array(z.string()) })
-
-/** Two tools' results, and who asked for them. */
-function weather() {
-  const asked: string[] = []
-  const tools = {
-    get_weather: tool({
-      description: 'The weather', inputSchema: z.object({ city: z.string() }),
-      execute: ({ city }) => { asked.push(city); return `It rains in ${city}.` },
-    }),
-  }
-  return { asked, tools }
-}
-
-async function partsOf<T extends ToolSet>(stream: AsyncIterable<TextStreamPart<T>>): Promise<TextStreamPart<T>[]> {
-  const parts = await Array.fromAsync(stream)
-  for (const part of parts) if (part.type === 'error') throw part.error
-  return parts
 }
 
 for (const [surface, model] of Object.entries(DOORS)) {
@@ -64,61 +46,7 @@ for (const [surface, model] of Object.entries(DOORS)) {
       assert.deepEqual([inputTokens, outputTokens], [7, 4])
     })
 
-    for (const streamed of [false, true]) test(`The SDK's own loop runs two tools at once and gets the last word, ${streamed ? 'streamed' : 'whole'}`, async () => {
-      const { asked, tools } = weather()
-      const params = { model: model(id), prompt: order(TWO_CALLS, 'What of the weather?'), tools, stopWhen: stepCountIs(3), maxRetries: 0 }
-      let said: string
-      let reasons: string[]
-      if (streamed) {
-        const result = streamText(params)
-        await partsOf(result.fullStream)
-        said = await result.text
-        reasons = (await result.steps).map((step) => step.finishReason)
-      } else {
-        const result = await generateText(params)
-        said = result.text
-        reasons = result.steps.map((step) => step.finishReason)
-      }
-      assert.deepEqual(asked.toSorted(), ['Paris', 'Zürich'])
-      assert.deepEqual(reasons, ['tool-calls', 'stop'])
-      assert.match(said, /It rains in (Paris|Zürich)\./)
-      for (const city of asked) assert.ok(last().raw.toString().includes(`It rains in ${city}.`), `the result for ${city} did not arrive`)
-    })
-
-    test('A schema comes back parsed, whole and streamed', async () => {
-      const params = { model: model(id), prompt: 'A place', output: Output.object({ schema: Place }), maxRetries: 0 }
-      const whole = await generateText(params)
-      const streamed = streamText(params)
-      for (const output of [whole.output, await streamed.output]) {
-        assert.ok(typeof output.city === 'string' && Array.isArray(output.streets), JSON.stringify(output))
-      }
-    })
-
-    test('A picture arrives at the provider whole', async () => {
-      const { text } = await generateText({
-        model: model(id), maxRetries: 0,
-        messages: [{ role: 'user', content: [{ type: 'text', text: 'What is it?' }, { type: 'file', data: Buffer.from(PNG, 'base64'), mediaType: 'image/png' }] }],
-      })
-      assert.match(text, new RegExp(`1 image, image/png, ${PNG_BYTES} bytes`))
-    })
-
-    test('Who aborts in the middle of a stream stops the provider', () => inThreeTries(async () => {
-      const controller = new AbortController()
-      const { fullStream } = streamText({
-        model: model(id), prompt: order({ text: ['first', ...Array.from({ length: 500 }, () => ' word')], paceMs: 20 }),
-        abortSignal: controller.signal, maxRetries: 0,
-      })
-      let leftAt = 0
-      const kinds = new Set<string>()
-      for await (const part of fullStream) {
-        kinds.add(part.type)
-        if (leftAt > 0 || part.type !== 'text-delta') continue
-        leftAt = performance.now()
-        controller.abort()
-      }
-      assert.ok(kinds.has('abort'))
-      await assertLetGo(last(), leftAt)
-    }))
+    answersTheSdk(world, model(id))
   })
 
   // OpenAI's chat has no word for thoughts that go back.

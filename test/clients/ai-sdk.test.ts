@@ -1,39 +1,21 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createOpenRouter } from '@openrouter/ai-sdk-provider'
-import { APICallError, generateText, Output, stepCountIs, streamText, tool, type ModelMessage, type TextStreamPart, type ToolSet } from 'ai'
-import { z } from 'zod'
-import { inThreeTries, order, PNG, PNG_BYTES, ROADS, SEAL, startWorld, THINKERS, TWO_CALLS } from './world.ts'
+import { APICallError, generateText, stepCountIs, streamText, type ModelMessage } from 'ai'
+import { answersTheSdk, partsOf, weather } from './ai-sdk.ts'
+import { order, ROADS, SEAL, startWorld, THINKERS, TWO_CALLS } from './world.ts'
 
 /** Vercel's AI SDK with OpenRouter's provider for it, as its users have it: only the address is another. */
 
 // It would tell on the console that it drops what Gemini never seals.
 Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false })
-const { upstream, box, last, assertLetGo } = await startWorld()
+const world = await startWorld()
+const { upstream, box, last } = world
 const openrouter = createOpenRouter({ apiKey: box.key, baseURL: `${box.url}/api/v1`, compatibility: 'strict' })
 const model = (id: string) => openrouter.chat(id, { usage: { include: true } })
 /** What the provider hands on beside the answer. */
 interface Beside { readonly provider: string; readonly usage: { readonly cost: number; readonly totalTokens: number }; readonly reasoning_details?: readonly object[] }
 const beside = (metadata: unknown) => (metadata as { openrouter: Beside }).openrouter
-const Place = z.object({ city: z.string(), streets: z.array(z.string()) })
-
-/** Two tools' results, and who asked for them. */
-function weather() {
-  const asked: string[] = []
-  const tools = {
-    get_weather: tool({
-      description: 'The weather', inputSchema: z.object({ city: z.string() }),
-      execute: ({ city }) => { asked.push(city); return `It rains in ${city}.` },
-    }),
-  }
-  return { asked, tools }
-}
-
-async function partsOf<T extends ToolSet>(stream: AsyncIterable<TextStreamPart<T>>): Promise<TextStreamPart<T>[]> {
-  const parts = await Array.fromAsync(stream)
-  for (const part of parts) if (part.type === 'error') throw part.error
-  return parts
-}
 
 for (const { id, dialect, provider } of ROADS) describe(`${id}, through ${dialect}`, () => {
   test('A whole answer has its text, its counts, its cost and who gave it', async () => {
@@ -59,61 +41,7 @@ for (const { id, dialect, provider } of ROADS) describe(`${id}, through ${dialec
     assert.ok(beside(await result.providerMetadata).usage.cost > 0)
   })
 
-  for (const streamed of [false, true]) test(`The SDK's own loop runs two tools at once and gets the last word, ${streamed ? 'streamed' : 'whole'}`, async () => {
-    const { asked, tools } = weather()
-    const params = { model: model(id), prompt: order(TWO_CALLS, 'What of the weather?'), tools, stopWhen: stepCountIs(3), maxRetries: 0 }
-    let said: string
-    let reasons: string[]
-    if (streamed) {
-      const result = streamText(params)
-      await partsOf(result.fullStream)
-      said = await result.text
-      reasons = (await result.steps).map((step) => step.finishReason)
-    } else {
-      const result = await generateText(params)
-      said = result.text
-      reasons = result.steps.map((step) => step.finishReason)
-    }
-    assert.deepEqual(asked.toSorted(), ['Paris', 'Zürich'])
-    assert.deepEqual(reasons, ['tool-calls', 'stop'])
-    assert.match(said, /It rains in (Paris|Zürich)\./)
-    for (const city of asked) assert.ok(last().raw.toString().includes(`It rains in ${city}.`), `the result for ${city} did not arrive`)
-  })
-
-  test('A schema comes back parsed, whole and streamed', async () => {
-    const params = { model: model(id), prompt: 'A place', output: Output.object({ schema: Place }), maxRetries: 0 }
-    const whole = await generateText(params)
-    const streamed = streamText(params)
-    for (const output of [whole.output, await streamed.output]) {
-      assert.ok(typeof output.city === 'string' && Array.isArray(output.streets), JSON.stringify(output))
-    }
-  })
-
-  test('A picture arrives at the provider whole', async () => {
-    const { text } = await generateText({
-      model: model(id), maxRetries: 0,
-      messages: [{ role: 'user', content: [{ type: 'text', text: 'What is it?' }, { type: 'file', data: Buffer.from(PNG, 'base64'), mediaType: 'image/png' }] }],
-    })
-    assert.match(text, new RegExp(`1 image, image/png, ${PNG_BYTES} bytes`))
-  })
-
-  test('Who aborts in the middle of a stream stops the provider', () => inThreeTries(async () => {
-    const controller = new AbortController()
-    const { fullStream } = streamText({
-      model: model(id), prompt: order({ text: ['first', ...Array.from({ length: 500 }, () => ' word')], paceMs: 20 }),
-      abortSignal: controller.signal, maxRetries: 0,
-    })
-    let leftAt = 0
-    const kinds = new Set<string>()
-    for await (const part of fullStream) {
-      kinds.add(part.type)
-      if (leftAt > 0 || part.type !== 'text-delta') continue
-      leftAt = performance.now()
-      controller.abort()
-    }
-    assert.ok(kinds.has('abort'))
-    await assertLetGo(last(), leftAt)
-  }))
+  answersTheSdk(world, model(id))
 })
 
 describe('Reasoning', () => {
