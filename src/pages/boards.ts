@@ -1,7 +1,7 @@
 import type { Snapshot } from '../catalog/index.ts'
 import type { Ambient } from '../core/index.ts'
 import type { AppCard, Layers, RankedRow, Site } from '../site.ts'
-import { APP_CATEGORIES, beginOf, isOfCategory, type App, type Apps, type Figures, type Ranked, type Rankings, type Sum } from '../stats/index.ts'
+import { APP_CATEGORIES, beginOf, isOfCategory, percentOf, type App, type Apps, type Figures, type Ranked, type Rankings, type Sum } from '../stats/index.ts'
 import { cardOf, type Shelf } from './views.ts'
 
 const DAY_MS = 86_400_000
@@ -77,7 +77,7 @@ export function createBoards({ shelf, stocked, figures, rankings, apps, ambient 
         models: [...Map.groupBy(answered, ({ b }) => b)].map(([model, sums]) => {
           const tokens = sums.reduce((sum, it) => sum + tokensOf(it), 0)
           const { name } = modelOf(now, model)
-          return { id: model, name, tokens, requests: sums.reduce((sum, it) => sum + it.counts.requests, 0), share: all === 0 ? 0 : Math.round(tokens / all * 10_000) / 100 }
+          return { id: model, name, tokens, requests: sums.reduce((sum, it) => sum + it.counts.requests, 0), share: percentOf(tokens, all) ?? 0 }
         }).toSorted((a, b) => b.tokens - a.tokens || (a.id < b.id ? -1 : 1)),
         days: layers.map((layer) => {
           const sums = ofDay.get(layer.at) ?? []
@@ -125,7 +125,7 @@ function authorsOf({ at }: Shelf, ranked: readonly Ranked[]) {
     const tokens = own.reduce((sum, row) => sum + row.tokens, 0)
     return {
       slug, name: authorOf(at, own[0]!.name).name, tokens, requests: own.reduce((sum, row) => sum + row.requests, 0),
-      share: all === 0 ? 0 : Math.round(tokens / all * 10_000) / 100,
+      share: percentOf(tokens, all) ?? 0,
     }
   }).toSorted((a, b) => b.tokens - a.tokens || (a.slug < b.slug ? -1 : 1))
 }

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { asksForFigures, isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
 import type { Ambient, Endpoint } from '../core/index.ts'
 import type { OpenApiView, OperatorView, Site, Window } from '../site.ts'
-import { addedUp, availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentilesIn, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
+import { addedUp, availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentilesIn, percentOf, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
 import { createGuides } from './guides.ts'
 import { createReport } from './report.ts'
@@ -274,7 +274,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
         .toSorted((a, b) => tokensOf(b) - tokensOf(a) || (a.b < b.b ? -1 : 1)).slice(0, TOP_APPS)
       return {
         days, apps: shown.map((sum) =>
-          ({ ...appCardOf(known.get(sum.b), sum.b), app: sum.b, tokens: tokensOf(sum), requests: sum.counts.requests, share: percentOf(tokensOf(sum), all) })),
+          ({ ...appCardOf(known.get(sum.b), sum.b), app: sum.b, tokens: tokensOf(sum), requests: sum.counts.requests, share: percentOf(tokensOf(sum), all) ?? 0 })),
       }
     },
 
@@ -387,11 +387,6 @@ function sumOf(totals: readonly Pick<Total, 'counts'>[]): { tokens: number; requ
     tokens: totals.reduce((sum, total) => sum + tokensOf(total), 0),
     requests: totals.reduce((sum, { counts }) => sum + counts.requests, 0),
   }
-}
-
-/** Percent, to a hundredth. */
-function percentOf(part: number, all: number): number {
-  return all === 0 ? 0 : Math.round(part / all * 10_000) / 100
 }
 
 function measuredIn(total: Total) {

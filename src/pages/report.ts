@@ -1,6 +1,6 @@
 import type { Ambient } from '../core/index.ts'
 import type { MonthFigures, Site } from '../site.ts'
-import { beginOf, type Figures, type Sum } from '../stats/index.ts'
+import { beginOf, percentOf, type Figures, type Sum } from '../stats/index.ts'
 import type { Shelf } from './views.ts'
 
 /** Months that can be looked back to, this one included. */
@@ -9,8 +9,6 @@ const MOST_ROWS = 10
 
 const nameOf = (at: number): string => new Date(at).toISOString().slice(0, 7)
 const tokensOf = ({ counts }: Pick<Sum, 'counts'>): number => counts.prompt_tokens + counts.completion_tokens
-/** Percent, to a hundredth; null of nothing. */
-const share = (part: number, all: number): number | null => (all === 0 ? null : Math.round(part / all * 10_000) / 100)
 
 /** What a calendar month was like, from the sums of its models beside those of the month before. Months are UTC's. */
 export function createReport({ shelf, figures, ambient }: {
@@ -40,15 +38,15 @@ export function createReport({ shelf, figures, ambient }: {
         month: nameOf(at), over: at !== begins[0],
         months: begins.slice(0, MONTHS).filter((begin) => begin === begins[0] || ofMonth(begin).length > 0).map(nameOf),
         all: figuresOf(own), before: before.length === 0 ? null : figuresOf(before),
-        openWeights: share(open.reduce((sum, each) => sum + tokensOf(each), 0), all),
+        openWeights: percentOf(open.reduce((sum, each) => sum + tokensOf(each), 0), all),
         models: own.toSorted((a, b) => tokensOf(b) - tokensOf(a) || (a.a < b.a ? -1 : 1)).slice(0, MOST_ROWS).map((each) => ({
           id: each.a, name: entryOf(each.a)?.name.trim() ?? each.a, listed: entryOf(each.a) !== undefined, tokens: tokensOf(each), requests: each.counts.requests,
-          share: share(tokensOf(each), all)!, change: change(tokensOf(each), earlier.get(each.a)),
+          share: percentOf(tokensOf(each), all)!, change: change(tokensOf(each), earlier.get(each.a)),
         })),
         authors: [...Map.groupBy(own, ({ a }) => entryOf(a)?.author ?? a.split('/')[0]!)].map(([slug, of]) => ({
           slug, name: entryOf(of[0]!.a)?.author_name ?? slug, models: of.length,
           tokens: of.reduce((sum, each) => sum + tokensOf(each), 0), requests: of.reduce((sum, { counts }) => sum + counts.requests, 0),
-          share: share(of.reduce((sum, each) => sum + tokensOf(each), 0), all)!,
+          share: percentOf(of.reduce((sum, each) => sum + tokensOf(each), 0), all)!,
         })).toSorted((a, b) => b.tokens - a.tokens || (a.slug < b.slug ? -1 : 1)).slice(0, MOST_ROWS),
       }
     },
@@ -63,6 +61,6 @@ function figuresOf(sums: readonly Sum[]): MonthFigures {
   const [prompt, completion] = [add('prompt_tokens'), add('completion_tokens')]
   return {
     requests: add('requests'), models: sums.length, tokens: prompt + completion, prompt, completion,
-    cachedShare: share(add('cache_read_tokens'), prompt), reasoningShare: share(add('reasoning_tokens'), completion), toolCalls: add('tool_calls'),
+    cachedShare: percentOf(add('cache_read_tokens'), prompt), reasoningShare: percentOf(add('reasoning_tokens'), completion), toolCalls: add('tool_calls'),
   }
 }

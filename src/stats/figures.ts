@@ -386,7 +386,7 @@ type Counted = Pick<Total, 'counts' | 'money'>
 const NO_SUM: Counted = { counts: Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>, money: { cost_nano: 0n, absorbed_nano: 0n } }
 
 /** Percent, to a hundredth; null of nothing. */
-function percentOf(part: number, all: number): number | null {
+export function percentOf(part: number, all: number): number | null {
   return all === 0 ? null : Math.round(part / all * 10_000) / 100
 }
 

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Ambient } from '../core/index.ts'
 import { isLocalApp, type Apps } from './apps.ts'
 import { MINUTE_MS, type Count } from './cuts.ts'
-import type { Figures, Span, Sum } from './figures.ts'
+import { percentOf, type Figures, type Span, type Sum } from './figures.ts'
 
 /** `today` is the day so far; `week` and `month` are seven and thirty days with today's; all in UTC. */
 export type Period = 'today' | 'week' | 'month' | 'trending'
@@ -120,7 +120,7 @@ function ranking(own: readonly Sum[], { before, earlier }: { readonly before: re
       return {
         name: a, rank: i + 1, tokens: mine, prompt: counts.prompt_tokens, completion: counts.completion_tokens, reasoning: counts.reasoning_tokens,
         cached: counts.cache_read_tokens, requests: counts.requests, toolCalls: counts.tool_calls,
-        share: tokens === 0 ? 0 : Math.round(mine / tokens * 10_000) / 100,
+        share: percentOf(mine, tokens) ?? 0,
         change: past === 0 ? null : Math.round((mine - past) / past * 1000) / 10,
         moved: place === undefined ? null : place - (i + 1),
         excess: earlier === null ? 0 : Math.round(excess),
