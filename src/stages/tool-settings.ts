@@ -1,5 +1,5 @@
 import { fault, FaultError, type JsonObject, type ServerToolWish } from '../core/index.ts'
-import { DOMAIN, MOST_DOMAINS } from './web-search.ts'
+import { shown, slipInDomains } from './web-search.ts'
 
 /**
  * The settings of a server tool as its caller wrote them, read one by one. Each reader throws a FaultError that names the
@@ -31,9 +31,8 @@ export class ToolSettings {
   domains(key: string): readonly string[] {
     const list = this.#take(key)
     if (list === null) return []
-    if (!Array.isArray(list) || list.length > MOST_DOMAINS) throw this.bad(key, `must be a list of at most ${MOST_DOMAINS} domains`)
-    const wrong = list.findIndex((domain) => typeof domain !== 'string' || !DOMAIN.test(domain))
-    if (wrong >= 0) throw this.bad(`${key}[${wrong}]`, `must be a domain such as example.com, is ${shown(list[wrong])}`)
+    const slip = slipInDomains(list)
+    if (slip) throw this.bad(key + slip.at, slip.what)
     return (list as readonly string[]).map((domain) => domain.toLowerCase())
   }
 
@@ -57,5 +56,3 @@ export class ToolSettings {
     return (this.#wish.settings as JsonObject)[key] ?? null
   }
 }
-
-const shown = (value: unknown): string => JSON.stringify(value)?.slice(0, 60) ?? 'nothing'

@@ -28,7 +28,7 @@ const ID = 'web'
 const NATIVE = 'native'
 const USUAL_RESULTS = 5
 export const MOST_RESULTS = 20
-export const MOST_DOMAINS = 20
+const MOST_DOMAINS = 20
 const MOST_USES = 100
 /** Of OpenRouter's plugin; they change nothing here, and the metadata says so. */
 const NO_EFFECT = ['mode', 'x_search'] as const
@@ -157,7 +157,6 @@ function settingsOf({ asked, offers }: StageCall, { engines, usual }: ReturnType
   const settings = asked.plugins[at]?.settings ?? {}
   const refuse = (field: string, what: string) => ({ fault: fault('invalid-request', `${field}: ${what}`, { field }) })
   const bad = (key: string, what: string) => refuse(`plugins[${at}].${key}`, what)
-  const shown = (value: unknown): string => JSON.stringify(value)?.slice(0, 60) ?? 'nothing'
   const online = offers.find(({ variants }) => variants.includes('online'))
   const options = optionsIn(asked.operation.request)
   const { max_results: most = USUAL_RESULTS, search_prompt: prompt = null, include_domains: include = [], exclude_domains: exclude = [] } = settings
@@ -170,9 +169,8 @@ function settingsOf({ asked, offers }: StageCall, { engines, usual }: ReturnType
   if (uses !== undefined && !(typeof uses === 'number' && Number.isInteger(uses) && uses >= 1 && uses <= MOST_USES)) return bad('max_uses', `must be a whole number from 1 to ${MOST_USES}, is ${shown(uses)}`)
   if (prompt !== null && typeof prompt !== 'string') return bad('search_prompt', 'must be a text')
   for (const [key, list] of [['include_domains', include], ['exclude_domains', exclude]] as const) {
-    if (!Array.isArray(list) || list.length > MOST_DOMAINS) return bad(key, `must be a list of at most ${MOST_DOMAINS} domains`)
-    const wrong = list.findIndex((domain) => typeof domain !== 'string' || !DOMAIN.test(domain))
-    if (wrong >= 0) return bad(`${key}[${wrong}]`, `must be a domain such as example.com, is ${shown(list[wrong])}`)
+    const slip = slipInDomains(list)
+    if (slip) return bad(key + slip.at, slip.what)
   }
   const size = options?.['search_context_size'] ?? undefined
   if (size !== undefined && !SIZES.includes(size)) return refuse('web_search_options.search_context_size', `must be low, medium or high, is ${shown(size)}`)
@@ -218,7 +216,17 @@ function locationIn(of: unknown): { readonly said: JsonObject } | { readonly wro
 }
 
 /** It is written into queries of engines: nothing but a name may stand there. */
-export const DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}$/i
+const DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}$/i
+
+/** What is wrong with a list of domains, and at which place of it; null where nothing is. */
+export function slipInDomains(list: unknown): { readonly at: string; readonly what: string } | null {
+  if (!Array.isArray(list) || list.length > MOST_DOMAINS) return { at: '', what: `must be a list of at most ${MOST_DOMAINS} domains` }
+  const wrong = list.findIndex((domain) => typeof domain !== 'string' || !DOMAIN.test(domain))
+  return wrong < 0 ? null : { at: `[${wrong}]`, what: `must be a domain such as example.com, is ${shown(list[wrong])}` }
+}
+
+/** A value as it is repeated to whoever sent it. */
+export const shown = (value: unknown): string => JSON.stringify(value)?.slice(0, 60) ?? 'nothing'
 
 /** What the user said last. */
 function queryIn({ messages }: ChatRequest): string {
