@@ -173,14 +173,15 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
     }))
   }
 
-  /** Whole days, so that ninety are as many rows of an endpoint. */
-  const withLonger = async (ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>> => {
+  /** Sums by first name over the last days, today's included. Whole days, so that ninety are as many rows of a group. */
+  const lastDays = async (cut: string, days: number, asked: Pick<Asked, 'where' | 'counts'>): Promise<ReadonlyMap<string, Sum>> => {
     const now = ambient.now()
-    const last = async (days: number): Promise<ReadonlyMap<string, Sum>> => {
-      const span = { from: bucketOf(now, 1440) - (days - 1) * DAY_MS, to: now + 1 }
-      const found = ids.length === 0 ? [] : await sums({ cut: 'endpoint', span, names: ['a'], where: [{ name: 'a', is: 'in', values: ids }] })
-      return new Map(found.map((sum) => [sum.a, sum]))
-    }
+    const found = await sums({ cut, span: { from: bucketOf(now, 1440) - (days - 1) * DAY_MS, to: now + 1 }, names: ['a'], ...asked })
+    return new Map(found.map((sum) => [sum.a, sum]))
+  }
+
+  const withLonger = async (ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>> => {
+    const last = (days: number): Promise<ReadonlyMap<string, Sum>> => lastDays('endpoint', days, { where: [{ name: 'a', is: 'in', values: ids }] })
     const [lately, three, seven, ninety] = await Promise.all([endpointsNow(ids), last(3), last(7), last(90)])
     return new Map([...ninety.keys()].map((id) => [id, {
       ...lately.get(id) ?? figuresOf(undefined, undefined, undefined), longer: longerOf(three.get(id), seven.get(id), ninety.get(id)),
@@ -188,21 +189,18 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
   }
 
   const modelsNow = async (): Promise<ReadonlyMap<string, ModelFigures>> => {
-    const to = ambient.now() + 1
-    const last = async (days: number, counts: readonly Count[]): Promise<ReadonlyMap<string, Sum>> => {
-      const found = await sums({ cut: 'model', span: { from: bucketOf(to, 1440) - (days - 1) * DAY_MS, to }, names: ['a'], counts })
-      return new Map(found.map((sum) => [sum.a, sum]))
-    }
+    const now = ambient.now()
+    const tokens: readonly Count[] = ['prompt_tokens', 'completion_tokens']
     const [month, week, lately] = await Promise.all([
-      last(30, ['prompt_tokens', 'completion_tokens']), last(7, ['prompt_tokens', 'completion_tokens', 'tool_requests', 'bad_tool_requests']),
-      totals('model', { from: bucketOf(to, 1440) - DAY_MS, to }),
+      lastDays('model', 30, { counts: tokens }), lastDays('model', 7, { counts: [...tokens, 'tool_requests', 'bad_tool_requests'] }),
+      totals('model', { from: bucketOf(now, 1440) - DAY_MS, to: now + 1 }),
     ])
-    const tokensOf = ({ counts }: Sum = { ...NO_SUM, at: 0, a: '', b: '', c: '' }): number => counts.prompt_tokens + counts.completion_tokens
+    const tokensIn = (counts: Sum['counts']): number => counts.prompt_tokens + counts.completion_tokens
     return new Map([...month].map(([id, sum]) => {
       const { counts } = week.get(id) ?? NO_SUM
       const sketches = lately.get(id)?.sketches
       return [id, {
-        weekTokens: tokensOf(week.get(id)), monthTokens: tokensOf(sum),
+        weekTokens: tokensIn(counts), monthTokens: tokensIn(sum.counts),
         latencyMs: sketches ? quantile(sketches.latency, 0.5) : null, throughput: sketches ? quantile(sketches.throughput, 0.5) : null,
         samples: sketches?.latency.count ?? 0,
         toolSuccess: counts.tool_requests === 0 ? null : 1 - counts.bad_tool_requests / counts.tool_requests, toolRequests: counts.tool_requests,
