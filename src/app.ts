@@ -7,7 +7,7 @@ import { fault, FaultError, type Ambient, type ChatRequest, type Credential, typ
 import { askedOfPreset, DIALECTS, parseUpstream, responseEnds, type Dialect } from './dialects/index.ts'
 import {
   createAdmission, createGateway, createLargeBodies, createPdfReader, createTokenCounter, createUpstreams,
-  type Admission, type Alarm, type Gateway, type Past, type PlacesRules, type Timeouts, type Upstreams,
+  type Admission, type Alarm, type Gateway, type LargeBodies, type Past, type PlacesRules, type Timeouts, type Upstreams,
 } from './gateway/index.ts'
 import { createHistory, type History, type Kept } from './history/index.ts'
 import { createHttp, type Http, type Log } from './http/index.ts'
@@ -37,6 +37,7 @@ export interface CallPath {
   readonly gateway: Gateway
   readonly admission: Admission
   readonly upstreams: Upstreams
+  readonly large: LargeBodies
   providers(): Providers
   /** The routing preferences that the operator's file sets for a workspace. */
   workspace(id: string): ProviderPreferences | undefined
@@ -131,7 +132,6 @@ export async function createApp(given: {
     config, ambient, record: stats.record, recall: history.recall, measured: () => measured, onError,
     alarm: ({ message, ...facts }) => log.warn(facts, `for the operator: ${message}`),
   })
-  const large = createLargeBodies()
   const hasCredential = (provider: string): boolean => path.providers().credentials(provider).length > 0
   const pageFailed = (error: unknown): void => log.error({ err: error }, 'a page failed by a fault of ours')
   const site = createSite({
@@ -144,7 +144,7 @@ export async function createApp(given: {
   })
   const http: Http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
-    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, rankings, apps, parameters, gateway: path.gateway, large,
+    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, rankings, apps, parameters, gateway: path.gateway, large: path.large,
     workspace: (id) => path.workspace(id),
     admission: path.admission, upstreams: path.upstreams,
     responses, answers, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,
@@ -176,7 +176,7 @@ export async function createApp(given: {
     await http.close()
     await responses.runs.drain(Infinity)
     await path.gateway.idle()
-    await large.close()
+    await path.large.close()
     await stats.close()
     await jobs.close()
     await history.close()
@@ -262,6 +262,7 @@ export async function createCallPath(given: {
   const past = given.recall && createPast({ recall: given.recall, catalog })
   const admission = createAdmission({ ambient, limits: () => config.limits })
   let upstreamRules = upstreamRulesOf(config)
+  const large = createLargeBodies()
   const upstreams = createUpstreams({ ambient, limits: (provider) => upstreamRules.own.get(provider) ?? upstreamRules.others })
   const judge = createJudge()
   const download = createGuardedFetch({ allow: [] })
@@ -282,7 +283,7 @@ export async function createCallPath(given: {
   })
   const gateway = createGateway({
     judge, mend,
-    admission, upstreams,
+    admission, upstreams, large,
     offer: (reference, operation) => catalog.snapshot().offer(reference, operation),
     models: () => catalog.snapshot(),
     routerRules: () => rules,
@@ -312,7 +313,7 @@ export async function createCallPath(given: {
     ...(given.alarm && { alarm: given.alarm }),
   })
   return {
-    catalog, gateway, admission, upstreams,
+    catalog, gateway, admission, upstreams, large,
     providers: () => providers,
     workspace: (id) => config.workspaces[id]?.provider,
     locals: () => found,

@@ -25,12 +25,21 @@ export interface EmbedRequest {
 
 /**
  * One embedding, as its provider said it: numbers, or base64 of little-endian 32-bit floats. Nobody in between turns
- * one into the other, so that what is asked for in the form that it comes in is the same to the bit.
+ * one into the other, so that what is asked for in the form that it comes in is the same to the bit. Of an answer that was
+ * too large for the event loop it is the JSON that its caller will read, as bytes.
  */
-export type Vector = readonly number[] | string
+export type Vector = SaidVector | Uint8Array
+
+/** A vector in a provider's form. */
+export type SaidVector = readonly number[] | string
+
+/** A vector in the form that it is asked for in. */
+export function asVector(encoding: EmbedRequest['encoding'], vector: SaidVector): SaidVector {
+  return encoding === 'base64' ? base64Of(vector) : numbersOf(vector)
+}
 
 /** The numbers of a vector. */
-export function numbersOf(vector: Vector): readonly number[] {
+export function numbersOf(vector: SaidVector): readonly number[] {
   if (typeof vector !== 'string') return vector
   const bytes = Buffer.from(vector, 'base64')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -38,7 +47,7 @@ export function numbersOf(vector: Vector): readonly number[] {
 }
 
 /** A vector as base64 of little-endian 32-bit floats. Models compute in no more than 32 bits; of a longer number the nearest is taken. */
-export function base64Of(vector: Vector): string {
+export function base64Of(vector: SaidVector): string {
   if (typeof vector === 'string') return vector
   const bytes = Buffer.alloc(vector.length * 4)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

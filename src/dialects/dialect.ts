@@ -26,10 +26,10 @@ export interface ReplyMeta {
   now?(): number
 }
 
-/** An answer or an error as bytes to be sent. */
-export interface Rendered {
+/** An answer or an error as it is sent: as bytes where a thread wrote some of it. */
+export interface Rendered<Body extends string | Uint8Array = string> {
   readonly status: number
-  readonly body: string
+  readonly body: Body
 }
 
 /** Turns the events of one reply into the bytes of one stream. One call, one string, one write. */
@@ -50,7 +50,7 @@ export interface Inbound<O extends Operation = Chat> {
    */
   decode(body: unknown, bytes?: Uint8Array, headers?: RequestHeaders): { readonly asked: Asked<O> } | { readonly fault: Fault }
   /** A whole reply as a JSON body. A fault after partial output is a 200 whose choice says so, as OpenRouter answers it. */
-  reply(reply: ChatReply, meta: ReplyMeta, metadata?: JsonObject): Rendered
+  reply(reply: ChatReply, meta: ReplyMeta, metadata?: JsonObject): Rendered<O extends Chat ? string : string | Uint8Array>
   encoder(meta: ReplyMeta): Encoder
   /** A failure before anything was sent; `id` is that of the generation, where there is one. */
   fault(fault: Fault, extra?: JsonObject, id?: string | null): Rendered
@@ -65,7 +65,7 @@ export interface Inbound<O extends Operation = Chat> {
 }
 
 /** How answers and faults are told, whatever was asked. */
-export type Voice = Omit<Inbound, 'decode'>
+export type Voice = Omit<Inbound<Operation>, 'decode'>
 
 export type FaceAddress = Readonly<Record<string, string | boolean>>
 

@@ -67,7 +67,7 @@ async function trying(candidates: readonly Candidate[], does: Readonly<Record<st
     deadlines, ambient, limits: () => given.limits ?? { attemptsPerModel: 3, attemptsInAll: 6 },
     observe: given.observe ?? (({ endpoint }, { kind }) => void observed.push({ provider: endpoint.provider, kind })),
     health: given.health ?? { begin: () => 0, retry: () => 0, answers: () => {}, superseded: () => {}, patience: () => null },
-    upstreams, mend: () => null,
+    upstreams, mend: () => null, large: {} as AttemptParts['large'],
   }, plan, { type: 'chat', request: given.request ?? REQUEST }, { stream: true, preferences: { models: ['acme/one'] }, need: needOf(given.request ?? REQUEST, true), fit: DEFAULT_POLICY, echo: null, departure, startedAt: ambient.monotonic(), workspace: 'default', key: 'k', rank: 2, hedge: given.hedge ?? null, review: null, standIn: null, downloads: null })
   return { tried, observed, asked, providers: asked.map((it) => it.provider) }
 }

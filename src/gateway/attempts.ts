@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Changed, Dialect, Outbound, Outgoing, Target } from '../dialects/index.ts'
 import {
   charge, commits, fault, FAULTS, faultOf,
-  type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type Operation, type Endpoint, type Fault, type Nano,
+  type Ambient, type Attempt, type Candidate, type ChatEvent, type ChatRequest, type Departure, type EmbedRequest, type Operation, type Endpoint, type Fault, type Nano,
   type FaultKind, type HedgePayer, type JsonObject, type Made, type Need, type Plan, type Preferences, type Review,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
@@ -13,7 +13,7 @@ import type { Deadline, Deadlines } from './deadline.ts'
 import { secretsOf, shownBody } from './echo.ts'
 import { lostCost, type Hedging, type Loser } from './hedge.ts'
 import type { Downloads } from './inline.ts'
-import type { LargeBody } from './large.ts'
+import type { LargeBodies, LargeBody } from './large.ts'
 import type { Share } from './places.ts'
 import { openInPieces } from './pieces.ts'
 import type { StandingIn } from './standing-in.ts'
@@ -57,6 +57,8 @@ export interface AttemptParts {
   /** Mends calls that a model told in words. */
   readonly mend: Mend
   readonly upstreams: Upstreams
+  /** Does what would hold the event loop up. */
+  readonly large: Pick<LargeBodies, 'write' | 'vectors'>
 }
 
 /** What health wants to know as it happens: see its room. */
@@ -668,8 +670,16 @@ function open(parts: AttemptParts, running: RunningAttempt, operation: Operation
   const faces = parts.dialects.get(endpoint.dialect ?? '')
   switch (operation.type) {
     case 'chat': return openChat(parts, running, operation.request, target, trying)
-    case 'embed': return faces?.embed?.outbound ? openInPieces(doorOf(parts, running, request, target, trying), faces.embed.outbound, operation.request) : NO_FACE
+    case 'embed': return faces?.embed?.outbound ? openInPieces(embedDoor(parts, running, operation.request, target, trying), faces.embed.outbound, operation.request) : NO_FACE
     case 'rerank': return faces?.rerank?.outbound ? openInPieces(doorOf(parts, running, request, target, trying), faces.rerank.outbound, operation.request) : NO_FACE
+  }
+}
+
+function embedDoor(parts: AttemptParts, running: RunningAttempt, request: EmbedRequest, target: Target, trying: Trying): Door {
+  return {
+    ...doorOf(parts, running, request, target, trying),
+    writeLarge: (written) => parts.large.write('embed', written as EmbedRequest, target),
+    readLarge: (body) => parts.large.vectors(body, request.encoding, target),
   }
 }
 
@@ -685,7 +695,9 @@ function openChat(parts: AttemptParts, running: RunningAttempt, request: ChatReq
   const { large } = trying
   const told = toldIn(asked, outbound, target, trying)
   if (told !== null && 'fault' in told) return { fault: told.fault, status: null }
-  const door = doorOf(parts, running, request, target, trying)
+  const own = doorOf(parts, running, request, target, trying)
+  const { images, media, audios } = trying.need
+  const door = images + media + audios === 0 ? own : { ...own, writeLarge: (written: Operation['request']) => parts.large.write('chat', written as ChatRequest, target) }
   const opening = openUpstream(door, outbound, told?.request ?? asked, large ? (written) => large.encode(dialect, written, target) : null, outbound.promptsFormat ? null : reworded)
   return told === null ? opening : withCalls(opening, told, parts, target)
 }

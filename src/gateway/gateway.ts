@@ -30,6 +30,7 @@ import { Relay, type RelayParts, type Transform } from './relay.ts'
 import type { Mend } from './told-calls.ts'
 import { StandingIn } from './standing-in.ts'
 import type { TokenCounter } from './tokens.ts'
+import type { LargeBodies } from './large.ts'
 import type { Upstreams } from './upstreams.ts'
 import { Within, type CarryWithin } from './within.ts'
 
@@ -54,6 +55,7 @@ export interface GatewayParts {
   readonly net: Net
   readonly admission: Admission
   readonly upstreams: Upstreams
+  readonly large: Pick<LargeBodies, 'write' | 'vectors'>
   /** Fetches what callers name. */
   readonly download: GuardedFetch
   readonly tokens: TokenCounter
@@ -170,7 +172,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const attemptParts: AttemptParts = {
     net: parts.net, download: parts.download, dialects: parts.dialects, locals: parts.locals, providers: parts.providers, timeouts: parts.timeouts, ambient,
     deadlines: createDeadlines(ambient),
-    upstreams: parts.upstreams,
+    upstreams: parts.upstreams, large: parts.large,
     mend: parts.mend,
     limits: parts.policy,
     observe: (candidate, failure, trial, lostMs, brief) => observe(candidate, failure, null, null, false, trial, lostMs, brief),

@@ -27,7 +27,7 @@ export async function inlined<Request extends Operation['request']>(
     let download = downloads.get(url)
     if (!download) downloads.set(url, download = fetch(url, { maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, types: TYPES[media.kind], field }))
     const { mime, bytes } = await download
-    return { ...part, source: { from: 'data', mime, base64: Buffer.from(bytes).toString('base64') } }
+    return { ...part, source: { from: 'data', mime, base64: await base64Of(bytes) } }
   }))
   if ('messages' in request) {
     const messages = await Promise.all(request.messages.map(async (message, m) => ({ ...message, parts: await brought(message.parts, `messages[${m}]`) })))
@@ -36,6 +36,30 @@ export async function inlined<Request extends Operation['request']>(
   const { origin: _, ...rest } = request as EmbedRequest
   const inputs = await Promise.all(rest.inputs.map(async (input, i) => ('parts' in input ? { parts: await brought(input.parts, `input[${i}]`) } : input)))
   return { ...rest, inputs } as EmbedRequest as Request
+}
+
+/** Bytes of which as much is written in one turn of the loop as takes a millisecond or two; three become four letters. */
+const TURN_BYTES = 3 * 1024 * 1024
+
+async function base64Of(bytes: Uint8Array): Promise<string> {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let text = whole.toString('base64', 0, TURN_BYTES)
+  for (let at = TURN_BYTES; at < whole.length; at += TURN_BYTES) {
+    await new Promise(setImmediate)
+    text += whole.toString('base64', at, at + TURN_BYTES)
+  }
+  return text
+}
+
+/** How much of a request are media that are in it. */
+export function mediaBytes(request: Operation['request']): number {
+  let bytes = 0
+  const weigh = (parts: readonly Part[]): void => {
+    for (const part of parts) if (part.type === 'media' && part.source.from === 'data') bytes += part.source.base64.length
+  }
+  if ('messages' in request) for (const { parts } of request.messages) weigh(parts)
+  else if ('inputs' in request) for (const input of request.inputs) if ('parts' in input) weigh(input.parts)
+  return bytes
 }
 
 type Fetching = Pick<Outbound, 'fetches'>

@@ -1,6 +1,6 @@
 import { parentPort, type Transferable } from 'node:worker_threads'
-import type { Asked, ChatRequest, Fault, JsonObject, Message } from '../core/index.ts'
-import { DIALECTS, parseBody, type Inbound, type Outgoing } from '../dialects/index.ts'
+import { asVector, type Asked, type ChatEvent, type ChatRequest, type EmbedRequest, type Fault, type JsonObject, type Message } from '../core/index.ts'
+import { DIALECTS, parseBody, type Inbound, type Outgoing, type Target } from '../dialects/index.ts'
 import type { LargeAnswer, LargeJob, SharedBody } from './large.ts'
 import type { Numbered } from './thread.ts'
 
@@ -28,6 +28,8 @@ function createAnswerer(): (job: LargeJob) => LargeAnswer {
   }
 
   return (job) => {
+    if (job.do === 'write') return written(job)
+    if (job.do === 'vectors') return { events: vectorsOf(job) }
     const read = readOf(job.body)
     if ('fault' in read) return read
     const { request } = read.asked.operation
@@ -79,20 +81,50 @@ function weightOf(value: unknown): number {
 function encoded(original: ChatRequest, job: Extract<LargeJob, { do: 'encode' }>): LargeAnswer {
   const request: Record<string, unknown> = { ...original, ...job.changed }
   for (const key of job.gone) delete request[key]
-  const written = DIALECTS.get(job.dialect)!.outbound!.encode(request as unknown as ChatRequest, job.target)
-  if ('fault' in written) return written
-  const body = typeof written.body === 'string' ? Buffer.from(written.body) : written.body
-  return { outgoing: { ...written, body } }
+  return inBytes(DIALECTS.get(job.dialect)!.outbound!.encode(request as unknown as ChatRequest, job.target))
 }
 
-/** The memory of a body that was written here goes over as it is. */
-function movable(outgoing: Outgoing): Transferable[] {
-  const { body } = outgoing
-  return typeof body !== 'string' && body.buffer instanceof ArrayBuffer && body.byteLength === body.buffer.byteLength ? [body.buffer] : []
+function written({ operation, request, target }: Extract<LargeJob, { do: 'write' }>): LargeAnswer {
+  const faces = facesOf(target)
+  return inBytes(operation === 'embed' ? faces.embed!.outbound!.encode(request as EmbedRequest, target) : faces.outbound!.encode(request as ChatRequest, target))
 }
+
+const facesOf = ({ endpoint }: Target) => DIALECTS.get(endpoint.dialect!)!
+
+function inBytes(outgoing: Outgoing | { readonly fault: Fault }): LargeAnswer {
+  if ('fault' in outgoing) return outgoing
+  const body = typeof outgoing.body === 'string' ? Buffer.from(outgoing.body) : outgoing.body
+  return { outgoing: { ...outgoing, body } }
+}
+
+/** The events of an answer, with its vectors as pieces of one text: that goes over as it is, however many there are. */
+function vectorsOf({ body, encoding, target }: Extract<LargeJob, { do: 'vectors' }>): readonly ChatEvent[] {
+  return facesOf(target).embed!.outbound!.decodeReply(body, target).map((event) => {
+    if (event.type !== 'block-open' || event.block.type !== 'embeddings') return event
+    const texts = event.block.vectors.map((vector) => vector instanceof Uint8Array ? vector : Buffer.from(JSON.stringify(asVector(encoding, vector))))
+    const all = new Uint8Array(texts.reduce((length, text) => length + text.length, 0))
+    let at = 0
+    const vectors = texts.map((text) => {
+      all.set(text, at)
+      return all.subarray(at, at += text.length)
+    })
+    return { ...event, block: { type: 'embeddings', vectors } }
+  })
+}
+
+/** The memory of what was written here goes over as it is. */
+function movable(answered: LargeAnswer): Transferable[] {
+  if ('outgoing' in answered) return typeof answered.outgoing.body === 'string' ? [] : wholly(answered.outgoing.body)
+  if (!('events' in answered)) return []
+  const block = answered.events.find((event) => event.type === 'block-open')?.block
+  const first = block?.type === 'embeddings' ? block.vectors[0] : undefined
+  return first instanceof Uint8Array && first.buffer instanceof ArrayBuffer ? [first.buffer] : []
+}
+
+const wholly = ({ buffer, byteLength }: Uint8Array): Transferable[] => buffer instanceof ArrayBuffer && byteLength === buffer.byteLength ? [buffer] : []
 
 const answer = createAnswerer()
 parentPort?.on('message', ({ id, of }: Numbered<LargeJob>) => {
   const answered = answer(of)
-  parentPort?.postMessage({ id, of: answered } satisfies Numbered<LargeAnswer>, 'outgoing' in answered ? movable(answered.outgoing) : [])
+  parentPort?.postMessage({ id, of: answered } satisfies Numbered<LargeAnswer>, movable(answered))
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { Departure, type Asked, type ChatRequest, type Endpoint } from '../core/index.ts'
+import { asVector, Departure, type Asked, type ChatEvent, type ChatRequest, type EmbedRequest, type Endpoint } from '../core/index.ts'
 import { DIALECTS, parseBody, type Outgoing, type Target } from '../dialects/index.ts'
 import { pieceOf } from './large-worker.ts'
 import { createLargeBodies, type LargeBody } from './large.ts'
@@ -167,5 +167,63 @@ describe('A body that is too large for the event loop', () => {
     const read = await reading
     assert.ok('fault' in read)
     assert.equal(read.fault.kind, 'unavailable')
+  })
+})
+
+describe('A request that became large by what was fetched for it', () => {
+  const grown: ChatRequest = {
+    messages: [{ role: 'user', parts: [{ type: 'text', text: 'Naïve?' }, { type: 'media', kind: 'image', source: { from: 'data', mime: 'image/png', base64: 'iVBORw0KGgo='.repeat(MB) } }] }],
+    sampling: { temperature: 1 }, maxOutputTokens: 20, extras: {},
+  }
+
+  test('is the same to the byte as if it had been written on the event loop, which goes round meanwhile', async () => {
+    for (const name of ['openai-chat', 'anthropic-messages', 'google-generate-content']) {
+      const expected = DIALECTS.get(name)!.outbound!.encode(grown, target({ dialect: name }))
+      let written: Awaited<ReturnType<typeof bodies.write>> | null = null
+      const { turns } = await watched(async () => { written = await bodies.write('chat', grown, target({ dialect: name })) })
+      assert.ok('body' in expected && 'body' in written!)
+      assert.ok(textOf({ ...expected, body: Buffer.from(expected.body as string) }) === textOf(written!), `${name} writes something else`)
+      assert.ok(turns > 20, `${turns} turns while it was written`)
+    }
+  })
+
+  test('is refused in the words of its face', async () => {
+    const foreign: EmbedRequest = { inputs: [{ parts: [{ type: 'media', kind: 'image', source: { from: 'data', mime: 'image/png', base64: 'AAAA' } }] }], encoding: 'float', extras: {} }
+    const expected = DIALECTS.get('openai-embeddings')!.embed!.outbound!.encode(foreign, target({ dialect: 'openai-embeddings' }))
+    assert.ok('fault' in expected)
+    assert.deepEqual(await bodies.write('embed', foreign, target({ dialect: 'openai-embeddings' })), expected)
+  })
+})
+
+describe('An answer of many vectors', () => {
+  const vectors = Array.from({ length: 300 }, (_, at) => Array.from({ length: 1536 }, (__, i) => Math.fround(Math.sin(at * 1536 + i))))
+  const at = target({ dialect: 'openai-embeddings' })
+  const answer = (data: readonly unknown[]) => bytesOf({ object: 'list', data: data.map((embedding, index) => ({ object: 'embedding', index, embedding })), usage: { prompt_tokens: 7, total_tokens: 7 } })
+  const textsIn = (events: readonly ChatEvent[]) => events.flatMap((event) => event.type === 'block-open' && event.block.type === 'embeddings' ? event.block.vectors.map((vector) => Buffer.from(vector as Uint8Array).toString()) : [])
+
+  for (const encoding of ['float', 'base64'] as const) {
+    test(`is read as its caller will read it, in ${encoding}, whichever form it came in, while others are served`, async () => {
+      for (const form of ['float', 'base64'] as const) {
+        let events: readonly ChatEvent[] = []
+        const body = answer(vectors.map((vector) => asVector(form, vector)))
+        const { turns } = await watched(async () => { events = await bodies.vectors(body, encoding, at) })
+        assert.ok(turns > 20, `${turns} turns while it was read`)
+        assert.ok(textsIn(events).every((text, i) => text === JSON.stringify(asVector(encoding, vectors[i]!))), 'a vector is another')
+        assert.deepEqual([textsIn(events).length, events.map(({ type }) => type)], [300, ['start', 'block-open', 'block-close', 'finish', 'usage']])
+      }
+    })
+  }
+
+  test('that is none is the fault that it is on the event loop', async () => {
+    const wrong = () => bytesOf({ data: [{ index: 0, embedding: 'x'.repeat(MB) + '!' }] })
+    assert.deepEqual(await bodies.vectors(wrong(), 'float', at), DIALECTS.get('openai-embeddings')!.embed!.outbound!.decodeReply(wrong(), at))
+  })
+
+  test('is a fault that is worth another try where the thread is closed under it', async () => {
+    const other = createLargeBodies()
+    const reading = other.vectors(answer(vectors), 'float', at)
+    await other.close()
+    const [event] = await reading
+    assert.ok(event?.type === 'fault' && event.fault.kind === 'unavailable')
   })
 })

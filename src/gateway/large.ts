@@ -1,4 +1,4 @@
-import { fault, type Asked, type ChatRequest, type Departure, type Fault, type Message } from '../core/index.ts'
+import { fault, type Asked, type ChatEvent, type ChatRequest, type Departure, type EmbedRequest, type Fault, type Message, type Operation } from '../core/index.ts'
 import type { Inbound, Outgoing, RequestHeaders, Target } from '../dialects/index.ts'
 import { createThread, ThreadLost, type Thread } from './thread.ts'
 
@@ -12,8 +12,21 @@ export interface LargeBodies {
    * path of its field. Resolves with `cancelled` when the caller leaves before its turn.
    */
   read(bytes: Buffer, spoken: Spoken, headers: RequestHeaders, departure: Departure): Promise<{ readonly asked: Asked; readonly large: LargeBody } | { readonly fault: Fault }>
+  /** Writes a request that became large here, by what was fetched for it. */
+  write<O extends Written['type']>(operation: O, request: Extract<Written, { type: O }>['request'], target: Target): Promise<Outgoing | { readonly fault: Fault }>
+  /**
+   * Reads the answer to a request for embeddings, whose vectors are then as its caller will read them. The bytes are
+   * moved and cannot be used again. Of answers up to `LARGE_VECTORS` bytes nobody else notices anything.
+   */
+  vectors(body: Uint8Array, encoding: EmbedRequest['encoding'], target: Target): Promise<readonly ChatEvent[]>
   close(): Promise<void>
 }
+
+/** Operations whose requests may name what has to be fetched. */
+type Written = Exclude<Operation, { type: 'rerank' }>
+
+/** Answers with vectors are read and written in a thread above this: to write the numbers of 8 MB took 0.3 to 0.8 s. */
+export const LARGE_VECTORS = 256 * 1024
 
 /** The words that a body is in: a dialect, and what the address says where it says a part of the request. */
 export type Spoken = Pick<Inbound, 'dialect' | 'address'>
@@ -24,7 +37,7 @@ export interface LargeBody {
   encode(dialect: string, request: ChatRequest, target: Target): Promise<Outgoing | { readonly fault: Fault }>
 }
 
-/** What the thread is asked: to read a body, to hand over its messages from one on, to write it. */
+/** What the thread is asked: to read a body, to hand over its messages from one on, to write it; to write another request, to read vectors. */
 export type LargeJob =
   | { readonly do: 'read'; readonly body: SharedBody }
   | { readonly do: 'messages'; readonly body: SharedBody; readonly from: number }
@@ -33,6 +46,8 @@ export type LargeJob =
       /** How the request differs from the one that was read: fields that changed, and names of those that went. */
       readonly changed: Partial<ChatRequest>; readonly gone: readonly string[]
     }
+  | { readonly do: 'write'; readonly operation: Written['type']; readonly request: Written['request']; readonly target: Target }
+  | { readonly do: 'vectors'; readonly body: Uint8Array; readonly encoding: EmbedRequest['encoding']; readonly target: Target }
 
 /** Shared and not moved, so that the thread can read it again when it has forgotten it. */
 export interface SharedBody {
@@ -47,6 +62,7 @@ export type LargeAnswer =
   | { readonly asked: Asked; readonly messages: number }
   | { readonly messages: readonly Message[] }
   | { readonly outgoing: Outgoing }
+  | { readonly events: readonly ChatEvent[] }
   | { readonly fault: Fault }
 
 /** Bodies that wait for the thread, and the one that it has: beyond this, callers are asked to come again. */
@@ -84,6 +100,24 @@ export function createLargeBodies(given: { readonly maxWaitingBytes?: number } =
         return { fault: failure(error, thread) }
       } finally {
         waitingBytes -= bytes.length
+      }
+    },
+    async write(operation, request, target) {
+      try {
+        const written = await inTurn(() => thread.ask({ do: 'write', operation, request, target }, TIMEOUT_MS))
+        return 'outgoing' in written ? written.outgoing : written as { readonly fault: Fault }
+      } catch (error) {
+        return { fault: failure(error, thread) }
+      }
+    },
+    async vectors(body, encoding, target) {
+      try {
+        const { buffer } = body
+        const moved = buffer instanceof ArrayBuffer && body.byteLength === buffer.byteLength ? [buffer] : []
+        const read = await thread.ask({ do: 'vectors', body, encoding, target }, TIMEOUT_MS, moved)
+        return 'events' in read ? read.events : [{ type: 'fault', ...read as { readonly fault: Fault } }]
+      } catch (error) {
+        return [{ type: 'fault', fault: failure(error, thread) }]
       }
     },
     close: () => thread.close(),

@@ -72,3 +72,44 @@ describe('a source of events', () => {
     assert.deepEqual([source.rest(), await source.next()], [[], null])
   })
 })
+
+describe('what is too large for the event loop', () => {
+  /** Sends a request with a picture of so many letters in the place of its address, and is answered with so many bytes. */
+  async function carried(letters: number, answer: number): Promise<{ readonly by: readonly string[] }> {
+    const by: string[] = []
+    let body: Buffer | null = Buffer.alloc(answer, 'x')
+    const response: OutboundResponse = {
+      status: 200, headers: {}, over: true, abort() {},
+      async read() {
+        const all = body
+        body = null
+        return all
+      },
+    }
+    const written = { path: '/x', headers: {}, body: '{}', dropped: [] }
+    const outbound: Pick<Outbound, 'encode' | 'fetches' | 'decodeReply'> = {
+      fetches: () => false,
+      encode: () => (by.push('written here'), written),
+      decodeReply: () => (by.push('read here'), [WORD]),
+    }
+    const door: Partial<Door> = {
+      net: { send: async () => response, async close() {} },
+      target: { endpoint: { baseUrl: 'http://provider.example' } as Endpoint, stream: false },
+      headers: [], authoriser: null, connectMs: 1000, control() {},
+      download: async () => ({ mime: 'image/png', bytes: new Uint8Array(letters / 4 * 3) }), downloads: () => new Map(),
+      writeLarge: async () => (by.push('written there'), written),
+      readLarge: async () => (by.push('read there'), [WORD]),
+    }
+    const asked: ChatRequest = { messages: [{ role: 'user', parts: [{ type: 'media', kind: 'image', source: { from: 'url', url: 'https://a.example/x.png' } }] }], sampling: {}, extras: {} }
+    await openUpstream(door as Door, outbound as Outbound, asked, null, null)
+    return { by }
+  }
+
+  it('is written and read by a thread, requests from 8 MB of media and answers from 256 KB', async () => {
+    assert.deepEqual(await carried(8 * 1024 * 1024 + 4, 256 * 1024 + 1), { by: ['written there', 'read there'] })
+  })
+
+  it('does not include what is smaller, which is written and read where it is', async () => {
+    assert.deepEqual(await carried(8 * 1024 * 1024, 256 * 1024), { by: ['written here', 'read here'] })
+  })
+})

@@ -3,7 +3,8 @@ import type { Changed, Decoder, Outbound, Outgoing, Target } from '../dialects/i
 import { fault, FaultError, faultOf, type ChatEvent, type ChatRequest, type Departure, type Endpoint, type Fault, type Operation } from '../core/index.ts'
 import type { GuardedFetch, Net, OutboundResponse } from '../net/index.ts'
 import type { Authoriser, LocalProvider } from '../providers/index.ts'
-import { inlined, type Downloads } from './inline.ts'
+import { inlined, mediaBytes, type Downloads } from './inline.ts'
+import { LARGE_BYTES, LARGE_VECTORS } from './large.ts'
 
 /** Where the events of one attempt come from, read by read. */
 export interface Source {
@@ -42,6 +43,10 @@ export interface Door {
   readonly download: GuardedFetch
   readonly downloads: () => Downloads
   readonly control: (abort: () => boolean) => void
+  /** Writes a request that became large by what was fetched for it; null where the face may. */
+  readonly writeLarge?: ((request: Operation['request']) => Promise<Outgoing | { readonly fault: Fault }>) | null
+  /** Reads a whole answer that is too large for the event loop; null where none is. */
+  readonly readLarge?: ((body: Uint8Array) => Promise<readonly ChatEvent[]>) | null
   /** Sees what is about to be sent; a fault keeps it here. */
   readonly check?: ((outgoing: Outgoing) => Fault | null) | null
 }
@@ -61,19 +66,21 @@ export async function openUpstream<Request extends Operation['request']>(
 ): Promise<Opened> {
   const { target } = door
   let request = asked
+  let writer = write
   if (outbound.fetches) {
     try {
       request = await inlined(request, outbound, target, door.download, door.downloads())
     } catch (error) {
       return { fault: faultOf(error), status: null }
     }
+    if (writer === null && door.writeLarge && request !== asked && mediaBytes(request) > LARGE_BYTES) writer = door.writeLarge
   }
-  let outgoing = write === null ? outbound.encode(request, target) : await write(request)
+  let outgoing = writer === null ? outbound.encode(request, target) : await writer(request)
   if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
   const said = reword === null ? null : reword(request, outgoing.dropped)
   const prompted = said === null ? NOTHING : FORMAT
   if (said !== null) {
-    outgoing = write === null ? outbound.encode(said, target) : await write(said)
+    outgoing = writer === null ? outbound.encode(said, target) : await writer(said)
     if ('fault' in outgoing) return { fault: outgoing.fault, status: null }
   }
   const refusal = door.check ? door.check(outgoing) : null
@@ -97,7 +104,8 @@ export async function openUpstream<Request extends Operation['request']>(
     if (status === 200 && !response.headers['content-encoding']) {
       const body = await readAll(response, MAX_WHOLE_BYTES)
       if (!isUtf8(body)) return { fault: fault('invalid-response', 'The provider sent bytes that are no UTF-8', { upstream: { status } }), status }
-      return { source: new WholeSource(outbound.decodeReply(body, target), response), dropped: outgoing.dropped, changed: outgoing.changed, prompted }
+      const events = door.readLarge && body.length > LARGE_VECTORS ? await door.readLarge(body) : outbound.decodeReply(body, target)
+      return { source: new WholeSource(events, response), dropped: outgoing.dropped, changed: outgoing.changed, prompted }
     }
     const body = await readAll(response, MAX_ERROR_BYTES, 'cut')
     return { fault: outbound.decodeFault(status, response.headers, body, target), status }

@@ -2,8 +2,8 @@ import { Worker, type ResourceLimits } from 'node:worker_threads'
 
 /** A thread for work that would hold the event loop up; `url` is the file that it runs. */
 export interface Thread<Job, Answer> {
-  /** Rejects when the thread breaks, is closed, or takes longer than `timeoutMs`. */
-  ask(job: Job, timeoutMs: number): Promise<Answer>
+  /** Rejects when the thread breaks, is closed, or takes longer than `timeoutMs`. What is `moved` is no longer here then. */
+  ask(job: Job, timeoutMs: number, moved?: readonly ArrayBuffer[]): Promise<Answer>
   /** What it holds outside of its heap, in bytes, also while it is busy; 0 where it does not run. */
   externalBytes(): Promise<number>
   /** Ends it; what it was asked rejects. The next question starts another. */
@@ -58,7 +58,7 @@ export function createThread<Job, Answer>(url: URL, resourceLimits?: ResourceLim
   }
 
   return {
-    ask(job, timeoutMs) {
+    ask(job, timeoutMs, moved = []) {
       if (idle) clearTimeout(idle)
       idle = setTimeout(() => void stop(new ThreadLost('the thread was idle')), Math.max(IDLE_MS, timeoutMs))
       idle.unref()
@@ -78,7 +78,7 @@ export function createThread<Job, Answer>(url: URL, resourceLimits?: ResourceLim
             reject(error)
           },
         })
-        running().postMessage({ id, of: job } satisfies Numbered<Job>)
+        running().postMessage({ id, of: job } satisfies Numbered<Job>, moved)
       })
     },
     async externalBytes() {

@@ -81,7 +81,7 @@ function gatewayWith(stages: readonly Stage[], does: Readonly<Record<string, Say
     dialects: new Map(),
     providers: () => ({ credentials: (provider: string) => [{ id: `operator:${provider}`, provider, owner: 'operator', label: '…' }], remedy: () => '' }) as unknown as Providers,
     health: createHealth(DEFAULT_POLICY, ambient.random), affinity: createAffinity(), measured: () => null, policy: () => DEFAULT_POLICY,
-    timeouts: () => TIMEOUTS, net: {} as Net, upstreams: createUpstreams({ ambient, limits: () => ({ limit: 1, keyShare: 1, queueMs: 100 }) }),
+    timeouts: () => TIMEOUTS, net: {} as Net, large: {} as Parameters<typeof createGateway>[0]['large'], upstreams: createUpstreams({ ambient, limits: () => ({ limit: 1, keyShare: 1, queueMs: 100 }) }),
     download: () => Promise.reject(new Error('nothing is fetched here')),
     tokens: { count: (texts) => Promise.resolve(texts.map(() => 0)), close: () => Promise.resolve() },
     judge: () => { throw new Error('nothing is judged here') },

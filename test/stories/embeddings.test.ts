@@ -71,6 +71,17 @@ describe('A caller of vectors', () => {
     assert.equal((sent().body as Loose)['encoding_format'], undefined)
   })
 
+  test('gets hundreds of long ones, which a thread reads and writes, as they would have come one by one', async () => {
+    const input = Array.from({ length: 60 }, (_, at) => `Text ${at}`)
+    const all = await embedded({ input, dimensions: 1536, ...AT_ALPHA })
+    assert.deepEqual(all['data'].map((one: Loose) => [one['object'], one['index'], one['embedding'].length]), input.map((_, at) => ['embedding', at, 1536]))
+    const [last] = (await embedded({ input: input.at(-1), dimensions: 1536, ...AT_ALPHA }))['data']
+    assert.deepEqual(all['data'].at(-1)['embedding'], last['embedding'])
+    const packed = await embedded({ input, dimensions: 1536, encoding_format: 'base64', ...AT_ALPHA })
+    assert.deepEqual(packed['data'].map((one: Loose) => floatsOf(one['embedding'])), all['data'].map((one: Loose) => one['embedding']))
+    assert.equal((await box.generation(all['id']))['total_cost'], all['usage'].cost)
+  })
+
   test('pays for the tokens that the provider counted, and finds the same on record', async () => {
     upstream.next({ usage: { input: 1234, output: 0 } })
     const reply = await embedded({ input: 'Any', ...AT_ALPHA })

@@ -1,6 +1,6 @@
 import {
-  base64Of, fault, numbersOf, usdFromAtto, usdFromNano,
-  type Asked, type Charge, type ChatReply, type Embed, type EmbedInput, type EmbedRequest, type Fault, type InputPart, type JsonObject, type Usage,
+  asVector, fault, usdFromAtto, usdFromNano,
+  type Asked, type Charge, type ChatReply, type Embed, type EmbedInput, type EmbedRequest, type Fault, type InputPart, type JsonObject, type Usage, type Vector,
 } from '../../core/index.ts'
 import { checker } from '../../schema/index.ts'
 import type { Inbound, Rendered, ReplyMeta } from '../dialect.ts'
@@ -74,24 +74,28 @@ function readParts(content: readonly Loose[], at: string): { readonly parts: rea
 
 const missing = (field: string, type: string): Fault => fault('invalid-request', `${field}.${type}: is required in a part of this type`, { field: `${field}.${type}` })
 
-function reply(collected: ChatReply, meta: ReplyMeta, metadata?: JsonObject): Rendered {
+function reply(collected: ChatReply, meta: ReplyMeta, metadata?: JsonObject): Rendered<string | Uint8Array> {
   if (collected.fault) return chat.fault(collected.fault, metadata && { openrouter_metadata: metadata }, meta.id)
   const part = collected.choices[0]?.parts.find((it) => it.type === 'embeddings')
   const vectors = part?.vectors ?? []
   const operation = meta.asked?.operation
-  const said = operation?.type === 'embed' && operation.request.encoding === 'base64' ? base64Of : numbersOf
-  return {
-    status: 200,
-    body: JSON.stringify({
-      id: meta.id,
-      object: 'list',
-      data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: said(vector) })),
-      model: meta.model,
-      provider: meta.provider,
-      usage: collected.usage && writeUsage(collected.usage, collected.charge),
-      openrouter_metadata: metadata,
+  const encoding = operation?.type === 'embed' ? operation.request.encoding : 'float'
+  const [head, tail] = [
+    JSON.stringify({ id: meta.id, object: 'list' }),
+    JSON.stringify({
+      model: meta.model, provider: meta.provider, usage: collected.usage && writeUsage(collected.usage, collected.charge), openrouter_metadata: metadata,
     }),
-  }
+  ]
+  const data = vectors.flatMap((vector, index) => [`${index === 0 ? '' : ','}{"object":"embedding","index":${index},"embedding":`, written(vector, encoding), '}'])
+  return { status: 200, body: joined([`${head.slice(0, -1)},"data":[`, ...data, `],${tail.slice(1)}`]) }
+}
+
+/** A vector that a thread wrote stays the bytes that it is: of megabytes nobody makes a text again. */
+const written = (vector: Vector, encoding: EmbedRequest['encoding']): string | Uint8Array =>
+  vector instanceof Uint8Array ? vector : JSON.stringify(asVector(encoding, vector))
+
+function joined(pieces: readonly (string | Uint8Array)[]): string | Uint8Array {
+  return pieces.every((piece) => typeof piece === 'string') ? pieces.join('') : Buffer.concat(pieces.map((piece) => typeof piece === 'string' ? Buffer.from(piece) : piece))
 }
 
 /** OpenRouter tells the modalities apart where there are several. */
