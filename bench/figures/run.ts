@@ -1,5 +1,5 @@
 // What a page and a figure cost when there is a hundred times as much behind them: docs/figures.md says that it is the same.
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import { ambient } from '../../src/ambient.ts'
 import { readConfig } from '../../src/config/index.ts'
 import { demoModels } from '../../src/offline.ts'
 import { openStore } from '../../src/store/index.ts'
+import { envOf, serve } from '../server.ts'
 import { createDemoTraffic, createRollups, demoCalls, LONG_STEP } from '../../src/stats/index.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -19,7 +20,6 @@ const LIMIT = 1.3
 const PAGE_MS = 60
 /** Answers that are remembered are forgotten by then. */
 const FORGOTTEN_MS = 2300
-const READY_WITHIN_MS = 120_000
 
 const { values } = parseArgs({
   options: { calls: { type: 'string' }, share: { type: 'string' }, passes: { type: 'string' }, keep: { type: 'string' }, build: { type: 'boolean' }, json: { type: 'boolean' }, gate: { type: 'boolean' } },
@@ -56,11 +56,6 @@ const cpuMs = (): number => {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1000
 }
-
-const envOf = (home: string): Record<string, string> => ({
-  PATH: process.env['PATH'] ?? '', HOME: home, HOST: '127.0.0.1', PORT: '0', SIGNALBOX_HOME: home,
-  SIGNALBOX_CONFIG: join(home, 'bench.config.json'), NODE_ENV: 'production',
-})
 
 /** Fills a folder with so many calls, of the workspace that keys belong to. */
 async function build(count: number, home: string): Promise<Built> {
@@ -114,34 +109,14 @@ async function boxOf(count: number): Promise<Box> {
   const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'src', 'cli.ts'), 'key', 'create', '--name', 'bench', '--json'], { cwd: ROOT, env })
   const { key } = JSON.parse(stdout) as { key: string }
 
-  const child = spawn(process.execPath, [join(ROOT, 'src', 'main.ts')], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const url = await addressOf(child)
+  const server = await serve(env)
   return {
-    calls: count, url, key, built, pid: child.pid!,
+    calls: count, url: server.url, key, built, pid: server.pid,
     async close() {
-      const gone = new Promise((resolve) => { child.once('exit', resolve) })
-      child.kill('SIGTERM')
-      await Promise.race([gone, sleep(10_000).then(() => child.kill('SIGKILL'))])
+      await server.close()
       if (values.keep === undefined) rmSync(home, { recursive: true, force: true, maxRetries: 5 })
     },
   }
-}
-
-function addressOf(child: ChildProcess): Promise<string> {
-  let said = ''
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`The server did not start:\n${said.slice(-2000)}`)), READY_WITHIN_MS)
-    const hear = (part: Buffer): void => {
-      said += part.toString()
-      const found = /is at (http:\/\/\S+)/.exec(said)
-      if (found === null) return
-      clearTimeout(timer)
-      resolve(found[1]!)
-    }
-    child.stdout!.on('data', hear)
-    child.stderr!.on('data', hear)
-    child.once('exit', () => reject(new Error(`The server ended:\n${said.slice(-2000)}`)))
-  })
 }
 
 interface Asked { readonly name: string; readonly path: string; readonly body?: unknown }

@@ -41,20 +41,23 @@ async function unpacked(): Promise<string> {
   return folder
 }
 
-/** Starts the browser. It is closed after the suite that starts it. */
+/** Starts the browser for a suite; it is closed after it. */
 export function startBrowser(): Promise<Browser> {
-  const started = (async () => {
-    const folder = await unpacked()
-    const executablePath = path.join(folder, 'chromium')
-    const plain = { executablePath, args: ARGS, headless: true, timeout: 90_000 }
-    try {
-      return await chromium.launch(plain)
-    } catch {
-      // A bare machine lacks the libraries that every desktop has; the package brings those too.
-      const { PATH, HOME, TMPDIR } = process.env
-      return chromium.launch({ ...plain, env: { PATH: PATH ?? '', HOME: HOME ?? '', TMPDIR: TMPDIR ?? '', LD_LIBRARY_PATH: path.join(folder, 'al2023', 'lib') } })
-    }
-  })()
+  const started = launchBrowser()
   after(async () => (await started).close())
   return started
+}
+
+/** Starts the browser. Who starts it closes it. */
+export async function launchBrowser(): Promise<Browser> {
+  const folder = await unpacked()
+  const executablePath = path.join(folder, 'chromium')
+  const plain = { executablePath, args: ARGS, headless: true, timeout: 90_000 }
+  try {
+    return await chromium.launch(plain)
+  } catch {
+    // A bare machine lacks the libraries that every desktop has; the package brings those too.
+    const { PATH, HOME, TMPDIR } = process.env
+    return chromium.launch({ ...plain, env: { PATH: PATH ?? '', HOME: HOME ?? '', TMPDIR: TMPDIR ?? '', LD_LIBRARY_PATH: path.join(folder, 'al2023', 'lib') } })
+  }
 }

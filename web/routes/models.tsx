@@ -1,4 +1,5 @@
 import { LayoutList, Table } from 'lucide-react'
+import { useEffect, useRef, type RefObject } from 'react'
 import { Form, Link, useLoaderData, useNavigation, useSubmit, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
 import type { Choice, ModelCard, ModelFigures, ModelsView } from '../../src/site.ts'
 import { headed } from '../data/head.ts'
@@ -32,6 +33,7 @@ export default function Models() {
   const asked = new URLSearchParams(query.map(([name, value]) => [name, value]))
   const busy = useNavigation().location?.pathname === '/models'
   const submit = useSubmit()
+  const form = useFormOf(String(asked))
   /** As the browser would send it, without what was left empty. */
   const ask = (form: HTMLFormElement) => {
     const next = new URLSearchParams()
@@ -51,7 +53,7 @@ export default function Models() {
         <p className="text-soft" role="status">{view.problem ? 'The question cannot be answered' : view.total === view.all ? plural(view.all, 'model') : `${whole(view.total)} of ${plural(view.all, 'model')}`}</p>
       </header>
       <div className="mt-5 lg:grid lg:grid-cols-[15rem_minmax(0,1fr)] lg:gap-10">
-        <Form method="get" key={String(asked)} preventScrollReset className="min-w-0" onSubmit={(event) => {
+        <Form method="get" ref={form} preventScrollReset className="min-w-0" onSubmit={(event) => {
           event.preventDefault()
           ask(event.currentTarget)
         }} onChange={(event) => {
@@ -83,6 +85,21 @@ export default function Models() {
       </div>
     </>
   )
+}
+
+/**
+ * A form whose fields say what was asked, also after a step back. Made anew for that, it took the focus from the tick that
+ * had just been set, and two hundred fields from the list that was waited for.
+ */
+function useFormOf(asked: string): RefObject<HTMLFormElement | null> {
+  const form = useRef<HTMLFormElement>(null)
+  const said = useRef(asked)
+  useEffect(() => {
+    // Not at first: what was typed before scripts ran stays.
+    if (said.current !== asked) form.current?.reset()
+    said.current = asked
+  }, [asked])
+  return form
 }
 
 const active = (asked: URLSearchParams): boolean => [...asked].some(([name, value]) => value !== '' && !['fmt', 'order', 'sort', 'offset', 'limit'].includes(name))

@@ -1,11 +1,10 @@
 import { Check, Copy } from 'lucide-react'
-import { useEffect, useState } from 'react'
+import { useEffect, useState, useSyncExternalStore } from 'react'
 
 /** Copies a text. Shown once scripts run, because it can do nothing without. */
 export function CopyButton({ text, what }: { readonly text: string; readonly what: string }) {
-  const [ready, setReady] = useState(false)
+  const ready = useSyncExternalStore(never, () => true, () => false)
   const [copied, setCopied] = useState(false)
-  useEffect(() => setReady(true), [])
   useEffect(() => {
     if (!copied) return
     const timer = setTimeout(() => setCopied(false), 1500)
@@ -19,3 +18,6 @@ export function CopyButton({ text, what }: { readonly text: string; readonly wha
     </button>
   )
 }
+
+/** That scripts run is no news to a list that they make: asked in an effect, each list was drawn twice. */
+const never = () => () => {}
