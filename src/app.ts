@@ -26,7 +26,7 @@ import type { Site } from './site.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
 import { createPresets } from './presets/index.ts'
-import { createApps, createFigures, createParameters, createRankings, createRollups, createStats, type Stats } from './stats/index.ts'
+import { createApps, createFigures, createParameters, createPrices, createRankings, createRollups, createStats, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
 /** The composition root: the only file that knows every room. */
@@ -85,6 +85,8 @@ const DOCS = fileURLToPath(new URL('../docs', import.meta.url))
 const REFRESH_MS = 1000
 /** How far the figures are behind the traffic, at most. */
 const ROLLUPS_EVERY_MS = 2000
+/** How long prices of a changed catalogue stay unwritten, at most: a look at one that did not change reads a row. */
+const LIST_PRICES_EVERY_MS = 5000
 const PRUNE_EVERY_MS = 3_600_000
 /** Background responses of processes that died end by then even if nobody asks for them. */
 const BURY_EVERY_MS = 5000
@@ -120,6 +122,7 @@ export async function createApp(given: {
   const figures = createFigures({ store, ambient })
   const apps = createApps({ store, ambient })
   const parameters = createParameters({ store, ambient })
+  const prices = createPrices({ store, figures, ambient })
   const rankings = createRankings({ figures, apps, ambient })
   const rollups = createRollups({ store, ambient })
   const jobs = createJobs({ store, ambient, onError })
@@ -144,7 +147,7 @@ export async function createApp(given: {
   })
   const http: Http = createHttp({
     ambient, log, version: given.version, limits: config.limits,
-    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, rankings, apps, parameters, gateway: path.gateway, large: path.large,
+    dialects: DIALECTS, catalog: path.catalog, accounts, stats, figures, rankings, apps, parameters, prices, gateway: path.gateway, large: path.large,
     workspace: (id) => path.workspace(id),
     admission: path.admission, upstreams: path.upstreams,
     responses, answers, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,
@@ -162,6 +165,7 @@ export async function createApp(given: {
   const measuring = setInterval(() => void measure().catch(onError), MEASURE_MS)
   measuring.unref()
   jobs.add({ name: 'rollups', everyMs: ROLLUPS_EVERY_MS, run: () => rollups.catchUp() })
+  jobs.add({ name: 'list-prices', everyMs: LIST_PRICES_EVERY_MS, run: () => prices.keep(path.catalog.snapshot()) })
   jobs.add({ name: 'prune-rollups', everyMs: PRUNE_EVERY_MS, run: () => rollups.prune() })
   jobs.add({ name: 'bury-responses', everyMs: BURY_EVERY_MS, run: () => responses.runs.bury() })
   jobs.add({ name: 'prune-responses', everyMs: PRUNE_EVERY_MS, run: () => responses.prune() })

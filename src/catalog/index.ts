@@ -1,6 +1,6 @@
 /** What can be asked for and who serves it: models, endpoints, providers and prices, with the operator's word on top. */
 export { createCatalog, type Catalog, type CatalogInput, type Discovery } from './catalog.ts'
-export type { ModelEntry, Snapshot } from './snapshot.ts'
+export { sellerOf, type ListPrice, type ModelEntry, type Snapshot } from './snapshot.ts'
 export type { CatalogRecipe } from './recipe.ts'
 export {
   ConfigError, NO_OVERLAY, type EndpointPatch, type EndpointRow, type ModelPatch, type ModelRow, type Overlay, type ProviderPatch,

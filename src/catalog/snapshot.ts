@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Choosable, Endpoint, Model, ModelId, Operation } from '../core/index.ts'
+import { isFree, type Choosable, type Endpoint, type EndpointId, type Model, type ModelId, type Operation } from '../core/index.ts'
 import { DEMO, demoEndpoint } from './builtin.ts'
 import { describeModel } from './describe.ts'
 import { createEndpointMaker, type FacesOf, type Unspoken } from './endpoints.ts'
 import { dateOf, latestOf } from './latest.ts'
 import { mergeRows, type DiscoveredRows } from './merge.ts'
 import { createNames, type Names } from './names.ts'
+import { pricingShape, type PricingShape } from './pricing-shape.ts'
 import { resolve, type Resolved } from './resolve.ts'
 import type { ModelRow, ModelText, Overlay, ProviderRow } from './rows.ts'
 import type { Seed } from './seed.ts'
@@ -41,6 +42,20 @@ export interface Snapshot {
   choosable(usable: (provider: string) => boolean): Iterable<Choosable>
   /** Tier endpoints included, priced or with the reason why not. Those of a moving alias are its target's. */
   endpointsOf(model: ModelId): readonly Endpoint[]
+  /**
+   * What is on sale and for how much, model by model. Each is made as it is reached and let go again: of 2,500 endpoints
+   * a server may need thirty. Left out is what asks nothing of its own: simulations, prices that only bound what an
+   * answer states, and free models of this machine, which come and go with their server.
+   */
+  listPrices(): Iterable<ListPrice>
+}
+
+/** What the list of an endpoint asks. */
+export interface ListPrice {
+  readonly endpoint: EndpointId
+  readonly model: ModelId
+  /** As the API has it, the discount that is already inside left out: it says where a price comes from, and is none. */
+  readonly pricing: PricingShape
 }
 
 export interface SnapshotParts {
@@ -117,7 +132,23 @@ export function createSnapshot(parts: SnapshotParts): Snapshot {
       const entry = names.exact(id)
       return entry === null ? [] : endpointsOf(targetOf(entry) ?? entry)
     },
+    *listPrices() {
+      const found = new Set([...parts.discovered.values()].flatMap(({ endpoints }) => endpoints.map(({ id }) => id)))
+      for (const { row } of entries) {
+        for (const { id, price, disabled, simulated } of made.get(row.id) ?? maker.endpointsOf(row, rows.endpointsByModel.get(row.id) ?? NO_ROWS)) {
+          if (price === null || price.source === 'stated' || disabled || simulated || (found.has(id) && isFree(price))) continue
+          const { discount: _, ...pricing } = pricingShape(price)
+          yield { endpoint: id, model: row.id, pricing: pricing as PricingShape }
+        }
+      }
+    },
   }
+}
+
+/** Who sells an endpoint, by its id: also of one that is gone from the catalogue, whose provider may be gone as well. */
+export function sellerOf({ providers }: Pick<Snapshot, 'providers'>, endpoint: EndpointId): { readonly tag: string; readonly providerName: string } {
+  const tag = endpoint.slice(endpoint.lastIndexOf('@') + 1)
+  return { tag, providerName: providers.get(tag.split('/')[0]!)?.name ?? tag }
 }
 
 /** What an operator may name as a provider's dialect. */

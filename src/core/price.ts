@@ -181,7 +181,7 @@ export function isFree(sheet: PriceSheet): boolean {
 }
 
 /** What so many tokens cost by the list, in dollars for a million of them as a decimal: what was really paid is told beside it. Null of none. */
-export function listPerMillion(sheet: PriceSheet | null, promptTokens: number, completionTokens: number): string | null {
+export function listPerMillion(sheet: Pick<PriceSheet, 'rates'> | null, promptTokens: number, completionTokens: number): string | null {
   const tokens = BigInt(promptTokens + completionTokens)
   if (sheet === null || tokens === 0n) return null
   const atto = (sheet.rates.prompt ?? 0n) * BigInt(promptTokens) + (sheet.rates.completion ?? 0n) * BigInt(completionTokens)

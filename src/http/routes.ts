@@ -15,6 +15,7 @@ import { messagesRoutes } from './api/messages.ts'
 import { catalogRoutes } from './api/models.ts'
 import { parameterRoutes } from './api/parameters.ts'
 import { presetRoutes } from './api/presets.ts'
+import { priceRoutes } from './api/prices.ts'
 import { rerankRoutes } from './api/rerank.ts'
 import { responseCacheRoutes } from './api/response-cache.ts'
 import { responseSocketRoutes } from './api/response-socket.ts'
@@ -71,6 +72,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...datasetRoutes(services),
     ...analyticsRoutes(services),
     ...parameterRoutes(services),
+    ...priceRoutes(services),
     ...healthRoutes(services, metrics, draining),
     {
       name: 'getOpenApi', methods: ['GET'], paths: ['/openapi.json', ...api('/openapi.json')], tag: 'Operation', policy: 'none',

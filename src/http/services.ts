@@ -6,7 +6,7 @@ import type { Admission, Gateway, LargeBodies, Upstreams } from '../gateway/inde
 import type { Presets } from '../presets/index.ts'
 import type { Answers, Responses } from '../responses/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
-import type { Apps, Figures, Parameters, Rankings, Stats } from '../stats/index.ts'
+import type { Apps, Figures, Parameters, Prices, Rankings, Stats } from '../stats/index.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Pages } from './page.ts'
 
@@ -31,6 +31,7 @@ export interface Services {
   readonly rankings: Pick<Rankings, 'between'>
   readonly apps: Apps
   readonly parameters: Parameters
+  readonly prices: Pick<Prices, 'history'>
   readonly gateway: Pick<Gateway, 'generate' | 'replay' | 'explain' | 'countTokens'>
   /** Who is let in; without it everybody is. */
   readonly admission?: Pick<Admission, 'knock' | 'turn' | 'figures'>

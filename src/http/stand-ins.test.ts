@@ -154,6 +154,7 @@ export function servicesWith(
     figures: { endpoints: async () => new Map(), models: async () => ({ of: new Map(), version: 0 }), sums: async () => [], isDemo: async () => false, ...rest.figures },
     rankings: { between: async () => [] },
     parameters: { of: async () => new Map() },
+    prices: { history: () => nothing('history') },
     apps: rest.apps ?? { of: async () => new Map(), claim: () => nothing('claim'), release: () => nothing('release') },
     stats: { find: async (id) => rest.generations?.find((one) => one.id === id) ?? null },
     gateway: {

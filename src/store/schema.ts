@@ -27,6 +27,8 @@ export interface Schema {
   readonly conversations: ConversationTable
   readonly conversation_items: ConversationItemTable
   readonly response_cache: ResponseCacheTable
+  readonly price_lists: PriceListTable
+  readonly list_prices: ListPriceTable
   readonly migrations: MigrationTable
 }
 
@@ -366,4 +368,20 @@ export interface ResponseCacheTable {
   size: number
   /** Sealed: the answer. */
   content: string
+}
+
+/** A catalogue that list prices were read from, when they were: the first row is since when they are known. */
+export interface PriceListTable {
+  at: number
+  version: string
+}
+
+/** What an endpoint's list asked from a moment on, until its next row: there is one only where that differs from the one before. */
+export interface ListPriceTable {
+  /** `model@tag`, with the tier behind it. */
+  endpoint: string
+  at: number
+  model: string
+  /** JSON: prices by key as the API has them, keys in the order of the alphabet; null where it went from sale. */
+  pricing: string | null
 }
