@@ -123,8 +123,10 @@ export type Tool =
       readonly parameters?: JsonObject
       readonly strict?: boolean
       readonly cache?: CacheMark
+      /** Kept from the model until it has searched for it (`defer_loading`). */
+      readonly deferred?: true
     }
-  | { readonly type: 'custom'; readonly name: string; readonly description?: string; readonly format?: JsonObject }
+  | { readonly type: 'custom'; readonly name: string; readonly description?: string; readonly format?: JsonObject; readonly deferred?: true }
   | { readonly type: 'native'; readonly dialect: string; readonly value: JsonObject }
 
 export type ToolChoice =

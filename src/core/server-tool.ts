@@ -48,3 +48,8 @@ export type StopCondition =
 export function useIn(part: Part | { readonly type: string }): ServerToolUse | null {
   return part.type === 'native' && 'dialect' in part && part.dialect === SERVER_TOOL ? part.value as ServerToolUse : null
 }
+
+/** What a model is told of a search for tools: a format that has only a word for the names can say it again. */
+export function toolsFound(names: readonly string[]): string {
+  return JSON.stringify({ found: names, note: names.length > 0 ? 'They can be called from now on.' : 'No tool has these words. Others may find one.' })
+}

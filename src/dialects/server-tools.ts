@@ -1,4 +1,4 @@
-import { SERVER_TOOL, type LoopWishes, type ServerToolUse, type ServerToolWish, type StopCondition, type Tool } from '../core/index.ts'
+import { fault, SERVER_TOOL, type Fault, type LoopWishes, type ServerToolUse, type ServerToolWish, type StopCondition, type Tool } from '../core/index.ts'
 import { z } from '../schema/index.ts'
 import { isObject, type Loose } from './loose.ts'
 
@@ -20,7 +20,11 @@ export const SERVER_TOOL_SHAPES = [
   tool('web_fetch', {
     engine: text.nullish().describe('auto or openrouter.'), max_uses: z.int().nullish(), max_content_tokens: z.int().nullish(), allowed_domains: domains, blocked_domains: domains,
   }),
+  tool('tool_search', { max_results: z.int().nullish().describe('Tools that one search finds, 1 to 20; 5.') }),
 ] as const
+
+/** Of a tool, on every surface but Anthropic's, whose own document says it. */
+export const deferLoading = z.boolean().nullish().describe('Kept from the model until openrouter:tool_search finds it.')
 
 /** `stop_server_tools_when`: any of them ends it. */
 export const stopSchema = z.array(z.union([
@@ -39,7 +43,9 @@ export function serverToolOf(of: Loose, at: number): Tool | null {
   if (typeof type !== 'string' || !type.startsWith(PREFIX)) return null
   const { type: _, parameters, cache_control: __, ...beside } = of
   const name = type.slice(PREFIX.length)
-  return asked(isObject(parameters) ? { name, settings: parameters, field: `tools[${at}].parameters` } : { name, settings: beside, field: `tools[${at}]` })
+  // None can be deferred; its settings say so.
+  const deferred = of['defer_loading'] !== undefined && of['defer_loading'] !== null && of['defer_loading'] !== false
+  return asked(isObject(parameters) && !deferred ? { name, settings: parameters, field: `tools[${at}].parameters` } : { name, settings: beside, field: `tools[${at}]` })
 }
 
 /** The same where a format names a tool by a key, as Google's does: `{"openrouter:datetime": {}}`. */
@@ -51,6 +57,22 @@ export function serverToolsIn(of: Loose, at: number): { readonly tools: readonly
 }
 
 const asked = (wish: ServerToolWish): Tool => ({ type: 'native', dialect: SERVER_TOOL, value: { ...wish } })
+
+/** What a tool says of itself; OpenAI's chat nests what a function is, and callers write the mark on either level. */
+export function deferral(...levels: readonly Loose[]): { readonly deferred: true } | null {
+  return levels.some((it) => it['defer_loading'] === true || it['deferLoading'] === true) ? { deferred: true } : null
+}
+
+/**
+ * Why a tool that is deferred would never be called, where nothing that searches for it is asked for; null where there is
+ * something. Anthropic's clients may search themselves, and are not asked.
+ */
+export function unfindable(tools: readonly Tool[] | undefined, fieldOf = (at: number): string => `tools[${at}].defer_loading`): Fault | null {
+  const at = tools?.findIndex((tool) => tool.type !== 'native' && tool.deferred) ?? -1
+  if (at < 0 || tools!.some((tool) => tool.type === 'native' && (tool.dialect === SERVER_TOOL ? tool.value['name'] === 'tool_search' : tool.value['type'] === 'tool_search'))) return null
+  const field = fieldOf(at)
+  return fault('invalid-request', `${field}: needs something that finds the tool: {"type": "openrouter:tool_search"} among tools`, { field })
+}
 
 /** How far they may go; null where none is asked for, which leaves such wishes without effect. */
 export function loopOf(body: Loose, tools: readonly Tool[] | undefined): LoopWishes | null {

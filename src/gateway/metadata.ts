@@ -1,6 +1,6 @@
 import type { Changed } from '../dialects/index.ts'
 import {
-  FAULTS, usdFromNano, type Attempt, type ChatRequest, type Fault, type JsonObject, type Need, type Offer, type StageNote,
+  FAULTS, usdFromNano, type Asked, type Attempt, type ChatRequest, type Fault, type JsonObject, type Need, type Offer, type Operation, type StageNote,
 } from '../core/index.ts'
 import { explain, fitOf, lacks, type Given, type RoutePlan } from '../routing/index.ts'
 import type { RunningAttempt } from './attempts.ts'
@@ -9,7 +9,7 @@ import type { Call } from './call.ts'
 /** All that is known of a call when its answer, or its failure, is told. */
 export interface Told {
   readonly call: Call
-  readonly prepared: { readonly offers: readonly Offer[]; readonly notes: readonly StageNote[] }
+  readonly prepared: { readonly asked: Asked<Operation>; readonly offers: readonly Offer[]; readonly notes: readonly StageNote[] }
   readonly plan: RoutePlan
   readonly need: Need
   readonly given: Given
@@ -105,13 +105,14 @@ function attemptsOf({ failed, answering }: Told): readonly JsonObject[] {
 }
 
 /** What of the request the endpoint that answered was not sent, was sent otherwise, or was sent without a promise. */
-function parametersOf({ call, need, given, answering }: Told): JsonObject | null {
+function parametersOf({ call, prepared, need, given, answering }: Told): JsonObject | null {
   const { asked } = call
-  if (!answering) return asked.ignored.length > 0 ? { ignored: asked.ignored } : null
+  const without = prepared.asked.ignored
+  if (!answering) return without.length > 0 ? { ignored: without } : null
   const { attempt } = answering
   const { reasoning, maxOutputTokens, extras }: Partial<ChatRequest> = asked.operation.type === 'chat' ? asked.operation.request : NOTHING
   // What only a provider of the caller's format has a word for (`max_tool_calls`) went to such a one, and else is dropped.
-  const ignored = asked.ignored.filter((name) => extras?.[name] === undefined)
+  const ignored = without.filter((name) => extras?.[name] === undefined)
   const dropped = [
     ...attempt.dropped.filter((name) => name !== 'reasoning' || reasoning !== undefined),
     ...(attempt.unsealed ? ['reasoning_details'] : []),

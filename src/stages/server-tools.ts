@@ -3,6 +3,7 @@ import {
   type Annotation, type ChatRequest, type Departure, type Fault, type Fees, type JsonObject, type LoopWishes, type Message, type Part, type Said, type ServerTools,
   type ServerToolUse, type ServerToolWish, type Stage, type StageNote, type StopCondition, type Tool, type ToolCallPart, type ToolChoice, type Turn,
 } from '../core/index.ts'
+import type { Callable } from './tool-index.ts'
 import { SERVER_TOOL_NAMES, serverTool, type Ran, type ServerTool, type ToolKitGiven } from './tool-kit.ts'
 
 export interface ServerToolsRules {
@@ -28,7 +29,7 @@ const ID = 'server-tools'
 const MOST_AT_ONCE = 16
 
 /**
- * Server tools: `openrouter:datetime`, `openrouter:web_search`, `openrouter:web_fetch`. The model is offered them as
+ * Server tools, as `KIT` lists them: `openrouter:datetime`, `openrouter:web_search` and so on. The model is offered them as
  * functions. What it calls is run here and told to it, and it is asked again, until it answers, calls a tool of its
  * caller's, or has gone as far as it may: then it is asked once more without tools. What was done in an earlier turn, and
  * came back with the caller's history, is put before the model as it was.
@@ -45,8 +46,8 @@ export function serverTools(given: ServerToolsGiven): Stage {
       try {
         const kit = kitOf(given, request)
         const pass = rewrite(request, {
-          messages: request.messages.flatMap((message) => unfolded(message, kit)),
-          ...(request.tools && { tools: request.tools.map((tool) => kit.functions.get(tool) ?? tool) }),
+          messages: request.messages.flatMap((message) => unfolded(message, kit, given.read)),
+          ...(request.tools && { tools: kit.offered }),
           ...(request.toolChoice !== undefined && { toolChoice: choiceIn(request.toolChoice, kit) }),
           ...(request.extras['max_tool_calls'] !== undefined && { extras: without(request.extras, 'max_tool_calls') }),
         })
@@ -68,36 +69,96 @@ const isOurs = (tool: Tool): boolean => tool.type === 'native' && tool.dialect =
 interface Kit {
   /** By the function that the model calls. */
   readonly tools: ReadonlyMap<string, { readonly name: string; readonly tool: ServerTool }>
-  /** The functions by the tools that they stand for, and by the tools' names. */
-  readonly functions: ReadonlyMap<Tool, Tool>
+  /** The functions by the names of the tools that they stand for. */
   readonly names: ReadonlyMap<string, string>
+  /** What the model is offered: the tools in their order, functions in the place of those that are run here, and behind them what it has found before. */
+  readonly offered: readonly Tool[]
   readonly ignored: readonly string[]
 }
 
-function kitOf(given: ServerToolsGiven, { tools: asked = [], choices }: ChatRequest): Kit {
+function kitOf(given: ServerToolsGiven, request: ChatRequest): Kit {
+  const { tools: asked = [], choices } = request
+  const searches = asked.some(isSearch)
+  const { all, found } = searches ? deferredIn(request, given.read) : NOTHING_DEFERRED
   const tools = new Map<string, { name: string; tool: ServerTool }>()
-  const functions = new Map<Tool, Tool>()
+  const offered: Tool[] = []
   const names = new Map<string, string>()
   const ignored: string[] = []
   const taken = new Set(asked.flatMap((tool) => (tool.type === 'native' ? [] : [tool.name])))
   for (const [at, tool] of asked.entries()) {
-    if (tool.type !== 'native' || tool.dialect !== SERVER_TOOL) continue
+    if (tool.type !== 'native' || tool.dialect !== SERVER_TOOL) {
+      if (tool.type === 'native' || !tool.deferred || !searches) offered.push(tool)
+      continue
+    }
     const wish = tool.value as unknown as ServerToolWish
     const field = `tools[${at}]`
     const refused = (what: string): FaultError => new FaultError(fault('invalid-request', `${field}: ${what}`, { field }))
     if ((choices ?? 1) > 1) throw new FaultError(fault('invalid-request', 'n: must be 1 beside server tools, which are run for one answer', { field: 'n' }))
     if (given.rules().disabled.includes(`openrouter:${wish.name}`)) throw refused(`openrouter:${wish.name} is switched off on this server (server_tools.disabled)`)
     if (names.has(wish.name)) throw refused(`openrouter:${wish.name} is there twice`)
-    const made = serverTool(given, wish)
+    const made = serverTool(given, wish, all)
     if (made === null) throw refused(`openrouter:${wish.name.slice(0, 60)} is not run here; there are ${SERVER_TOOL_NAMES.join(', ')}`)
+    if (wish.name === SEARCH && all.length === 0) {
+      // There is nothing to be searched for.
+      ignored.push(field)
+      continue
+    }
     let name = `openrouter_${wish.name}`
     for (let n = 2; taken.has(name); n++) name = `openrouter_${wish.name}_${n}`
     tools.set(name, { name: wish.name, tool: made })
-    functions.set(tool, { type: 'function', name, description: made.description, parameters: made.parameters })
+    offered.push({ type: 'function', name, description: made.description, parameters: made.parameters })
     names.set(wish.name, name)
     ignored.push(...made.ignored)
   }
-  return { tools, functions, names, ignored }
+  return { tools, names, offered: [...offered, ...found], ignored }
+}
+
+const SEARCH = 'tool_search'
+const isSearch = (tool: Tool): boolean => tool.type === 'native' && tool.dialect === SERVER_TOOL && tool.value['name'] === SEARCH
+
+/** The deferred tools of a request, and those of them that are not kept from its model any more. */
+interface Deferred {
+  readonly all: readonly Callable[]
+  readonly found: readonly Callable[]
+}
+
+const NOTHING_DEFERRED: Deferred = { all: [], found: [] }
+
+/**
+ * What was found stands in the order of its finding: what searches of earlier turns told the model, what it has called,
+ * and what `tool_choice` names. So a conversation goes on with the tools in the order that it had them in, and its cache.
+ */
+function deferredIn({ tools = [], messages, toolChoice }: ChatRequest, read: ServerToolsGiven['read']): Deferred {
+  const held = new Map<string, Callable>()
+  const found: Callable[] = []
+  for (const tool of tools) if (tool.type !== 'native' && tool.deferred) held.set(tool.name, tool)
+  const all = [...held.values()]
+  if (all.length === 0) return NOTHING_DEFERRED
+  const take = (name: unknown): void => {
+    const tool = held.get(String(name))
+    if (tool && held.delete(tool.name)) found.push(loaded(tool))
+  }
+  for (const { role, parts } of messages) {
+    if (role !== 'assistant') continue
+    for (const part of parts) {
+      const use = useIn(part)
+      if (part.type === 'tool-call') take(part.name)
+      else if (use?.name === SEARCH) for (const name of namesIn(use, read)) take(name)
+    }
+  }
+  if (typeof toolChoice === 'object') for (const name of 'tool' in toolChoice ? [toolChoice.tool] : toolChoice.allowed) take(name)
+  return { all, found }
+}
+
+/** The tools that the model was told of, as the caller has sent it back. */
+function namesIn({ output }: ServerToolUse, read: ServerToolsGiven['read']): readonly unknown[] {
+  const told = read(output)
+  const { found } = 'value' in told && typeof told.value === 'object' && told.value !== null ? told.value as { readonly found?: unknown } : {}
+  return Array.isArray(found) ? found : []
+}
+
+function loaded({ deferred: _, ...tool }: Callable): Callable {
+  return tool
 }
 
 const functionOf = (name: string, { names }: Kit): string => names.get(name) ?? `openrouter_${name}`
@@ -116,9 +177,9 @@ const without = (of: JsonObject, key: string): JsonObject => Object.fromEntries(
  * and their results follow; what was called at once is known by its ids. Behind the last stand the calls of the caller's
  * own tools, whose results the caller has. Where a format has told what was done before all that was said (chat does),
  * the words with those calls had thoughts of their own only if some stand there; otherwise they belong to the answer
- * before, whose thoughts they need.
+ * before, whose thoughts they need; but a tool that was found in that answer was called in one of its own.
  */
-function unfolded(message: Message, kit: Kit): readonly Message[] {
+function unfolded(message: Message, kit: Kit, read: ServerToolsGiven['read']): readonly Message[] {
   if (message.role !== 'assistant' || !message.parts.some((part) => useIn(part) !== null)) return [message]
   const steps: { said: Part[]; calls: ToolCallPart[]; uses: ServerToolUse[] }[] = []
   for (const part of message.parts) {
@@ -133,14 +194,15 @@ function unfolded(message: Message, kit: Kit): readonly Message[] {
     else step.said.push(part)
   }
   const [before, last] = steps.slice(-2)
-  if (before && last && last.calls.length > 0 && last.uses.length === 0 && !last.said.some(({ type }) => type === 'reasoning')) {
+  const foundThere = before?.uses.some((use) => use.name === SEARCH && namesIn(use, read).some((found) => last?.calls.some(({ name }) => name === found)))
+  if (before && last && !foundThere && last.calls.length > 0 && last.uses.length === 0 && !last.said.some(({ type }) => type === 'reasoning')) {
     before.said.push(...last.said)
     before.calls.push(...last.calls)
     steps.pop()
   }
   return steps.flatMap(({ said, calls, uses }): Message[] => {
     const used = uses.map((use): ToolCallPart => ({ type: 'tool-call', id: use.id, name: functionOf(use.name, kit), form: 'function', input: use.input }))
-    const results = uses.map((use): Part => ({ type: 'tool-result', callId: use.id, content: [{ type: 'text', text: use.output }], ...(use.failed && { failed: true }) }))
+    const results = uses.map((use): Part => ({ type: 'tool-result', callId: use.id, name: functionOf(use.name, kit), content: [{ type: 'text', text: use.output }], ...(use.failed && { failed: true }) }))
     return [{ ...message, parts: [...said, ...used, ...calls] }, ...(results.length > 0 ? [{ role: 'tool' as const, parts: results }] : [])]
   })
 }
@@ -241,8 +303,11 @@ function next(request: ChatRequest, parts: Said['parts'], calls: readonly ToolCa
   const { toolChoice } = request
   const choice: ToolChoice | undefined = last ? 'none' : toolChoice === 'required' || (typeof toolChoice === 'object' && 'tool' in toolChoice) ? 'auto'
     : typeof toolChoice === 'object' ? { ...toolChoice, required: false } : toolChoice
+  const offered = new Set(request.tools?.map((tool) => (tool.type === 'native' ? '' : tool.name)))
+  const found = [...new Set(ran.flatMap(({ tools = [] }) => tools))].filter(({ name }) => !offered.has(name)).map(loaded)
   return rewrite(request, {
     messages: [...request.messages, { role: 'assistant', parts: said }, { role: 'tool', parts: results }],
+    ...(found.length > 0 && { tools: [...request.tools ?? [], ...found] }),
     ...(choice !== undefined && { toolChoice: choice }),
   })
 }

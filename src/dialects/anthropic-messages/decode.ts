@@ -3,7 +3,7 @@ import { checker } from '../../schema/index.ts'
 import type { RequestHeaders } from '../dialect.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
 import { faultOfIssue, readPlugins } from '../openai-chat/request.ts'
-import { loopOf, serverToolOf } from '../server-tools.ts'
+import { deferral, loopOf, serverToolOf } from '../server-tools.ts'
 import { betasIn, versionFault } from './headers.ts'
 import { markIn, readConversation } from './decode-messages.ts'
 import { READ_KEYS, requestSchema } from './request-schema.ts'
@@ -116,7 +116,7 @@ function toolOf(tool: Loose): Tool {
     type: 'function', name: textOf(tool['name']), parameters: tool['input_schema'] as JsonObject,
     ...(typeof tool['description'] === 'string' && { description: tool['description'] }),
     ...(typeof tool['strict'] === 'boolean' && { strict: tool['strict'] }),
-    ...markIn(tool),
+    ...markIn(tool), ...deferral(tool),
   }
 }
 

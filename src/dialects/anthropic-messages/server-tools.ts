@@ -1,4 +1,4 @@
-import { SERVER_TOOL, type JsonObject, type Part, type ServerToolUse } from '../../core/index.ts'
+import { SERVER_TOOL, toolsFound, type JsonObject, type Part, type ServerToolUse } from '../../core/index.ts'
 import { factOf, readUse } from '../server-tools.ts'
 import { DIALECT, isLoose, textOf, type Loose } from './wire.ts'
 
@@ -7,13 +7,24 @@ const MADE_HERE = /^srvtoolu_(st_.+)$/
 
 /**
  * What a server tool did, as two blocks of this format: `server_tool_use` and its result. It has such a pair for searching
- * and for fetching, and no word for the time. What the model was told of a search goes as the `encrypted_content` of its
+ * the web, for fetching and for searching tools, and no word for the time. What the model was told of a search goes as the `encrypted_content` of its
  * first result, which clients hand back unread. The call is without its input; null where there is no pair.
  */
 export function blocksOfUse(use: ServerToolUse): { readonly call: JsonObject; readonly result: JsonObject } | null {
-  if (use.name !== 'web_search' && use.name !== 'web_fetch') return null
   const id = `srvtoolu_${use.id}`
+  if (use.name === 'tool_search') {
+    return { call: { type: 'server_tool_use', id, name: TOOL_SEARCH }, result: { type: 'tool_search_tool_result', tool_use_id: id, content: foundBy(use) } }
+  }
+  if (use.name !== 'web_search' && use.name !== 'web_fetch') return null
   return { call: { type: 'server_tool_use', id, name: use.name }, result: { type: `${use.name}_tool_result`, tool_use_id: id, content: resultOf(use) } }
+}
+
+const TOOL_SEARCH = 'tool_search_tool_bm25'
+
+function foundBy(use: ServerToolUse): JsonObject {
+  if (use.failed) return { type: 'tool_search_tool_result_error', error_code: 'invalid_tool_input', error_message: factOf(use, 'error') }
+  const names = Array.isArray(use.facts['found']) ? use.facts['found'] as readonly string[] : []
+  return { type: 'tool_search_tool_search_result', tool_references: names.map((name) => ({ type: 'tool_reference', tool_name: name })) }
 }
 
 function resultOf(use: ServerToolUse): unknown {
@@ -42,7 +53,8 @@ export function withUses(parts: readonly Part[]): Part[] {
     const id = textOf(value['id'])
     const result = value['type'] === 'server_tool_use' ? results.get(id) : undefined
     if (!result) return [part]
-    const made = readUse(MADE_HERE.exec(id)![1]!, textOf(value['name']), JSON.stringify(value['input'] ?? {}), outputOf(result['content']))
+    const name = value['name'] === TOOL_SEARCH ? 'tool_search' : textOf(value['name'])
+    const made = readUse(MADE_HERE.exec(id)![1]!, name, JSON.stringify(value['input'] ?? {}), outputOf(result['content']))
     return [{ type: 'native', dialect: SERVER_TOOL, value: made }]
   })
 }
@@ -54,6 +66,8 @@ function outputOf(content: unknown): string {
     const [first] = content as readonly Loose[]
     return first === undefined ? 'Nothing was found.' : Buffer.from(textOf(first['encrypted_content']), 'base64url').toString()
   }
+  if (isLoose(content) && Array.isArray(content['tool_references'])) return toolsFound(content['tool_references'].filter(isLoose).map((it) => textOf(it['tool_name'])))
+  if (isLoose(content) && textOf(content['error_message']) !== '') return `Error: ${textOf(content['error_message'])}`
   const document = isLoose(content) ? content['content'] : undefined
   const source = isLoose(document) ? document['source'] : undefined
   return isLoose(source) ? textOf(source['data']) : 'Error: unavailable'

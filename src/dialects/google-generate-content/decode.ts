@@ -2,7 +2,7 @@ import { fault, type Asked, type ChatRequest, type Effort, type Fault, type Json
 import { checker } from '../../schema/index.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
 import { faultOfIssue, readPlugins } from '../openai-chat/request.ts'
-import { serverToolsIn } from '../server-tools.ts'
+import { deferral, serverToolsIn, unfindable } from '../server-tools.ts'
 import { inCamelCase, snakeKeys } from './camel.ts'
 import { readConversation } from './decode-contents.ts'
 import { READ_CONFIG, READ_KEYS, requestSchema } from './request-schema.ts'
@@ -36,6 +36,8 @@ export function decode(given: unknown, { model, stream }: Addressed): { readonly
     messages: conversation.messages, sampling: samplingOf(config), extras: extrasOf(it, config), extrasFrom: DIALECT, origin: { dialect: DIALECT, body: it },
   }
   const tools = listIn(it, 'tools').flatMap(toolsOf)
+  const lost = unfindable(tools, () => 'tools')
+  if (lost) return { fault: lost }
   if (tools.length > 0) {
     request.tools = tools
     const choice = choiceOf(it['toolConfig'], tools)
@@ -123,7 +125,7 @@ function toolsOf(tool: Loose, at: number): Tool[] {
   const declared = listIn(tool, 'functionDeclarations').map((it): Tool => {
     const schema = isObject(it['parametersJsonSchema']) ? it['parametersJsonSchema'] : isObject(it['parameters']) ? fromSubset(it['parameters']) : undefined
     return {
-      type: 'function', name: textIn(it, 'name')!, ...(typeof it['description'] === 'string' && { description: it['description'] }), ...(schema && { parameters: schema }),
+      type: 'function', name: textIn(it, 'name')!, ...(typeof it['description'] === 'string' && { description: it['description'] }), ...(schema && { parameters: schema }), ...deferral(it),
     }
   })
   return [...declared, ...run, ...(Object.keys(native).length > 0 ? [{ type: 'native' as const, dialect: DIALECT, value: native }] : [])]

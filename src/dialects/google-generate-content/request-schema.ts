@@ -1,6 +1,7 @@
 import { SAMPLING, type SamplingName } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
 import { providerSchema } from '../openai-chat/wire.ts'
+import { deferLoading } from '../server-tools.ts'
 
 /**
  * The request of `:generateContent` as Google's clients send it. What is checked here is what is published; unknown keys
@@ -38,6 +39,7 @@ const declaration = z.looseObject({
   description: text.nullish(),
   parameters: z.looseObject({}).nullish().describe("Google's subset of OpenAPI."),
   parametersJsonSchema: z.looseObject({}).nullish(),
+  deferLoading,
 })
 const tool = z.looseObject({ functionDeclarations: z.array(declaration).nullish() })
 

@@ -3,7 +3,7 @@ import {
   type SamplingName, type Tool, type ToolChoice,
 } from '../../core/index.ts'
 import { checker, type Issue } from '../../schema/index.ts'
-import { loopOf, serverToolOf } from '../server-tools.ts'
+import { deferral, loopOf, serverToolOf, unfindable } from '../server-tools.ts'
 import { cacheOf, readMessages } from './messages.ts'
 import { readPreferences } from './preferences.ts'
 import { given, KNOWN_KEYS, requestSchema, ROUTER_KEYS, type Loose } from './wire.ts'
@@ -29,6 +29,8 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
   const wishes = readPreferences(it)
   if ('fault' in wishes) return wishes
   const tools = it['tools'] ? readTools(it['tools']) : undefined
+  const lost = unfindable(tools)
+  if (lost) return { fault: lost }
   const choice = given(it['tool_choice']) ? readToolChoice(it['tool_choice']) : undefined
   if (choice && typeof choice === 'object' && 'fault' in choice) return choice
 
@@ -149,12 +151,12 @@ function readTools(list: readonly Loose[]): Tool[] {
       return {
         type: 'function', name,
         ...optional('description', description), ...optional('parameters', parameters), ...optional('strict', strict),
-        ...optional('cache', cacheOf(tool) ?? cacheOf(tool['function'])),
+        ...optional('cache', cacheOf(tool) ?? cacheOf(tool['function'])), ...deferral(tool, tool['function']),
       }
     }
     if (tool['type'] === 'custom') {
       const { name, description, format } = tool['custom'] as Loose
-      return { type: 'custom', name, ...optional('description', description), ...optional('format', format) }
+      return { type: 'custom', name, ...optional('description', description), ...optional('format', format), ...deferral(tool) }
     }
     return serverToolOf(tool, at) ?? { type: 'native', dialect: DIALECT, value: tool as JsonObject }
   })

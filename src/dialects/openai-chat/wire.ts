@@ -1,6 +1,6 @@
 import { EFFORTS, MAX_OUTPUT, SAMPLING, UNSUPPORTED_PARAMETERS, type SamplingName } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
-import { SERVER_TOOL_SHAPES, stopSchema } from '../server-tools.ts'
+import { deferLoading, SERVER_TOOL_SHAPES, stopSchema } from '../server-tools.ts'
 
 /**
  * The request of `POST /chat/completions` as callers send it: OpenAI's fields with OpenRouter's on top. What is
@@ -118,9 +118,11 @@ const functionTool = z.looseObject({
     strict: z.boolean().nullish(),
   }),
   cache_control: cacheControl.nullish(),
+  defer_loading: deferLoading,
 })
 const customTool = z.looseObject({
   type: z.literal('custom'),
+  defer_loading: deferLoading,
   custom: z.looseObject({ name: text.min(1).max(256), description: text.nullish(), format: z.looseObject({ type: text }).nullish() }),
 })
 /** Tools that a server runs (`openrouter:web_search` …); their settings stand beside the type or in `parameters`. */

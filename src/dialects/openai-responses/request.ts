@@ -4,7 +4,7 @@ import {
 } from '../../core/index.ts'
 import { checker, type Checker, type Issue } from '../../schema/index.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
-import { loopOf, serverToolOf } from '../server-tools.ts'
+import { deferral, loopOf, serverToolOf, unfindable } from '../server-tools.ts'
 import { cacheOf, readInput } from './items.ts'
 import { DIALECT, given, ITEMS, KNOWN_KEYS, outlineSchema, ROUTER_KEYS, TOOLS, type Loose } from './wire.ts'
 
@@ -37,6 +37,8 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
 
   const request: Draft = { messages, sampling: readSampling(it), extras: extrasOf(it) }
   const tools = ((it['tools'] ?? []) as Loose[]).map((tool, at) => serverToolOf(tool, at) ?? readTool(tool))
+  const lost = unfindable(tools)
+  if (lost) return { fault: lost }
   if (tools.length > 0) request.tools = tools
   if (given(it['tool_choice'])) request.toolChoice = readToolChoice(it['tool_choice'])
   const format = it['text']?.format
@@ -136,10 +138,10 @@ function readTool(tool: Loose): Tool {
   if (type === 'function') {
     return {
       type: 'function', name, ...optional('description', description), ...optional('parameters', parameters), ...optional('strict', strict),
-      ...optional('cache', cacheOf(tool)),
+      ...optional('cache', cacheOf(tool)), ...deferral(tool),
     }
   }
-  if (type === 'custom') return { type: 'custom', name, ...optional('description', description), ...optional('format', nestedFormat(format)) }
+  if (type === 'custom') return { type: 'custom', name, ...optional('description', description), ...optional('format', nestedFormat(format)), ...deferral(tool) }
   return { type: 'native', dialect: DIALECT, value: tool }
 }
 

@@ -1,7 +1,7 @@
 import { EFFORTS, SAMPLING, type SamplingName } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
 import { providerSchema } from '../openai-chat/wire.ts'
-import { SERVER_TOOL_SHAPES, stopSchema } from '../server-tools.ts'
+import { deferLoading, SERVER_TOOL_SHAPES, stopSchema } from '../server-tools.ts'
 
 /**
  * The request of `POST /responses` as callers send it: OpenAI's fields with OpenRouter's on top. What is checked here is
@@ -94,9 +94,11 @@ const nativeItem = z.looseObject({ type: text.regex(new RegExp(`^(?!(${Object.ke
 
 const functionTool = z.looseObject({
   type: z.literal('function'), name: text.min(1).max(256), description: text.nullish(),
-  parameters: z.looseObject({}).nullish(), strict: z.boolean().nullish(), cache_control: cacheControl.nullish(),
+  parameters: z.looseObject({}).nullish(), strict: z.boolean().nullish(), cache_control: cacheControl.nullish(), defer_loading: deferLoading,
 })
-const customTool = z.looseObject({ type: z.literal('custom'), name: text.min(1).max(256), description: text.nullish(), format: z.looseObject({ type: text }).nullish() })
+const customTool = z.looseObject({
+  type: z.literal('custom'), name: text.min(1).max(256), description: text.nullish(), format: z.looseObject({ type: text }).nullish(), defer_loading: deferLoading,
+})
 /** Tools that a server runs; their settings stand beside the type. */
 const serverTool = z.looseObject({ type: text.regex(/^(?!(function|custom)$)/) })
 export const TOOLS = { function: functionTool, custom: customTool } as const
