@@ -8,12 +8,15 @@ const OF_THE_ROUTER = 'openai-chat'
  * run; null when it can. To leave the tool out in silence would answer another question than the one that was asked.
  * The fault lets another endpoint of the model be tried.
  */
-export function foreignTool({ tools }: ChatRequest, dialect: string): Fault | null {
+export function foreignTool({ tools, origin }: ChatRequest, dialect: string): Fault | null {
   if (!tools) return null
   for (const [at, tool] of tools.entries()) {
     if (tool.type !== 'native' || tool.dialect === dialect || tool.dialect === OF_THE_ROUTER) continue
     const name = JSON.stringify(tool.value['type'] ?? Object.keys(tool.value)[0] ?? '')
-    const field = `tools[${at}]`
+    // A namespace of tools is one entry of what the caller wrote, and several tools here.
+    const written = origin?.body['tools']
+    const place = Array.isArray(written) ? written.indexOf(tool.value) : -1
+    const field = `tools[${place < 0 ? at : place}]`
     return fault('unsupported-parameter',
       `${field}: ${name} is run by servers that speak ${tool.dialect}, and this endpoint speaks ${dialect}; name a model that they serve, or leave it out`, { field })
   }

@@ -11,8 +11,8 @@ import type { ConverseShape } from './dialects/bedrock-converse.ts'
 /** A text, split into words when streamed; or the exact pieces, each in an event of its own. */
 export type Pieces = string | readonly string[]
 
-/** A tool call. `arguments` is JSON text; a string is streamed in fragments of twelve characters. */
-export interface Call { name: string; id?: string; arguments?: Pieces; form?: 'function' | 'custom' }
+/** A tool call. `arguments` is JSON text; a string is streamed in fragments of twelve characters. Only Responses know namespaces. */
+export interface Call { name: string; id?: string; arguments?: Pieces; form?: 'function' | 'custom'; namespace?: string }
 export interface Citation { url: string; title?: string; start?: number; end?: number; text?: string }
 export interface TokenLogprob { token: string; logprob: number }
 
@@ -92,7 +92,7 @@ export const ORDER_KEYS: Readonly<Record<keyof Order, readonly [kind: Kind, says
   reasoning: ['pieces', 'the reasoning text, before everything else'],
   signature: ['string', 'the opaque signature of the reasoning'],
   encrypted: ['string', 'reasoning as an opaque blob (redacted_thinking, reasoning.encrypted)'],
-  calls: ['list', 'tool calls: {name, id?, arguments?, form?}; arguments is JSON text or its exact fragments'],
+  calls: ['list', 'tool calls: {name, id?, arguments?, form?, namespace?}; arguments is JSON text or its exact fragments'],
   refusal: ['pieces', 'a refusal'],
   citations: ['list', 'citations of the text: {url, title?, start?, end?, text?}'],
   images: ['list', 'images: {mediaType, data}'],

@@ -89,6 +89,64 @@ describe('A response', () => {
   })
 })
 
+describe('Tools of a namespace, which agents declare', () => {
+  const add = (namespace: string, name: string, rest: object = {}) =>
+    ({ type: 'namespace', name: namespace, description: `All about ${namespace}.`, tools: [{ type: 'function', name, description: 'It counts.', parameters: { type: 'object', properties: { by: { type: 'integer' } } }, ...rest }] })
+  const tools = [{ type: 'function', name: 'count', parameters: { type: 'object', properties: {} } }, add('one', 'count'), add('two', 'count')]
+  const calls = (response: { output: Record<string, unknown>[] }) => response.output.filter((item) => item['type'] === 'function_call').map(({ name, namespace, arguments: input }) => ({ name, namespace, input }))
+
+  for (const [provider, how] of [['first', 'that has no word for them'], ['second', 'that has them itself']] as const) {
+    test(`reach a provider ${how}, and each call of one comes back under the name and the namespace that it was declared with`, async () => {
+      const called = provider === 'second' ? [{ name: 'count', namespace: 'two' }, { name: 'count' }] : [{ name: 'two__count' }, { name: 'count' }]
+      const input = order({ calls: called.map((call, at) => ({ ...call, id: `call_${at}`, arguments: ['{"by', '":2}'] })) })
+      const body = { model: 'acme/one', input, tools, provider: { only: [provider] } }
+      const streamed = eventsOf(await (await respond({ ...body, stream: true })).text())
+      assertEvents(streamed)
+      const expected = [{ name: 'count', namespace: 'two', input: '{"by":2}' }, { name: 'count', namespace: undefined, input: '{"by":2}' }]
+      for (const response of [await json(await respond(body)), streamed.at(-1)!['response']]) {
+        assert.deepEqual(calls(response), expected)
+        assert.deepEqual(response.tools.map((tool: { name: string }) => tool.name), ['count', 'one', 'two'])
+        assert.equal((await box.generation(response.id))['finish_reason'], 'tool_calls')
+      }
+      const added = streamed.filter((event) => event['type'] === 'response.output_item.added').map((event) => event['item'])
+      assert.deepEqual(added.map(({ name, namespace }) => [namespace, name]), [['two', 'count'], [undefined, 'count']])
+
+      const { output } = streamed.at(-1)!['response']
+      const results = output.map(({ call_id }: { call_id: string }) => ({ type: 'function_call_output', call_id, output: 'Done.' }))
+      await json(await respond({ ...body, input: [{ role: 'user', content: 'Count.' }, ...output, ...results] }))
+      const sent = upstream.requests.at(-1)!.body as { tools: unknown[]; input?: Record<string, unknown>[]; messages?: { tool_calls?: { function: { name: string } }[] }[] }
+      if (provider === 'second') {
+        assert.deepEqual(sent.tools, tools)
+        assert.deepEqual(sent.input!.filter((item) => item['type'] === 'function_call').map((item) => [item['namespace'], item['name']]), [['two', 'count'], [undefined, 'count']])
+      } else {
+        const functions = (sent.tools as { function: { name: string; description?: string } }[]).map((tool) => [tool.function.name, tool.function.description])
+        assert.deepEqual(functions, [['count', undefined], ['one__count', 'It counts.\n\nAll tools of one: All about one.'], ['two__count', 'It counts.\n\nAll tools of two: All about two.']])
+        assert.deepEqual(sent.messages!.flatMap((message) => message.tool_calls ?? []).map((call) => call.function.name), ['two__count', 'count'])
+      }
+    })
+  }
+
+  test('are refused where what is wrong with one, or two of one name, would be found out by nobody', async () => {
+    const before = upstream.requests.length
+    for (const [wrong, param] of [
+      [[...tools, add('three', '')], 'tools[3].tools[0].name'], [[add('one', 'count', { parameters: 'none' })], 'tools[0].tools[0].parameters'],
+      [[add('one', 'count', { type: 'shell' })], 'tools[0].tools[0].type'], [[{ type: 'namespace', name: 'one' }], 'tools[0].tools'],
+      [[add('one', 'count'), { type: 'function', name: 'one__count' }], 'tools[0].tools[0].name'],
+    ] as const) {
+      const refused = await respond({ model: 'acme/one', input: 'Hi', tools: wrong })
+      assert.deepEqual([refused.status, (await json(refused)).error.param], [400, param])
+    }
+    assert.equal(upstream.requests.length, before)
+  })
+
+  test('leave the places of the other tools to those that faults name', async () => {
+    const two = add('one', 'count')
+    two.tools.push({ ...two.tools[0]!, name: 'again' })
+    const refused = await respond({ model: 'acme/one', input: 'Hi', tools: [two, add('two', 'count'), { type: 'mcp', server_label: 'x' }], provider: { only: ['first'] } })
+    assert.equal((await json(refused)).error.param, 'tools[2]')
+  })
+})
+
 describe('A stream', () => {
   test('whose provider stalls in the middle ends as failed, with what had come, and is not billed', async () => {
     const raw = await (await respond({ model: 'acme/one', input: order({ text: ['a', 'b', 'c', 'd'], stallAfter: 4 }), stream: true, provider: { only: ['first'] } })).text()

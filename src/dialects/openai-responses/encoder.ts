@@ -3,6 +3,7 @@ import {
 } from '../../core/index.ts'
 import type { Encoder, Rendered, ReplyMeta } from '../dialect.ts'
 import { responseWriter, type Progress, type ResponseMeta } from './response.ts'
+import { namespacesOf, type Apart } from './namespaces.ts'
 import { closed } from './seals.ts'
 import { itemOfUse } from './server-tools.ts'
 import { writeUsage } from './usage.ts'
@@ -16,6 +17,8 @@ interface Item {
   readonly id: string
   readonly kind: 'message' | 'reasoning' | 'call' | 'image' | 'audio'
   readonly block: EventOf<'block-open'>['block']
+  /** Where the caller declared the tool that is called, if in one; the block then has the name that it has there. */
+  readonly namespace: string | undefined
   readonly parts: Part[]
   /** Blocks of it that are open. */
   open: number
@@ -64,6 +67,7 @@ export class ResponseEncoder implements Encoder {
   /** The item that the next block may still belong to. */
   private current: Item | null = null
   private readonly ids = new Set<string>()
+  private namespaces: ReadonlyMap<string, Apart> | null | undefined
   private text = ''
   private readonly held: EventOf<'note'>[] = []
   private finish: FinishReason | null = null
@@ -174,7 +178,8 @@ export class ResponseEncoder implements Encoder {
         return before
       }
       case 'tool-call': {
-        const before = this.item('call', block)
+        const apart = this.apart(block.name)
+        const before = this.item('call', apart ? { ...block, name: apart.name } : block, apart?.namespace)
         this.hold(index, this.current!, this.part(this.current!, 'input', 0))
         return before
       }
@@ -211,14 +216,20 @@ export class ResponseEncoder implements Encoder {
   }
 
   /** Begins an item behind all others. */
-  private item(kind: Item['kind'], block: Item['block']): string {
+  private item(kind: Item['kind'], block: Item['block'], namespace?: string): string {
     const before = this.leave()
     const at = this.finished.length
     this.finished.length = at + 1
-    const item: Item = { at, id: this.idOf(kind, block, at), kind, block, parts: [], open: 0, left: false, seal: null, sealed: null }
+    const item: Item = { at, id: this.idOf(kind, block, at), kind, block, namespace, parts: [], open: 0, left: false, seal: null, sealed: null }
     this.items.push(item)
     this.current = item
     return before + (kind === 'audio' ? '' : this.event('response.output_item.added', `"output_index":${at},"item":${JSON.stringify(itemOf(item, 'in_progress'))}`))
+  }
+
+  /** A tool's name as the caller declared it, where that was in a namespace. Looked for when the first call comes. */
+  private apart(name: string): Apart | undefined {
+    if (this.namespaces === undefined) this.namespaces = namespacesOf(this.meta.asked?.operation.request.origin?.body)
+    return this.namespaces?.get(name)
   }
 
   /** Another item follows: the current one ends, as soon as its blocks have. */
@@ -439,7 +450,7 @@ function contentOf(part: Part): JsonObject {
 
 /** An item as it stands. */
 function itemOf(item: Item, status: 'in_progress' | 'completed' | 'incomplete'): JsonObject {
-  const { id, block, parts } = item
+  const { id, block, namespace, parts } = item
   switch (item.kind) {
     case 'message': {
       const phase = phaseOf(block)
@@ -461,8 +472,8 @@ function itemOf(item: Item, status: 'in_progress' | 'completed' | 'incomplete'):
       if (block.type !== 'tool-call') return {}
       const input = parts[0]?.text ?? ''
       return block.form === 'custom'
-        ? { type: 'custom_tool_call', id, call_id: block.id, name: block.name, input, status }
-        : { type: 'function_call', id, call_id: block.id, name: block.name, arguments: input, status }
+        ? { type: 'custom_tool_call', id, call_id: block.id, name: block.name, namespace, input, status }
+        : { type: 'function_call', id, call_id: block.id, name: block.name, namespace, arguments: input, status }
     }
     case 'image': {
       const url = block.type === 'media' ? block.url : undefined

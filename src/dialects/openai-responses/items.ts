@@ -2,6 +2,7 @@ import {
   fault, type Annotation, type CacheMark, type Fault, type MediaPart, type Message, type Part, type ReasoningPart, type TextPart,
 } from '../../core/index.ts'
 import { audioMime, sourceOf } from '../openai-chat/media.ts'
+import { joined } from './namespaces.ts'
 import { opened } from './seals.ts'
 import { useOfItem } from './server-tools.ts'
 import { DIALECT, given, type Loose } from './wire.ts'
@@ -37,10 +38,10 @@ export function readInput(input: string | readonly Loose[]): { messages: Message
       }
       case 'reasoning': readReasoning(item, said()); break
       case 'function_call':
-        said().push({ type: 'tool-call', id: item['call_id'], name: item['name'], form: 'function', input: item['arguments'] })
+        said().push({ type: 'tool-call', id: item['call_id'], name: joined(item['namespace'], item['name']), form: 'function', input: item['arguments'] })
         break
       case 'custom_tool_call':
-        said().push({ type: 'tool-call', id: item['call_id'], name: item['name'], form: 'custom', input: item['input'] })
+        said().push({ type: 'tool-call', id: item['call_id'], name: joined(item['namespace'], item['name']), form: 'custom', input: item['input'] })
         break
       case 'function_call_output':
       case 'custom_tool_call_output': {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { fault, type Block, type ChatEvent, type Endpoint, type Fault, type FinishReason, type Seal, type TokenLogprob } from '../../core/index.ts'
 import { failureIn } from './faults.ts'
 import { citationOf } from './items.ts'
+import { joined } from './namespaces.ts'
 import { traitsOf } from './traits.ts'
 import { readUsage } from './usage.ts'
 import { DIALECT, isObject, type Loose } from './wire.ts'
@@ -161,7 +162,7 @@ export class ResponseReader {
     this.calls++
     const id = textOf(value['call_id']) || textOf(value['id']) || madeId(this.upstreamId, this.calls)
     const form = value['type'] === 'custom_tool_call' ? 'custom' : 'function'
-    return this.openBlock(item, 'call', { type: 'tool-call', id, name: textOf(value['name']), form })
+    return this.openBlock(item, 'call', { type: 'tool-call', id, name: joined(value['namespace'], textOf(value['name'])), form })
   }
 
   private openBlock(item: Item, key: string, block: Block): OpenBlock {

@@ -117,6 +117,29 @@ test('every setting is read into its canonical place', () => {
   assert.deepEqual(plugins, [{ id: 'context-compression', enabled: true, settings: { engine: 'middle-out' } }])
 })
 
+test('tools of a namespace, and calls of them, are called by both names, so that two namespaces may have tools of one name', () => {
+  const lookUp = { type: 'function', name: 'look_up', description: 'By number.', parameters: { type: 'object' } }
+  const { tools, toolChoice, messages: said } = asked({
+    input: [
+      { role: 'user', content: 'Hi' }, { type: 'function_call', call_id: 'call_a', namespace: 'crm', name: 'look_up', arguments: '{}' },
+      { type: 'custom_tool_call', call_id: 'call_b', namespace: 'crm', name: 'note', input: 'x' },
+    ],
+    tools: [
+      { type: 'namespace', name: 'crm', description: 'Customers.', tools: [lookUp, { type: 'custom', name: 'note' }] },
+      { type: 'namespace', name: 'shop', tools: [lookUp] }, lookUp,
+    ],
+    tool_choice: { type: 'allowed_tools', tools: [{ type: 'function', namespace: 'crm', name: 'look_up' }, { type: 'function', name: 'look_up' }] },
+  }).operation.request
+  assert.deepEqual(tools, [
+    { ...lookUp, name: 'crm__look_up', description: 'By number.\n\nAll tools of crm: Customers.' }, { type: 'custom', name: 'crm__note' },
+    { ...lookUp, name: 'shop__look_up' }, lookUp,
+  ])
+  assert.deepEqual(toolChoice, { allowed: ['crm__look_up', 'look_up'], required: false })
+  assert.deepEqual(said[1]!.parts, [
+    { type: 'tool-call', id: 'call_a', name: 'crm__look_up', form: 'function', input: '{}' }, { type: 'tool-call', id: 'call_b', name: 'crm__note', form: 'custom', input: 'x' },
+  ])
+})
+
 test('without truncation nothing is cut out of the input, wherever it goes', () => {
   assert.deepEqual(asked({ input: 'Hi' }).plugins, [{ id: 'context-compression', enabled: false, settings: {} }])
   assert.deepEqual(asked({ input: 'Hi', truncation: 'disabled' }).plugins, [{ id: 'context-compression', enabled: false, settings: {} }])

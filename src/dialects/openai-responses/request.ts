@@ -6,6 +6,7 @@ import { checker, type Checker, type Issue } from '../../schema/index.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
 import { deferral, loopOf, serverToolOf, unfindable } from '../server-tools.ts'
 import { cacheOf, readInput } from './items.ts'
+import { ambiguous, joined, NAMESPACE, toolsOf } from './namespaces.ts'
 import { DIALECT, given, ITEMS, KNOWN_KEYS, outlineSchema, ROUTER_KEYS, TOOLS, type Loose } from './wire.ts'
 
 /** Made once; they compile on the first request. */
@@ -21,10 +22,10 @@ const checkTool = checksOf(TOOLS)
  * whoever keeps none.
  */
 export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Asked } | { readonly fault: Fault } {
-  const issue = checkOutline(body) ?? issueIn(body as Loose, 'input', checkItem, 'message') ?? issueIn(body as Loose, 'tools', checkTool)
+  const issue = checkOutline(body) ?? issueIn(body as Loose, 'input', checkItem, 'message') ?? issueInTools(body as Loose)
   if (issue) return { fault: faultOfIssue(issue) }
   const it = body as Loose
-  const problem = contradiction(it) ?? unavailable(it) ?? limits(it)
+  const problem = contradiction(it) ?? ambiguous(it['tools'] ?? []) ?? unavailable(it) ?? limits(it)
   if (problem) return { fault: problem }
 
   const read = readInput(it['input'])
@@ -36,8 +37,11 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
   if (messages.length === 0) return { fault: bad('input', 'must have at least one item') }
 
   const request: Draft = { messages, sampling: readSampling(it), extras: extrasOf(it) }
-  const tools = ((it['tools'] ?? []) as Loose[]).map((tool, at) => serverToolOf(tool, at) ?? readTool(tool))
-  const lost = unfindable(tools)
+  const placed = ((it['tools'] ?? []) as Loose[]).flatMap((tool, at): { readonly tool: Tool; readonly place: string }[] => (tool['type'] === NAMESPACE
+    ? toolsOf(tool).map((inner, n) => ({ tool: readTool(inner), place: `tools[${at}].tools[${n}]` }))
+    : [{ tool: serverToolOf(tool, at) ?? readTool(tool), place: `tools[${at}]` }]))
+  const tools = placed.map(({ tool }) => tool)
+  const lost = unfindable(tools, (at) => `${placed[at]!.place}.defer_loading`)
   if (lost) return { fault: lost }
   if (tools.length > 0) request.tools = tools
   if (given(it['tool_choice'])) request.toolChoice = readToolChoice(it['tool_choice'])
@@ -92,6 +96,17 @@ function issueIn(body: Loose, key: string, checks: ReadonlyMap<string, Checker>,
     }
     const issue = checks.get(type)?.(entry)
     if (issue) return { path: issue.path === '' ? `${key}[${at}]` : `${key}[${at}].${issue.path}`, message: issue.message }
+  }
+  return null
+}
+
+/** The same for tools, and for those that stand in a namespace. */
+function issueInTools(body: Loose): Issue | null {
+  const issue = issueIn(body, 'tools', checkTool)
+  if (issue || !Array.isArray(body['tools'])) return issue
+  for (const [at, tool] of (body['tools'] as Loose[]).entries()) {
+    const inside = tool['type'] === NAMESPACE ? issueIn(tool, 'tools', checkTool) : null
+    if (inside) return { path: `tools[${at}].${inside.path}`, message: inside.message }
   }
   return null
 }
@@ -156,9 +171,9 @@ function nestedFormat(format: Loose | null | undefined): JsonObject | undefined 
 function readToolChoice(choice: Loose | string): ToolChoice {
   if (typeof choice === 'string') return choice as ToolChoice
   if (choice['type'] === 'allowed_tools') {
-    return { allowed: ((choice['tools'] ?? []) as Loose[]).map((tool) => tool['name'] ?? tool['type']), required: choice['mode'] === 'required' }
+    return { allowed: ((choice['tools'] ?? []) as Loose[]).map((tool) => (given(tool['name']) ? joined(tool['namespace'], tool['name']) : tool['type'])), required: choice['mode'] === 'required' }
   }
-  return { tool: choice['type'] === 'function' || choice['type'] === 'custom' ? choice['name'] : choice['type'] }
+  return { tool: choice['type'] === 'function' || choice['type'] === 'custom' ? joined(choice['namespace'], choice['name']) : choice['type'] }
 }
 
 function readFormat(format: Loose): OutputFormat {

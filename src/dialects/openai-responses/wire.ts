@@ -82,9 +82,9 @@ export const ITEMS = {
     signature: text.nullish(),
     ...envelope,
   }),
-  function_call: z.looseObject({ type: z.literal('function_call'), call_id: text.min(1), name: text.min(1), arguments: text, ...envelope }),
+  function_call: z.looseObject({ type: z.literal('function_call'), call_id: text.min(1), name: text.min(1), namespace: text.nullish(), arguments: text, ...envelope }),
   function_call_output: z.looseObject({ type: z.literal('function_call_output'), call_id: text.min(1), output, ...envelope }),
-  custom_tool_call: z.looseObject({ type: z.literal('custom_tool_call'), call_id: text.min(1), name: text.min(1), input: text, ...envelope }),
+  custom_tool_call: z.looseObject({ type: z.literal('custom_tool_call'), call_id: text.min(1), name: text.min(1), namespace: text.nullish(), input: text, ...envelope }),
   custom_tool_call_output: z.looseObject({ type: z.literal('custom_tool_call_output'), call_id: text.min(1), output, ...envelope }),
   item_reference: z.looseObject({ type: z.literal('item_reference'), id: text.min(1) }),
 } as const
@@ -99,9 +99,12 @@ const functionTool = z.looseObject({
 const customTool = z.looseObject({
   type: z.literal('custom'), name: text.min(1).max(256), description: text.nullish(), format: z.looseObject({ type: text }).nullish(), defer_loading: deferLoading,
 })
+/** Tools under a name of their own; each is held against its own shape afterwards. */
+const namespaceOf = <T extends z.ZodType>(tool: T) =>
+  z.looseObject({ type: z.literal('namespace'), name: text.min(1).max(256), description: text.nullish(), tools: z.array(tool) })
 /** Tools that a server runs; their settings stand beside the type. */
-const serverTool = z.looseObject({ type: text.regex(/^(?!(function|custom)$)/) })
-export const TOOLS = { function: functionTool, custom: customTool } as const
+const serverTool = z.looseObject({ type: text.regex(/^(?!(function|custom|namespace)$)/) })
+export const TOOLS = { function: functionTool, custom: customTool, namespace: namespaceOf(z.looseObject({ type: z.enum(['function', 'custom']) })) } as const
 
 const toolChoice = z.union([
   z.enum(['auto', 'none', 'required']),
@@ -184,7 +187,7 @@ const fields = {
 export const requestSchema = z.looseObject({
   ...fields,
   input: z.union([text, z.array(z.union([...Object.values(ITEMS), nativeItem]))]).nullish(),
-  tools: z.array(z.union([functionTool, customTool, ...SERVER_TOOL_SHAPES, serverTool])).nullish(),
+  tools: z.array(z.union([functionTool, customTool, namespaceOf(z.union([functionTool, customTool])), ...SERVER_TOOL_SHAPES, serverTool])).nullish(),
 })
 
 /**

@@ -151,7 +151,7 @@ function grouped(reply: Reply): Item[] {
     } else if (part.type === 'reasoning') items.push({ shape: { id: id('rs'), type: 'reasoning' }, parts: [part] })
     else if (part.type === 'sealed') items.push({ shape: { id: id('rs'), type: 'reasoning' }, parts: [part] })
     else if (part.type === 'call') {
-      const call = { call_id: part.id ?? `call_fake${reply.serial}x${items.length}`, name: part.name }
+      const call = { call_id: part.id ?? `call_fake${reply.serial}x${items.length}`, name: part.name, ...(part.namespace !== undefined && { namespace: part.namespace }) }
       items.push({ shape: part.form === 'custom' ? { id: id('ctc'), type: 'custom_tool_call', ...call } : { id: id('fc'), type: 'function_call', ...call }, parts: [part] })
     } else if (part.type === 'image') items.push({ shape: { id: id('ig'), type: 'image_generation_call' }, parts: [part] })
   }
