@@ -33,7 +33,8 @@ interface Turn {
 async function installed(): Promise<Sdk['Codex'] | null> {
   try {
     const { Codex } = await import(AGENT.slice(0, AGENT.lastIndexOf('@'))) as Sdk
-    return new Codex({ env: {}, config: {} }) && Codex
+    new Codex({ env: {}, config: {} }).startThread({})
+    return Codex
   } catch {
     return null
   }
