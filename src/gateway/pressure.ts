@@ -1,21 +1,22 @@
 import { readFileSync } from 'node:fs'
 import type { Ambient } from '../core/index.ts'
+import { Line } from './line.ts'
 
 /** What the event loop says of the load, and what part of the calls is turned away because of it. */
 export interface Pressure {
   /** Whether anything is turned away at all. */
   readonly shedding: boolean
-  /** The part of all calls that is turned away, 0–1. */
+  /** The part of all calls that is turned away, 0–1: of those of the last step, or to be drawn. */
   readonly share: number
-  /** Milliseconds by which the loop is late, of late. */
+  /** Milliseconds that calls lose, of late: by a late loop, and by the line. */
   readonly delayMs: number
   /** A call came; it keeps the clock going. Cheap: two sums. */
   arrived(key: string, rank: number): void
-  /** Whether a call of this class is turned away; draws where a part of its class is. */
+  /** Whether a call of this key and class is turned away: the line has no part left for it, or it is drawn where a part of its class is. */
   refuses(key: string, rank: number): boolean
   /**
    * To be waited for before a call that is let in begins, where more have come than one turn of the loop begins; null is now.
-   * False when it is turned away after all: calls began to be turned away while it waited, and it had waited too long.
+   * False when it is turned away after all: it has waited too long, since before calls were turned away or behind better classes.
    */
   turn(key: string, rank: number): Promise<boolean> | null
   /** The class of which a part is turned away: those under it are not served, those above it all. */
@@ -33,18 +34,23 @@ const STEP_MS = 100
 /** How long the loop has to be late without a break: one long task is none of the callers' doing. */
 const LASTING_MS = 1000
 const LEAST_STEPS = 3
-/**
- * Once calls are turned away, what those that are let in lose is held at this part of the delay that began it, and nobody
- * who asks for more than others joins them while one has waited for the second part: they then take less than twice their time.
- */
+/** Once calls are turned away, the loop is held at this part of the delay that began it. */
 const HELD_AT = 1 / 10
-const FULL_AT = 1 / 5
 /**
- * So many calls begin in a turn of the loop, and all others in the next ones. A turn that began all that came in the one
- * before was as long as that one: whoever was to be turned away in it waited for all the others, and so did who connected,
- * since no turn takes more than one connection from a listener.
+ * And whoever would wait in the line for this part of it does not join: those who are let in then take less than twice their
+ * time. A line that is never empty and never longer has the loop do all that it can.
  */
-const BEGIN = 8
+const FULL_AT = 1 / 8
+/**
+ * So many calls have begun at once since the clock's last tick, and from then on so many begin in each turn of the loop. A turn
+ * that began all that came in the one before was as long as that one: whoever was to be turned away in it waited for all the
+ * others, and so did who connected, since no turn takes more than one connection from a listener, and every piece of an
+ * answer. What is under way goes before what begins.
+ */
+const AT_ONCE = 8
+const BEGIN = 4
+/** Of those who have waited for too long, so many are told so before the next one begins. */
+const TOLD = 16
 /** A task that has the processor for longer than this part counts for no more in the wait of the line. */
 const LONGEST_AT = 3 / 20
 const FIRST_SHARE = 0.3
@@ -57,6 +63,8 @@ const MORE = 0.025
 const MOST_OFF = 2
 /** Somebody always gets in: their calls are how the end of the trouble is noticed. */
 const MOST = 0.98
+/** Of what a call that begins has taken of late, the part that the last one counts for. */
+const LATEST = 1 / 16
 /** For so long after calls were turned away the loop need not be late for a second again to begin with it anew. */
 const ALERT_MS = 10_000
 
@@ -67,14 +75,6 @@ const ALERT_MS = 10_000
 export function steered(share: number, delayMs: number, heldAtMs: number, tookMs = STEP_MS): number {
   const off = Math.min(MOST_OFF, delayMs / heldAtMs - 1)
   return off > 0 ? Math.min(MOST, share + (1 - share) * LESS * off) : Math.max(0, share + MORE * off * tookMs / STEP_MS)
-}
-
-/** A call that was let in and has not begun. */
-interface Waiting {
-  readonly key: string
-  readonly rank: number
-  readonly since: number
-  begins(it: boolean): void
 }
 
 /** Which calls are let in: all of the classes above `cut`, none below, and of `cut` the part of each key that `kept` says. */
@@ -146,44 +146,52 @@ export function createPressure(given: {
   let lateSteps = 0
   let steppedAt = 0
   let stolenBefore = 0
+  let workedAtStep = 0
   let share = 0
   let delay = 0
   let allotment: Allotment = { cut: 0, kept: new Map() }
-  /** Calls that were let in and have not begun, the oldest first; and how many of them begin in the next turn. */
-  const line: Waiting[] = []
+  /** Calls that were let in and have not begun; and how many of them begin in the next turn. */
+  const line = new Line<(it: boolean) => void>(given.classes)
   let beginning = 0
   /** Calls since the last tick that began at once. */
   let atOnce = 0
   /** What the line has worked off, in milliseconds of the processor, and when that was last looked at. */
   let clock = 0
   let workedBefore = 0
-  /** What was waited in the line since the last step, by how many; and who is let in while it is too long. */
-  let waitedMs = 0
-  let begun = 0
-  let full: Allotment | null = null
+  /** What the line takes for each, by that clock, and when the last of it began. */
+  let eachMs = 0
+  let begunAt = 0
+  /** Whether the line is to be kept short: there was trouble of late. */
+  let alert = false
   let alertUntil = 0
+  /** Calls since the last step that were turned away, and the part of all that were in the one before. */
+  let away = 0
+  let part = 0
 
   const start = (now: number): void => {
     steppedAt = idleSince = now
     stolenBefore = stolenMs()
-    ticks = 0
+    workedAtStep = workedMs()
+    ticks = away = 0
+    alert = now < alertUntil
     timer = setInterval(() => self.tick(ambient.monotonic()), TICK_MS)
     timer.unref()
   }
   const stop = (): void => {
     if (timer !== null) clearInterval(timer)
     timer = null
-    delay = share = 0
-    lateSince = full = null
+    delay = share = part = 0
+    lateSince = null
+    alert = false
     for (const keys of [...came, ...before]) keys.clear()
   }
   const step = (now: number, limit: number): void => {
     const stolen = stolenMs()
     const took = now - steppedAt
-    const late = Math.max(0, (took - (stolen - stolenBefore)) / ticks - TICK_MS)
-    const waited = begun > 0 ? waitedMs / begun : oldest()
-    begun = waitedMs = 0
-    delay = late + waited
+    const worked = workedMs()
+    // Nor by more than it worked: what a hypervisor takes, no program here has.
+    const late = Math.max(0, Math.min(took - (stolen - stolenBefore), worked - workedAtStep) / ticks - TICK_MS)
+    delay = late + waited()
     if (delay <= limit) {
       lateSince = null
       lateSteps = 0
@@ -192,10 +200,14 @@ export function createPressure(given: {
       // A start or a reload makes the loop late, too, and turning callers away would not shorten it.
       if (calls > 0) lateSteps++
     }
-    if (share > 0) {
-      share = steered(share, delay, limit * HELD_AT, took)
-      alertUntil = now + ALERT_MS
-    } else if (lateSince !== null && now - lateSince >= LASTING_MS && lateSteps >= LEAST_STEPS) share = FIRST_SHARE
+    const trouble = lateSince !== null && now - lateSince >= LASTING_MS && lateSteps >= LEAST_STEPS
+    // A line that is too long is kept short by itself.
+    if (alert) share = steered(share, late, limit * HELD_AT, took)
+    else if (trouble && late > limit) share = FIRST_SHARE
+    if (trouble || share > 0 || away > 0) alertUntil = now + ALERT_MS
+    alert = now < alertUntil
+    part = calls > 0 ? Math.min(1, away / calls) : 0
+    away = 0
     if (calls > 0) {
       for (const keys of before) keys.clear()
       ;[came, before] = [before, came]
@@ -203,6 +215,7 @@ export function createPressure(given: {
     if (share > 0) allotment = allot(before, share)
     steppedAt = now
     stolenBefore = stolen
+    workedAtStep = worked
     ticks = 0
     if (calls > 0) {
       idleSince = now
@@ -217,37 +230,38 @@ export function createPressure(given: {
     workedBefore = worked
     return clock
   }
-  const oldest = (): number => line.length === 0 ? 0 : lineClock() - line[0]!.since
-  /** Whether the line is too long for anybody to join it who asks for more than others; only where there was trouble of late. */
-  const look = (now: number): void => {
-    const alert = share > 0 || now < alertUntil
-    if (!alert || oldest() < rules().delayMs * FULL_AT) full = null
-    else if (full === null) {
-      full = allot(callsOf(before) > 0 ? before : came, MOST)
-      alertUntil = now + ALERT_MS
-    }
-  }
+  const waited = (): number => line.oldest === null ? 0 : lineClock() - line.oldest.since
+  const tooLong = (key: string, rank: number): boolean => alert && line.size > 0 && !line.fits(key, rank, rules().delayMs * FULL_AT / eachMs)
 
-  /** Begins the call that has waited longest, and comes back for the next in another turn. */
+  /** Begins the call whose turn it is, and comes back for the next in another turn of the loop. */
   const begin = (): void => {
-    const next = line.shift()
-    if (next === undefined) {
+    const now = lineClock()
+    if (alert) tell(now - rules().delayMs)
+    const next = line.next()
+    if (next === null) {
       beginning--
       return
     }
-    const waited = lineClock() - next.since
-    begun++
-    waitedMs += waited
-    if (full !== null) look(ambient.monotonic())
+    eachMs += (now - begunAt - eachMs) * LATEST
+    begunAt = now
     later(begin)
-    next.begins(full === null || waited < rules().delayMs || !self.refuses(next.key, next.rank))
+    next.of(true)
+  }
+  /** They came before anybody was turned away, or are of a class whose turn does not come: so long nobody is to wait for nothing. */
+  const tell = (before: number): void => {
+    for (let told = 0; told < TOLD; told++) {
+      const late = line.overdue(before)
+      if (late === null) return
+      away++
+      late.of(false)
+    }
   }
 
   const self = {
-    get shedding() { return share > 0 || full !== null },
-    get share() { return share },
+    get shedding() { return share > 0 || (alert && line.size > 0) },
+    get share() { return Math.max(share, part) },
     get delayMs() { return delay },
-    get cut() { return (full ?? allotment).cut },
+    get cut() { return allotment.cut },
     arrived(key: string, rank: number): void {
       if (timer === null) {
         if (rules().delayMs === 0) return
@@ -258,19 +272,22 @@ export function createPressure(given: {
       keys.set(key, (keys.get(key) ?? 0) + 1)
     },
     refuses(key: string, rank: number): boolean {
-      if (share === 0 && full === null) return false
-      const { cut, kept } = full ?? allotment
-      return rank < cut || (rank === cut && ambient.random() >= (kept.get(key) ?? 1))
+      const { cut, kept } = allotment
+      const refused = tooLong(key, rank) || (share > 0 && (rank < cut || (rank === cut && ambient.random() >= (kept.get(key) ?? 1))))
+      if (refused) away++
+      return refused
     },
     turn(key: string, rank: number): Promise<boolean> | null {
       if (timer === null) return null
-      if (line.length === 0 && atOnce < BEGIN) {
-        atOnce++
-        return null
+      if (line.size === 0) {
+        if (atOnce < AT_ONCE) {
+          atOnce++
+          return null
+        }
+        begunAt = lineClock()
       }
       const { promise, resolve } = Promise.withResolvers<boolean>()
-      line.push({ key, rank, since: lineClock(), begins: resolve })
-      if (full === null) look(ambient.monotonic())
+      line.join(resolve, key, rank, lineClock())
       if (beginning < BEGIN) {
         beginning++
         later(begin)
