@@ -5,7 +5,8 @@ globalThis.deed = { began: 0, heard: 0, shown: 0, answered: 0 }
 const afterPaint = (then) => {
   requestAnimationFrame(() => {
     const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => then(performance.now())
+    port1.addEventListener('message', () => then(performance.now()), { once: true })
+    port1.start()
     port2.postMessage(0)
   })
 }

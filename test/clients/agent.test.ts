@@ -31,7 +31,8 @@ interface Turn {
 async function installed(): Promise<Sdk['Codex'] | null> {
   const { Codex } = await import('@openai/codex-sdk') as unknown as Sdk
   try {
-    return new Codex({ env: {}, config: {} }) && Codex
+    void new Codex({ env: {}, config: {} })
+    return Codex
   } catch {
     return null
   }
