@@ -296,6 +296,10 @@ export async function createCallPath(given: {
       fileParser({ bounds: () => config.fileParser, read: pdfs.read, download, hash: sha256 }),
       serverTools({
         available: search.available, search: search.ask, page, pageCharacters: () => config.serverTools.pageMaxCharacters, read: parseUpstream,
+        unknown: (reference) => {
+          const found = catalog.snapshot().offer(reference, 'chat')
+          return 'fault' in found ? found.fault.message : null
+        },
         rules: () => config.serverTools, now: ambient.now, monotonic: ambient.monotonic, id: () => `st_${Buffer.from(ambient.bytes(12)).toString('hex')}`,
       }),
       contextCompression(), cacheMarks({ automatic: () => config.promptCaching.automatic }), reasoningExclude(),

@@ -166,7 +166,7 @@ export interface Config {
   }
   /** `pageHosts` are private hosts that models may read pages of. */
   readonly serverTools: {
-    readonly maxSteps: number; readonly timeoutMs: number; readonly disabled: readonly string[]
+    readonly maxSteps: number; readonly timeoutMs: number; readonly modelTimeoutMs: number; readonly disabled: readonly string[]
     readonly pageMaxBytes: number; readonly pageMaxCharacters: number; readonly pageTimeoutMs: number; readonly pageHosts: readonly string[]
   }
   readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
@@ -431,7 +431,7 @@ function webSearchOf(given: NonNullable<ConfigFile['web_search']>, env: Environm
 function serverToolsOf(given: NonNullable<ConfigFile['server_tools']>): Config['serverTools'] {
   const all = { disabled: [], page_hosts: [], ...DEFAULTS.server_tools, ...given }
   return {
-    maxSteps: all.max_steps, timeoutMs: all.timeout_ms, disabled: all.disabled,
+    maxSteps: all.max_steps, timeoutMs: all.timeout_ms, modelTimeoutMs: all.model_timeout_ms, disabled: all.disabled,
     pageMaxBytes: all.page_max_bytes, pageMaxCharacters: all.page_max_characters, pageTimeoutMs: all.page_timeout_ms, pageHosts: all.page_hosts,
   }
 }

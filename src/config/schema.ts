@@ -95,7 +95,7 @@ export const DEFAULTS = {
   stats: { min_keys: 1 },
   moderation: { always: false, failure: 'closed' },
   web_search: { timeout_ms: 10_000 },
-  server_tools: { max_steps: 30, timeout_ms: 120_000, page_max_bytes: 4 * 1024 * 1024, page_max_characters: 100_000, page_timeout_ms: 15_000 },
+  server_tools: { max_steps: 30, timeout_ms: 120_000, model_timeout_ms: 300_000, page_max_bytes: 4 * 1024 * 1024, page_max_characters: 100_000, page_timeout_ms: 15_000 },
   file_parser: { max_bytes: 20 * 1024 * 1024, max_pages: 1_000, max_characters: 4_000_000, timeout_ms: 15_000 },
   response_cache: { enabled: true, max_bytes: 256 * 1024 * 1024, max_answer_bytes: 1024 * 1024 },
   log: { level: 'info' },
@@ -246,6 +246,7 @@ export const fileSchema = z.strictObject({
   server_tools: z.strictObject({
     max_steps: z.int().min(1).max(100).optional(),
     timeout_ms: ms.optional(),
+    model_timeout_ms: ms.optional(),
     disabled: z.array(z.string().regex(/^openrouter:\w+$/)).optional(),
     page_max_bytes: z.int().min(1024).max(64 * 1024 * 1024).optional(),
     page_max_characters: z.int().min(100).optional(),

@@ -30,7 +30,7 @@ export interface Attempt {
   readonly hedge?: HedgePayer
   /** Which of the model's answers it was for, from 1, where server tools were run between them. */
   readonly step?: number
-  /** Made by this stage, for an answer that the call goes on from. */
+  /** Made by this stage, or by this server tool, for an answer that the call goes on from. */
   readonly within?: string
   /** Of such a one, and of each step: the tokens that it took. */
   readonly tokens?: { readonly input: number; readonly output: number }

@@ -61,6 +61,8 @@ export interface Asked<O extends Operation = Chat> {
   readonly ignored: readonly string[]
   /** How far server tools may go. */
   readonly loop?: LoopWishes
+  /** The server tools that this call is made within, by the headers of whoever makes it: they are not offered again. */
+  readonly inside?: readonly string[]
   /** The slug of the preset that is named beside the models; one may also stand in a model's name (`@preset/slug`). */
   readonly preset?: string
   /** The preset that has filled in what the request left open, by its id. */

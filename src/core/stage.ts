@@ -31,6 +31,13 @@ export type Generate = (asking: Asking) => Promise<Generated>
 export interface Asking {
   readonly models: readonly string[]
   readonly request: ChatRequest
+  /**
+   * The server tool that asks (`openrouter:advisor`), by which its attempts are known. Its caller has named the models, or
+   * left them to the one that answers, so all that the caller prefers of providers holds for them too.
+   */
+  readonly tool?: string
+  /** Milliseconds after which nobody waits for the answer any more. */
+  readonly timeoutMs?: number
 }
 
 /** An answer that came to its end, with what it used and cost; or why there is none. */
@@ -110,6 +117,8 @@ export interface Said {
   readonly step: number
   /** What all of them took. */
   readonly spent: { readonly tokens: number; readonly cost: Nano }
+  /** Has other models asked by the tools; what they cost is charged with the answer, and is no fee of the turn. */
+  readonly generate: Generate
 }
 
 export interface Turn {

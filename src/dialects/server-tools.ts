@@ -9,6 +9,13 @@ const domains = z.array(text).nullish()
 const tool = (name: string, settings: z.ZodRawShape) =>
   z.looseObject({ type: z.literal(`openrouter:${name}`), parameters: z.looseObject(settings).nullish() })
 
+const whole = z.int().nullish()
+const nested = z.array(z.looseObject({ type: text })).nullish().describe('Server tools that it may use.')
+const asking = {
+  model: text.nullish(), instructions: text.nullish(), tools: nested, max_tool_calls: whole.describe('1 to 25; 10.'), max_uses: whole, max_completion_tokens: whole,
+  reasoning: z.looseObject({ effort: text.nullish(), max_tokens: whole }).nullish(), temperature: z.number().nullish(), name: text.nullish().describe('Where there are several.'),
+}
+
 /** For the published schema: what is wrong with a setting is said by the tool itself. */
 export const SERVER_TOOL_SHAPES = [
   tool('datetime', { timezone: text.nullish().describe('IANA name; UTC.') }),
@@ -21,6 +28,8 @@ export const SERVER_TOOL_SHAPES = [
     engine: text.nullish().describe('auto or openrouter.'), max_uses: z.int().nullish(), max_content_tokens: z.int().nullish(), allowed_domains: domains, blocked_domains: domains,
   }),
   tool('tool_search', { max_results: z.int().nullish().describe('Tools that one search finds, 1 to 20; 5.') }),
+  tool('advisor', { ...asking, forward_transcript: z.boolean().nullish().describe('The advisor reads the conversation.') }),
+  tool('subagent', asking),
 ] as const
 
 /** Of a tool, on every surface but Anthropic's, whose own document says it. */
@@ -99,4 +108,7 @@ export function factOf({ facts }: ServerToolUse, key: string): string {
 
 /** What a use is read back as, where its format has no word for its having failed. */
 export const readUse = (id: string, name: string, input: string, output: string): ServerToolUse =>
-  ({ id, name, input, output, ...(output.startsWith('Error: ') && { failed: true }), facts: {} })
+  ({ id, name, input, output, ...(FAILED.some((begin) => output.startsWith(begin)) && { failed: true }), facts: {} })
+
+/** How the result of a tool begins that has failed; those that ask models tell theirs as OpenRouter does. */
+const FAILED = ['Error: ', '{"status":"error"'] as const

@@ -19,12 +19,12 @@ type Batch = readonly ChatEvent[]
  */
 export function likeness(call: Call, policy: Pick<RoutingPolicy, 'coalesce'>): string | null {
   if (call.kept === true || call.large || whyAlone(call.asked, policy) !== null) return null
-  const { operation, preferences, plugins, stream, echo, moderated } = call.asked
+  const { operation, preferences, plugins, stream, echo, moderated, inside } = call.asked
   const { request } = operation
   const { origin } = request
   // The address of a request may say its model, and a header its session: neither is in the body.
   const said = origin === undefined ? request : { dialect: origin.dialect, headers: origin.headers, session: request.session }
-  const hash = createHash('sha256').update(text([call.key.workspace, call.surface, stream, echo === true, moderated === true, preferences, plugins, said]))
+  const hash = createHash('sha256').update(text([call.key.workspace, call.surface, stream, echo === true, moderated === true, preferences, plugins, said, ...(inside ? [inside] : [])]))
   if (origin !== undefined) hash.update(origin.bytes ?? text(origin.body))
   return hash.digest('base64url')
 }

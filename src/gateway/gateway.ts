@@ -216,7 +216,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const carryOut = async (
     call: Call, resolved: Resolved, place: Share | null, rank: number, relaying: RelayParts = relayParts,
   ): Promise<Outcome> => {
-    const preparing = staged(parts.stages, resolved, call, rank, carryWithin)
+    const preparing = staged(parts.stages, resolved, call, rank, withinOf)
     const prepared = preparing instanceof Promise ? await preparing : preparing
     if ('fault' in prepared) {
       if (prepared.within?.any) relaying.record(recordOf(call, demandOf(resolved.asked.operation, call.asked.stream), prepared.within.alone(prepared.fault), null, ambient.monotonic()))
@@ -254,6 +254,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     inFlight++
     const events: Loop = new Loop({ ...first, outcome }, {
       call, tools, transforms: prepared.transforms, now: ambient.monotonic,
+      within: () => withinOf({ ...call, startedAt: ambient.monotonic(), large: null }, rank),
       ask: (request, after) => stepOf(
         { ...call, startedAt: ambient.monotonic(), large: null },
         { asked: { ...asked, operation: { type: 'chat', request } }, offers: prepared.offers, notes: NONE, transforms: NONE, review: prepared.review },
@@ -358,6 +359,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     return perform(call, { ...resolved, transforms: NONE, review: null }, null, rank, { ...relayParts, record })
   }
 
+  const withinOf: WithinOf = (call, rank) => new Within(call, rank, carryWithin, attemptParts.deadlines)
+
   const flights = new Map<string, Flight>()
 
   /** A call that shares what comes of it with all that are like it while it is under way: it joins one, or begins it. */
@@ -460,6 +463,7 @@ async function pastOf(parts: GatewayParts, { at }: Explaining): Promise<Past | n
   return parts.past(at)
 }
 
+type WithinOf = (call: Call, rank: number) => Within
 type Resolving = Resolved | { readonly fault: Fault }
 type Preparing = Prepared | { readonly fault: Fault; readonly within?: Within }
 
@@ -539,13 +543,13 @@ function resolvedOf(asked: Asked<Operation>, offers: readonly Offer[], notes: re
 
 /** Runs the stages' request side, where one wants to; for a call that is not carried out (there is none), they fetch and ask nothing. */
 function staged(
-  stages: readonly Stage[], { asked, offers, notes }: Resolved, call: Call | null = null, rank = 0, carry: CarryWithin | null = null,
+  stages: readonly Stage[], { asked, offers, notes }: Resolved, call: Call | null = null, rank = 0, withinOf: WithinOf | null = null,
 ): Preparing | Promise<Preparing> {
   // Stages are about conversations.
   if (!asksForChat(asked)) return { asked, offers, notes, transforms: NONE, review: null }
   const seen: StageCall = call ? { asked, offers, departure: call.departure } : { asked, offers }
   if (!stages.some((stage) => stage.wants(seen))) return { asked, offers, notes, transforms: NONE, review: null }
-  return runStages(stages, seen, notes, call && carry && new Within(call, rank, carry))
+  return runStages(stages, seen, notes, call && withinOf && withinOf(call, rank))
 }
 
 async function runStages(

@@ -1,10 +1,12 @@
 import {
   attoFromNano, collectNow, fault, faultOf, FAULTS, NO_CHARGE, NO_USAGE, SERVER_TOOL, usdFromNano, usageOfAll,
   type Annotation, type Attempt, type Charge, type ChatEvent, type ChatRequest, type Fault, type FinishReason, type Generation, type JsonObject, type Nano,
-  type Quality, type ServerTools, type StageNote, type Usage,
+  type Quality, type ServerTools, type StageNote, type Turn, type Usage,
 } from '../core/index.ts'
 import type { Call, Outcome } from './call.ts'
+import { entryOf } from './metadata.ts'
 import type { Transform } from './relay.ts'
+import type { Within } from './within.ts'
 
 /** Answers with server tools: the model is asked again with what its calls came to, until it answers (docs/server-tools.md). */
 
@@ -24,6 +26,8 @@ export interface LoopGiven {
   readonly tools: ServerTools
   /** Of the answer as the caller sees it. */
   readonly transforms: readonly Transform[]
+  /** The models that the tools ask while they run, once; made anew for each step. */
+  readonly within: () => Within
   /** Has the model asked again: at the same endpoint, where it can still be had. Never rejects. */
   readonly ask: (request: ChatRequest, after: Generation | null) => Promise<Step>
   /** The call is over, and this goes on record. */
@@ -59,6 +63,9 @@ export class Loop implements AsyncIterableIterator<Batch> {
   #charges: readonly Charge[] = []
   readonly #services: Record<string, number> = {}
   #fees: Nano = 0n
+  /** Whom the tools asked, behind which step. */
+  readonly #asked: { readonly step: number; readonly within: Within }[] = []
+  #turning: Promise<Turn> | null = null
   #failure: Fault | null = null
 
   constructor(first: Step & { readonly outcome: Answering }, given: LoopGiven) {
@@ -82,7 +89,7 @@ export class Loop implements AsyncIterableIterator<Batch> {
       // A fault of ours is told and logged by whoever reads; the call is over all the same, with its place and its record.
       if (this.#phase !== 'over') {
         await this.#events.return?.()
-        this.#end([], faultOf(error))
+        if (!this.#isOver()) this.#end([], faultOf(error))
       }
       throw error
     }
@@ -91,6 +98,11 @@ export class Loop implements AsyncIterableIterator<Batch> {
   async return(): Promise<IteratorResult<Batch>> {
     if (this.#phase === 'over') return DONE
     const reading = this.#phase === 'reading'
+    // Models that tools have asked are told that their caller has left, and what they have cost by then goes on record.
+    if (this.#turning !== null && this.#given.call.departure.gone) {
+      await this.#turning.catch(() => null)
+      if (this.#isOver()) return DONE
+    }
     await this.#events.return?.()
     const generation = this.#steps.at(-1)!.generation()
     // Nobody reads the last batch of a step that is left in the middle: what was delivered of it is on its record.
@@ -109,7 +121,8 @@ export class Loop implements AsyncIterableIterator<Batch> {
     if (!told) return null
     const attempts = this.#steps.flatMap(({ outcome }, at) => {
       const made = outcome.metadata()?.['attempts'] as readonly JsonObject[] | undefined
-      return (made ?? []).map((attempt) => ({ ...attempt, step: at + 1 }))
+      const within = this.#attemptsWithin(at + 1).map(entryOf)
+      return [...made ?? [], ...within].map((attempt) => ({ ...attempt, step: at + 1 }))
     })
     const note = this.#note()
     const pipeline = [...told['pipeline'] as readonly StageNote[] | undefined ?? [], ...(note === null ? [] : [note])]
@@ -125,7 +138,8 @@ export class Loop implements AsyncIterableIterator<Batch> {
     const steps = this.#usages.map((usage, at) => ({
       prompt_tokens: usage.input.total, completion_tokens: usage.output.total, cost: usdFromNano(this.#charges[at]?.total ?? 0n),
     }))
-    return { ...note, data: { ...note.data, steps }, ...(this.#fees > 0n && { cost_usd: usdFromNano(this.#fees) }) }
+    const bought = this.#bought()
+    return { ...note, data: { ...note.data, steps }, ...(bought > 0n && { cost_usd: usdFromNano(bought) }) }
   }
 
   #goOn(): Promise<Batch | null> {
@@ -202,9 +216,15 @@ export class Loop implements AsyncIterableIterator<Batch> {
     const parts = collectNow(this.#said).choices[0]?.parts ?? []
     const tokens = this.#usages.reduce((sum, { input, output }) => sum + input.total + output.total, 0)
     const { request } = this.#steps.at(-1)!
-    const turn = await tools.turn({
-      request, parts, reason: this.#finish?.reason ?? null, step: this.#steps.length, spent: { tokens, cost: this.#sum().total },
+    const step = this.#steps.length
+    const within = this.#given.within()
+    this.#asked.push({ step, within })
+    this.#turning = tools.turn({
+      request, parts, reason: this.#finish?.reason ?? null, step, spent: { tokens, cost: this.#sum().total },
+      generate: (asking) => within.generate('server-tools', asking),
     })
+    const turn = await this.#turning
+    this.#turning = null
     if (this.#phase !== 'running') return null
     for (const [unit, count] of Object.entries(turn.fees.services)) this.#services[unit] = (this.#services[unit] ?? 0) + count
     this.#fees += turn.fees.cost
@@ -278,8 +298,22 @@ export class Loop implements AsyncIterableIterator<Batch> {
     return { ...all, services }
   }
 
+  /** What tools took, and the models that they asked. */
+  #bought(): Nano {
+    return this.#asked.reduce((sum, { within }) => sum + within.cost, this.#fees)
+  }
+
+  #attemptsWithin(step: number): readonly Attempt[] {
+    return this.#asked.find((it) => it.step === step)?.within.attempts ?? []
+  }
+
+  #isOver(): boolean {
+    return this.#phase === 'over'
+  }
+
   #sum(): Charge {
-    let charge: Charge = { total: this.#fees, prompt: 0n, completion: 0n, services: attoFromNano(this.#fees) }
+    const bought = this.#bought()
+    let charge: Charge = { total: bought, prompt: 0n, completion: 0n, services: attoFromNano(bought) }
     for (const one of this.#charges) {
       charge = {
         total: charge.total + one.total, prompt: charge.prompt + one.prompt, completion: charge.completion + one.completion, services: charge.services + one.services,
@@ -297,11 +331,13 @@ export class Loop implements AsyncIterableIterator<Batch> {
     const cancelled = failure?.kind === 'cancelled'
     return {
       ...first, usage, cost, cancelled, fault: failure?.kind ?? null,
-      absorbed: made.reduce((sum, generation) => sum + (generation?.absorbed ?? 0n), unpaid),
+      absorbed: this.#asked.reduce((sum, { within }) => sum + within.absorbed, made.reduce((sum, generation) => sum + (generation?.absorbed ?? 0n), unpaid)),
       finish: failure && !cancelled ? 'error' : this.#finish ? this.#reason(this.#finish.reason) : null,
       nativeFinish: last.nativeFinish,
       durationMs: Math.round(this.#given.now() - this.#given.call.startedAt),
-      attempts: made.flatMap((generation, at) => (generation ? attemptsOf(generation, at + 1) : [])),
+      attempts: made.flatMap((generation, at) => [
+        ...(generation ? attemptsOf(generation, at + 1) : []), ...this.#attemptsWithin(at + 1).map((attempt) => ({ ...attempt, step: at + 1 })),
+      ]),
       untried: made.reduce((sum, generation) => sum + (generation?.untried ?? 0), 0),
       quality: qualityOf(made.map((generation) => generation?.quality ?? null)),
     }

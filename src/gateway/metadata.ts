@@ -79,7 +79,22 @@ function strategyOf(models: readonly string[], offers: readonly Offer[]): string
 }
 
 function attemptsOf({ failed, answering }: Told): readonly JsonObject[] {
-  const attempts: JsonObject[] = failed.map((attempt) => ({
+  const attempts: JsonObject[] = failed.map(entryOf)
+  if (!answering) return attempts
+  const { attempt, failure } = answering
+  const { endpoint } = attempt.candidate
+  attempts.push({
+    provider: answering.provider, model: endpoint.model, status: attempt.status ?? 200, endpoint: endpoint.id,
+    duration_ms: Math.round(attempt.elapsedMs() * 10) / 10,
+    ...(failure && { fault: failure.kind }),
+    ...(attempt.hedge && { hedge: attempt.hedge }),
+  })
+  return attempts
+}
+
+/** An attempt that is over, as the metadata tells it. */
+export function entryOf(attempt: Attempt): JsonObject {
+  return {
     provider: attempt.providerName,
     model: attempt.model,
     // The SDK wants a number: where no answer came, the one that our own would have.
@@ -91,17 +106,7 @@ function attemptsOf({ failed, answering }: Told): readonly JsonObject[] {
     ...(attempt.outcome === 'superseded' && { superseded: true }),
     ...(attempt.within !== undefined && { within: attempt.within }),
     ...(attempt.outcome !== 'superseded' && attempt.cost !== undefined && { cost: usdFromNano(attempt.cost) }),
-  }))
-  if (!answering) return attempts
-  const { attempt, failure } = answering
-  const { endpoint } = attempt.candidate
-  attempts.push({
-    provider: answering.provider, model: endpoint.model, status: attempt.status ?? 200, endpoint: endpoint.id,
-    duration_ms: Math.round(attempt.elapsedMs() * 10) / 10,
-    ...(failure && { fault: failure.kind }),
-    ...(attempt.hedge && { hedge: attempt.hedge }),
-  })
-  return attempts
+  }
 }
 
 /** What of the request the endpoint that answered was not sent, was sent otherwise, or was sent without a promise. */

@@ -1,9 +1,10 @@
 import {
-  collect, NO_USAGE,
+  collect, Departure, fault, NO_USAGE,
   type Asked, type Asking, type Attempt, type Fault, type Generated, type Generation, type Nano, type Operation, type Preferences,
 } from '../core/index.ts'
 import type { Tried } from './attempts.ts'
 import type { Call, Outcome } from './call.ts'
+import type { Deadlines } from './deadline.ts'
 
 /** Carries a call out within another: what would be put on record is told to `record`. Never rejects. */
 export type CarryWithin = (call: Call, rank: number, record: (generation: Generation) => void) => Promise<Outcome>
@@ -17,14 +18,16 @@ export class Within {
   readonly #call: Call
   readonly #rank: number
   readonly #carry: CarryWithin
+  readonly #deadlines: Deadlines
   #attempts: readonly Attempt[] = []
   #absorbed: Nano = 0n
   #cost: Nano = 0n
 
-  constructor(call: Call, rank: number, carry: CarryWithin) {
+  constructor(call: Call, rank: number, carry: CarryWithin, deadlines: Deadlines) {
     this.#call = call
     this.#rank = rank
     this.#carry = carry
+    this.#deadlines = deadlines
   }
 
   /** What all of them cost so far. */
@@ -32,18 +35,50 @@ export class Within {
     return this.#cost
   }
 
+  /** Every attempt of theirs, under the name of who asked. */
+  get attempts(): readonly Attempt[] {
+    return this.#attempts
+  }
+
+  /** What providers bill for them that is nobody's to pay but ours. */
+  get absorbed(): Nano {
+    return this.#absorbed
+  }
+
   /** Whether any provider was asked. */
   get any(): boolean {
     return this.#attempts.length > 0
   }
 
-  async generate(stage: string, { models, request }: Asking): Promise<Generated> {
-    const asked: Asked<Operation> = {
-      operation: { type: 'chat', request }, preferences: heldTo(this.#call.asked.preferences, models), plugins: [], stream: false, ignored: [],
+  async generate(stage: string, asking: Asking): Promise<Generated> {
+    const { timeoutMs } = asking
+    const { departure } = this.#call
+    if (timeoutMs === undefined) return this.#generate(stage, asking, departure)
+    const own = new Departure()
+    const leave = (): void => own.leave()
+    const deadline = this.#deadlines(leave)
+    departure.listen(leave)
+    if (departure.gone) leave()
+    deadline.set(timeoutMs)
+    try {
+      const made = await this.#generate(stage, asking, own)
+      return 'fault' in made && deadline.expired && !departure.gone ? { fault: fault('timeout', `There was no answer within ${Math.round(timeoutMs / 1000)} s`) } : made
+    } finally {
+      deadline.clear()
+      departure.ignore(leave)
     }
-    const { id, createdAt, startedAt, surface, key, app, departure } = this.#call
+  }
+
+  async #generate(stage: string, { models, request, tool }: Asking, departure: Departure): Promise<Generated> {
+    const { preferences: of, plugins } = this.#call.asked
+    const asked: Asked<Operation> = {
+      operation: { type: 'chat', request }, preferences: tool === undefined ? heldTo(of, models) : { ...of, models },
+      // What a caller says of the choice of a router model holds for a tool's, too.
+      plugins: tool === undefined ? [] : plugins.filter((plugin) => plugin.id === 'auto-router'), stream: false, ignored: [],
+    }
+    const { id, createdAt, startedAt, surface, key, app } = this.#call
     const outcome = await this.#carry(
-      { id, createdAt, startedAt, surface, key, app, departure, asked }, this.#rank, (generation) => this.#take(stage, generation))
+      { id, createdAt, startedAt, surface, key, app, departure, asked }, this.#rank, (generation) => this.#take(tool ?? stage, generation))
     if ('fault' in outcome) return { fault: outcome.fault }
     const reply = await collect(outcome.events)
     if (reply.fault) return { fault: reply.fault }

@@ -74,11 +74,11 @@ function linesOf(headers: Readonly<Record<string, string | number>>): string {
 }
 
 /** The same key, at the same surface, asking the same in the same order of its fields, blanks aside, under the same preferences. */
-function likeness({ key, surface, asked: { operation: { request }, preferences, plugins, stream, moderated } }: Call): string {
+function likeness({ key, surface, asked: { operation: { request }, preferences, plugins, stream, moderated, inside } }: Call): string {
   const { origin, session: _, ...rest } = request
   // A preset that filled something in has put the body aside: what it came to counts, whichever version it was.
   const said = origin === undefined ? rest : { dialect: origin.dialect, headers: origin.headers, body: origin.body }
-  const text = JSON.stringify([key.id, surface, stream, preferences, plugins, said, ...(moderated ? ['moderated'] : [])], (_, one: unknown) => typeof one === 'bigint' ? `${one}n` : one)
+  const text = JSON.stringify([key.id, surface, stream, preferences, plugins, said, ...(moderated ? ['moderated'] : []), ...(inside ? [{ inside }] : [])], (_, one: unknown) => typeof one === 'bigint' ? `${one}n` : one)
   return createHash('sha256').update(text).digest('base64url')
 }
 

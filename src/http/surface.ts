@@ -37,7 +37,7 @@ export function askedOf<O extends Operation>(
 function underKey<O extends Operation>(x: Keyed, keyPreferences: KeyReader, { catalog, presets }: Services, read: Asked<O>): Asked<O> {
   const { settings } = x.key
   const whole = presets ? filledIn(presets, x.key.workspace, read) : read
-  const heard = inSession(whole, x.headers['x-session-id'])
+  const heard = inTools(inSession(whole, x.headers['x-session-id']), x.headers)
   const asked = heard.echo && settings.echo_upstream_body === false ? { ...heard, echo: false } : heard
   const tightened = tighten(withSlugs(asked.preferences, catalog.snapshot()), keyPreferences(x.key))
   const preferences = tightened.hedge === undefined || settings.allow_hedge === true ? tightened : withoutHedge(tightened, asked.preferences)
@@ -64,6 +64,16 @@ function withoutHedge(tightened: Preferences, asked: Preferences): Preferences {
   if (tightened.hedge !== true) return tightened
   const { hedge: _, ...rest } = tightened
   return rest
+}
+
+/** OpenRouter's guards against tools that ask models which have the same tool. */
+const DEPTHS = { advisor: 'x-openrouter-advisor-depth', fusion: 'x-openrouter-fusion-depth' } as const
+
+/** A call that its headers say is made for a server tool does not have that tool; what is no number counts as inside. */
+function inTools<O extends Operation>(asked: Asked<O>, headers: Keyed['headers']): Asked<O> {
+  if (headers[DEPTHS.advisor] === undefined && headers[DEPTHS.fusion] === undefined) return asked
+  const inside = (Object.keys(DEPTHS) as (keyof typeof DEPTHS)[]).filter((name) => !/^0*$/.test(String(headers[DEPTHS[name]] ?? '').trim()))
+  return inside.length === 0 ? asked : { ...asked, inside }
 }
 
 const SESSION_LENGTH = 256

@@ -1,24 +1,25 @@
 import {
   fault, FaultError, rewrite, SERVER_TOOL, useIn,
-  type Annotation, type ChatRequest, type Departure, type Fault, type Fees, type JsonObject, type LoopWishes, type Message, type Part, type Said, type ServerTools,
+  type Annotation, type ChatRequest, type Departure, type Fees, type JsonObject, type LoopWishes, type Message, type Part, type Said, type ServerTools,
   type ServerToolUse, type ServerToolWish, type Stage, type StageNote, type StopCondition, type Tool, type ToolCallPart, type ToolChoice, type Turn,
 } from '../core/index.ts'
+import { asTool, type Nest } from './agent.ts'
 import type { Callable } from './tool-index.ts'
-import { SERVER_TOOL_NAMES, serverTool, type Ran, type ServerTool, type ToolKitGiven } from './tool-kit.ts'
+import { SERVER_TOOL_NAMES, serverTool, type Exchange, type Ran, type ServerTool, type ToolKitGiven, type ToolTurn } from './tool-kit.ts'
 
 export interface ServerToolsRules {
   /** Answers of the model, the last one not counted. */
   readonly maxSteps: number
   /** After so many milliseconds no further tool is run. */
   readonly timeoutMs: number
+  /** So long may one call of a tool take that asks models. */
+  readonly modelTimeoutMs: number
   /** Names that nobody may ask for, as OpenRouter has them. */
   readonly disabled: readonly string[]
 }
 
 export interface ServerToolsGiven extends ToolKitGiven {
   readonly rules: () => ServerToolsRules
-  /** JSON as models write it. */
-  readonly read: (text: string) => { readonly value: unknown } | { readonly fault: Fault }
   readonly monotonic: () => number
   /** Distinct, and safe in any format's ids: begins with `st_`. */
   readonly id: () => string
@@ -44,17 +45,20 @@ export function serverTools(given: ServerToolsGiven): Stage {
     async request({ asked, departure }) {
       const { request } = asked.operation
       try {
-        const kit = kitOf(given, request)
-        const pass = rewrite(request, {
+        const kit = kitOf(given, request, asked.inside)
+        const { tools, toolChoice, ...bare } = request
+        // A choice among tools none of which is left is none.
+        const choice = toolChoice === undefined || (tools && kit.offered.length === 0) ? undefined : choiceIn(toolChoice, kit)
+        const pass = rewrite(bare, {
           messages: request.messages.flatMap((message) => unfolded(message, kit, given.read)),
-          ...(request.tools && { tools: kit.offered }),
-          ...(request.toolChoice !== undefined && { toolChoice: choiceIn(request.toolChoice, kit) }),
+          ...(kit.offered.length > 0 && { tools: kit.offered }),
+          ...(choice !== undefined && { toolChoice: choice }),
           ...(request.extras['max_tool_calls'] !== undefined && { extras: without(request.extras, 'max_tool_calls') }),
         })
         const next = { ...asked, operation: { type: 'chat' as const, request: pass }, ...(kit.ignored.length > 0 && { ignored: [...asked.ignored, ...kit.ignored] }) }
         if (kit.tools.size === 0) return { pass: next }
         if (!departure) return { pass: next, note: { type: 'server_tools', name: ID, summary: `the model may call ${[...kit.names.keys()].map((name) => `openrouter:${name}`).join(', ')}` } }
-        return { pass: next, tools: new Running(given, kit, asked.loop ?? {}, departure) }
+        return { pass: next, tools: new Running(given, kit, asked.loop ?? {}, departure, asked.preferences.models) }
       } catch (error) {
         if (error instanceof FaultError) return { fault: error.fault }
         throw error
@@ -71,46 +75,57 @@ interface Kit {
   readonly tools: ReadonlyMap<string, { readonly name: string; readonly tool: ServerTool }>
   /** The functions by the names of the tools that they stand for. */
   readonly names: ReadonlyMap<string, string>
+  /** Of tools that may be there several times: their functions, by the tools' names and then by their own. */
+  readonly instances: ReadonlyMap<string, ReadonlyMap<string | null, string>>
   /** What the model is offered: the tools in their order, functions in the place of those that are run here, and behind them what it has found before. */
   readonly offered: readonly Tool[]
   readonly ignored: readonly string[]
 }
 
-function kitOf(given: ServerToolsGiven, request: ChatRequest): Kit {
+function kitOf(given: ServerToolsGiven, request: Pick<ChatRequest, 'tools' | 'choices' | 'messages' | 'toolChoice'>, inside: readonly string[] = []): Kit {
   const { tools: asked = [], choices } = request
   const searches = asked.some(isSearch)
   const { all, found } = searches ? deferredIn(request, given.read) : NOTHING_DEFERRED
   const tools = new Map<string, { name: string; tool: ServerTool }>()
   const offered: Tool[] = []
   const names = new Map<string, string>()
+  const instances = new Map<string, Map<string | null, string>>()
   const ignored: string[] = []
   const taken = new Set(asked.flatMap((tool) => (tool.type === 'native' ? [] : [tool.name])))
-  for (const [at, tool] of asked.entries()) {
+  for (const tool of asked) {
     if (tool.type !== 'native' || tool.dialect !== SERVER_TOOL) {
       if (tool.type === 'native' || !tool.deferred || !searches) offered.push(tool)
       continue
     }
     const wish = tool.value as unknown as ServerToolWish
-    const field = `tools[${at}]`
+    const field = wish.field.replace(/\.parameters$/, '')
     const refused = (what: string): FaultError => new FaultError(fault('invalid-request', `${field}: ${what}`, { field }))
     if ((choices ?? 1) > 1) throw new FaultError(fault('invalid-request', 'n: must be 1 beside server tools, which are run for one answer', { field: 'n' }))
     if (given.rules().disabled.includes(`openrouter:${wish.name}`)) throw refused(`openrouter:${wish.name} is switched off on this server (server_tools.disabled)`)
-    if (names.has(wish.name)) throw refused(`openrouter:${wish.name} is there twice`)
-    const made = serverTool(given, wish, all)
+    const made = serverTool(given, wish, { deferred: all, nest: nestOf(given) })
     if (made === null) throw refused(`openrouter:${wish.name.slice(0, 60)} is not run here; there are ${SERVER_TOOL_NAMES.join(', ')}`)
-    if (wish.name === SEARCH && all.length === 0) {
-      // There is nothing to be searched for.
+    // Nothing to be searched for, or a call that is made within this tool.
+    if ((wish.name === SEARCH && all.length === 0) || inside.includes(wish.name)) {
       ignored.push(field)
       continue
     }
-    let name = `openrouter_${wish.name}`
-    for (let n = 2; taken.has(name); n++) name = `openrouter_${wish.name}_${n}`
+    const { instance } = made
+    const same = instances.get(wish.name)
+    if (instance === undefined && names.has(wish.name)) throw refused(`openrouter:${wish.name} is there twice`)
+    if (instance !== undefined && same?.has(instance)) {
+      throw instance === null ? refused(`of several openrouter:${wish.name} tools only one may have no name`) : new FaultError(fault('invalid-request', `${wish.field}.name: ${JSON.stringify(instance)} is there twice`, { field: `${wish.field}.name` }))
+    }
+    // OpenRouter's names: those behind the first are told apart by their place.
+    const plain = `openrouter_${wish.name}${same ? `__${same.size}` : ''}`
+    let name = plain
+    for (let n = 2; taken.has(name); n++) name = `${plain}_${n}`
     tools.set(name, { name: wish.name, tool: made })
     offered.push({ type: 'function', name, description: made.description, parameters: made.parameters })
-    names.set(wish.name, name)
+    if (!names.has(wish.name)) names.set(wish.name, name)
+    if (instance !== undefined) instances.set(wish.name, new Map([...same ?? [], [instance, name]]))
     ignored.push(...made.ignored)
   }
-  return { tools, names, offered: [...offered, ...found], ignored }
+  return { tools, names, instances, offered: [...offered, ...found], ignored }
 }
 
 const SEARCH = 'tool_search'
@@ -128,7 +143,7 @@ const NOTHING_DEFERRED: Deferred = { all: [], found: [] }
  * What was found stands in the order of its finding: what searches of earlier turns told the model, what it has called,
  * and what `tool_choice` names. So a conversation goes on with the tools in the order that it had them in, and its cache.
  */
-function deferredIn({ tools = [], messages, toolChoice }: ChatRequest, read: ServerToolsGiven['read']): Deferred {
+function deferredIn({ tools = [], messages, toolChoice }: Pick<ChatRequest, 'tools' | 'messages' | 'toolChoice'>, read: ServerToolsGiven['read']): Deferred {
   const held = new Map<string, Callable>()
   const found: Callable[] = []
   for (const tool of tools) if (tool.type !== 'native' && tool.deferred) held.set(tool.name, tool)
@@ -161,7 +176,20 @@ function loaded({ deferred: _, ...tool }: Callable): Callable {
   return tool
 }
 
-const functionOf = (name: string, { names }: Kit): string => names.get(name) ?? `openrouter_${name}`
+/** Tools for the models that tools ask. */
+function nestOf(given: ServerToolsGiven): Nest {
+  return (wishes, maxCalls) => {
+    const kit = kitOf(given, { tools: wishes.map(asTool), messages: [] })
+    return { tools: kit.offered, ignored: kit.ignored, running: (departure, models) => new Running(given, kit, { maxCalls }, departure, models) }
+  }
+}
+
+/** The function that a use was a call of; one of several says in its result which it was. */
+function functionOf({ name, output }: ServerToolUse, { names, instances }: Kit): string {
+  const same = instances.get(name)
+  if (same && same.size > 1) for (const [instance, of] of same) if (instance !== null && output.includes(`"name":${JSON.stringify(instance)}`)) return of
+  return same?.get(null) ?? names.get(name) ?? `openrouter_${name}`
+}
 
 /** A choice that names a server tool names its function. */
 function choiceIn(choice: ToolChoice, { names }: Kit): ToolChoice {
@@ -201,8 +229,8 @@ function unfolded(message: Message, kit: Kit, read: ServerToolsGiven['read']): r
     steps.pop()
   }
   return steps.flatMap(({ said, calls, uses }): Message[] => {
-    const used = uses.map((use): ToolCallPart => ({ type: 'tool-call', id: use.id, name: functionOf(use.name, kit), form: 'function', input: use.input }))
-    const results = uses.map((use): Part => ({ type: 'tool-result', callId: use.id, name: functionOf(use.name, kit), content: [{ type: 'text', text: use.output }], ...(use.failed && { failed: true }) }))
+    const used = uses.map((use): ToolCallPart => ({ type: 'tool-call', id: use.id, name: functionOf(use, kit), form: 'function', input: use.input }))
+    const results = uses.map((use): Part => ({ type: 'tool-result', callId: use.id, name: functionOf(use, kit), content: [{ type: 'text', text: use.output }], ...(use.failed && { failed: true }) }))
     return [{ ...message, parts: [...said, ...used, ...calls] }, ...(results.length > 0 ? [{ role: 'tool' as const, parts: results }] : [])]
   })
 }
@@ -216,16 +244,18 @@ class Running implements ServerTools {
   readonly #kit: Kit
   readonly #wishes: LoopWishes
   readonly #departure: Departure
+  readonly #models: readonly string[]
   readonly #rules: ServerToolsRules
   readonly #startedAt: number
   readonly #done: { readonly tool: string; readonly ok: boolean; readonly duration_ms: number }[] = []
   #ran = 0
 
-  constructor(given: ServerToolsGiven, kit: Kit, wishes: LoopWishes, departure: Departure) {
+  constructor(given: ServerToolsGiven, kit: Kit, wishes: LoopWishes, departure: Departure, models: readonly string[]) {
     this.#given = given
     this.#kit = kit
     this.#wishes = wishes
     this.#departure = departure
+    this.#models = models
     this.#rules = given.rules()
     this.#startedAt = given.monotonic()
   }
@@ -234,12 +264,12 @@ class Running implements ServerTools {
     return this.#kit.tools.has(name)
   }
 
-  async turn({ request, parts, reason, step, spent }: Said): Promise<Turn> {
+  async turn({ request, parts, reason, step, spent, generate }: Said): Promise<Turn> {
     const called = parts.filter((part): part is ToolCallPart => part.type === 'tool-call')
     const own = called.filter(({ name }) => this.runs(name))
     const late = this.#late()
     const left = Math.min(MOST_AT_ONCE, this.#wishes.stopWhen ? Infinity : (this.#wishes.maxCalls ?? Infinity) - this.#ran)
-    const ran = await Promise.all(own.map((call, at) => at < left && !late ? this.#run(call) : refused(late ? 'the time for tools is over' : 'no more tools may be called for this answer')))
+    const ran = await Promise.all(own.map((call, at) => at < left && !late ? this.#run(call, { request, parts, generate }) : refused(late ? 'the time for tools is over' : 'no more tools may be called for this answer')))
     this.#ran += Math.min(own.length, left)
     const turn = this.#given.id()
     const uses = own.map((call, at): ServerToolUse => {
@@ -270,20 +300,23 @@ class Running implements ServerTools {
     return this.#given.monotonic() - this.#startedAt >= this.#rules.timeoutMs
   }
 
-  async #run({ name, input }: ToolCallPart): Promise<Ran> {
+  async #run({ name, input }: ToolCallPart, of: Pick<ToolTurn, 'request' | 'parts' | 'generate'>): Promise<Ran> {
     const { tool, name: tool_ } = this.#kit.tools.get(name)!
     const begun = this.#given.monotonic()
-    const ran = await this.#carriedOut(tool, input)
+    const until = begun + this.#rules.modelTimeoutMs
+    const ran = await this.#carriedOut(tool, input, {
+      ...of, models: this.#models, history: tool.instance === undefined ? [] : exchangesOf(name, of.request), left: () => Math.max(1, until - this.#given.monotonic()),
+    })
     this.#done.push({ tool: `openrouter:${tool_}`, ok: ran.failed !== true, duration_ms: Math.round(this.#given.monotonic() - begun) })
     return ran
   }
 
-  async #carriedOut(tool: ServerTool, input: string): Promise<Ran> {
+  async #carriedOut(tool: ServerTool, input: string, turn: ToolTurn): Promise<Ran> {
     const read = input.trim() === '' ? { value: {} } : this.#given.read(input)
     const args = 'value' in read ? read.value : null
     if (typeof args !== 'object' || args === null || Array.isArray(args)) return refused('the arguments have to be a JSON object')
     try {
-      return await tool.run(args as JsonObject, this.#departure)
+      return await tool.run(args as JsonObject, this.#departure, turn)
     } catch (error) {
       if (error instanceof FaultError) return refused(error.fault.message)
       throw error
@@ -293,6 +326,22 @@ class Running implements ServerTools {
 
 /** What a model is told of a call that came to nothing: it may try otherwise, or answer without. */
 const refused = (why: string): Ran => ({ output: `Error: ${why}`, failed: true, facts: { error: why } })
+
+/** What a function was called with before, and what it told, as far as the conversation has it. */
+function exchangesOf(name: string, { messages }: ChatRequest): readonly Exchange[] {
+  const found: Exchange[] = []
+  const calls = new Map<string, string>()
+  for (const { parts } of messages) {
+    for (const part of parts) {
+      if (part.type === 'tool-call' && part.name === name) calls.set(part.id, part.input)
+      const input = part.type === 'tool-result' ? calls.get(part.callId) : undefined
+      if (part.type !== 'tool-result' || input === undefined) continue
+      found.push({ input, output: part.content.map((it) => (it.type === 'text' ? it.text : '')).join('') })
+      calls.delete(part.callId)
+    }
+  }
+  return found
+}
 
 /** The conversation with what was called and what came of it. A tool that was demanded has been called. */
 function next(request: ChatRequest, parts: Said['parts'], calls: readonly ToolCallPart[], ran: readonly Ran[], last: boolean): ChatRequest {

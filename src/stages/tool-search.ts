@@ -1,7 +1,7 @@
-import { fault, FaultError, toolsFound, type ServerToolWish } from '../core/index.ts'
-import { best, indexOf, type Callable, type ToolIndex } from './tool-index.ts'
-import type { ServerTool, ToolKitGiven } from './tool-kit.ts'
-import { ToolSettings } from './tool-settings.ts'
+import { toolsFound, type ServerToolWish } from '../core/index.ts'
+import { best, indexOf, type ToolIndex } from './tool-index.ts'
+import type { Beside, ServerTool, ToolKitGiven } from './tool-kit.ts'
+import { ToolSettings, wrong } from './tool-settings.ts'
 
 const USUAL_FOUND = 5
 const MOST_FOUND = 20
@@ -11,7 +11,7 @@ const MOST_CHARACTERS = 1000
  * `openrouter:tool_search`: finds tools of the caller's own that are kept from the model (`defer_loading`). What was found
  * is offered to it from the next step on, behind all that it was offered before, so that the prompt cache of that stays.
  */
-export function toolSearch(_: ToolKitGiven, wish: ServerToolWish, library: readonly Callable[]): ServerTool {
+export function toolSearch(_: ToolKitGiven, wish: ServerToolWish, { deferred: library }: Beside): ServerTool {
   const settings = new ToolSettings(wish)
   const most = settings.whole('max_results', MOST_FOUND) ?? USUAL_FOUND
   settings.done()
@@ -29,5 +29,3 @@ export function toolSearch(_: ToolKitGiven, wish: ServerToolWish, library: reado
     },
   }
 }
-
-const wrong = (field: string, what: string): FaultError => new FaultError(fault('unprocessable', `${field} ${what}`))

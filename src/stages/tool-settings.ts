@@ -28,12 +28,42 @@ export class ToolSettings {
     return value
   }
 
+  number(key: string, least: number, most: number): number | null {
+    const value = this.#take(key)
+    if (value === null) return null
+    if (typeof value !== 'number' || !(value >= least && value <= most)) throw this.bad(key, `must be a number from ${least} to ${most}, is ${shown(value)}`)
+    return value
+  }
+
+  flag(key: string): boolean | null {
+    const value = this.#take(key)
+    if (value !== null && typeof value !== 'boolean') throw this.bad(key, `must be true or false, is ${shown(value)}`)
+    return value
+  }
+
+  record(key: string): JsonObject | null {
+    const value = this.#take(key)
+    if (value !== null && (typeof value !== 'object' || Array.isArray(value))) throw this.bad(key, `must be an object, is ${shown(value)}`)
+    return value as JsonObject | null
+  }
+
+  list(key: string): readonly unknown[] | null {
+    const value = this.#take(key)
+    if (value !== null && !Array.isArray(value)) throw this.bad(key, `must be a list, is ${shown(value)}`)
+    return value
+  }
+
   domains(key: string): readonly string[] {
     const list = this.#take(key)
     if (list === null) return []
     const slip = slipInDomains(list)
     if (slip) throw this.bad(key + slip.at, slip.what)
     return (list as readonly string[]).map((domain) => domain.toLowerCase())
+  }
+
+  /** Where they stand in the body. */
+  get field(): string {
+    return this.#wish.field
   }
 
   /** Of OpenRouter's, without effect here. */
@@ -55,4 +85,14 @@ export class ToolSettings {
     this.#read.add(key)
     return (this.#wish.settings as JsonObject)[key] ?? null
   }
+}
+
+/** What is told to the model that has called a tool. */
+export function told(why: string): FaultError {
+  return new FaultError(fault('unprocessable', why))
+}
+
+/** The same of an argument. */
+export function wrong(field: string, what: string): FaultError {
+  return told(`${field} ${what}`)
 }

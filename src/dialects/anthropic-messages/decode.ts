@@ -4,6 +4,7 @@ import type { RequestHeaders } from '../dialect.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
 import { faultOfIssue, readPlugins } from '../openai-chat/request.ts'
 import { deferral, loopOf, serverToolOf } from '../server-tools.ts'
+import { advisorIn } from './server-tools.ts'
 import { betasIn, versionFault } from './headers.ts'
 import { markIn, readConversation } from './decode-messages.ts'
 import { READ_KEYS, requestSchema } from './request-schema.ts'
@@ -35,7 +36,7 @@ export function decode(body: unknown, bytes?: Uint8Array, headers?: RequestHeade
     origin: { dialect: DIALECT, body: it, ...(bytes && { bytes }), ...(betas.passed !== '' && { headers: { 'anthropic-beta': betas.passed } }) },
   }
   const tools = it['tools'] as readonly Loose[] | null | undefined
-  if (tools && tools.length > 0) request.tools = tools.map((tool, at) => serverToolOf(tool, at) ?? toolOf(tool))
+  if (tools && tools.length > 0) request.tools = tools.map((tool, at) => serverToolOf(tool, at) ?? advisorIn(tool, at) ?? toolOf(tool))
   const choice = it['tool_choice'] as Loose | null | undefined
   if (choice && tools && tools.length > 0) {
     request.toolChoice = choiceOf(choice)

@@ -1,13 +1,24 @@
-import { SERVER_TOOL, toolsFound, type JsonObject, type Part, type ServerToolUse } from '../../core/index.ts'
+import { SERVER_TOOL, toolsFound, type JsonObject, type Part, type ServerToolUse, type Tool } from '../../core/index.ts'
 import { factOf, readUse } from '../server-tools.ts'
 import { DIALECT, isLoose, textOf, type Loose } from './wire.ts'
+
+/**
+ * Anthropic's own advisor is asked for as any other tool of theirs; it is ours, so that it works with any model and takes
+ * models by our names. Null for any other tool.
+ */
+export function advisorIn(tool: Loose, at: number): Tool | null {
+  if (!/^advisor_\d+$/.test(textOf(tool['type']))) return null
+  const { model, max_uses, max_tokens, caching } = tool
+  const settings = { model, max_uses, caching, max_completion_tokens: max_tokens }
+  return { type: 'native', dialect: SERVER_TOOL, value: { name: 'advisor', settings: Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)), field: `tools[${at}]` } }
+}
 
 /** Ids of uses that were made here; Anthropic's own have no underscore behind theirs. */
 const MADE_HERE = /^srvtoolu_(st_.+)$/
 
 /**
  * What a server tool did, as two blocks of this format: `server_tool_use` and its result. It has such a pair for searching
- * the web, for fetching and for searching tools, and no word for the time. What the model was told of a search goes as the `encrypted_content` of its
+ * the web, for fetching, for searching tools and for advice, and no word for the time or for a task. What the model was told of a search goes as the `encrypted_content` of its
  * first result, which clients hand back unread. The call is without its input; null where there is no pair.
  */
 export function blocksOfUse(use: ServerToolUse): { readonly call: JsonObject; readonly result: JsonObject } | null {
@@ -15,7 +26,7 @@ export function blocksOfUse(use: ServerToolUse): { readonly call: JsonObject; re
   if (use.name === 'tool_search') {
     return { call: { type: 'server_tool_use', id, name: TOOL_SEARCH }, result: { type: 'tool_search_tool_result', tool_use_id: id, content: foundBy(use) } }
   }
-  if (use.name !== 'web_search' && use.name !== 'web_fetch') return null
+  if (use.name !== 'web_search' && use.name !== 'web_fetch' && use.name !== 'advisor') return null
   return { call: { type: 'server_tool_use', id, name: use.name }, result: { type: `${use.name}_tool_result`, tool_use_id: id, content: resultOf(use) } }
 }
 
@@ -29,6 +40,7 @@ function foundBy(use: ServerToolUse): JsonObject {
 
 function resultOf(use: ServerToolUse): unknown {
   if (use.failed) return { type: `${use.name}_tool_result_error`, error_code: 'unavailable' }
+  if (use.name === 'advisor') return { type: 'advisor_result', text: factOf(use, 'advice') }
   if (use.name === 'web_fetch') {
     const document = { type: 'document', source: { type: 'text', media_type: 'text/plain', data: use.output }, title: factOf(use, 'title') || null, citations: null }
     return { type: 'web_fetch_result', url: factOf(use, 'url'), retrieved_at: null, content: document }
@@ -62,6 +74,7 @@ export function withUses(parts: readonly Part[]): Part[] {
 const blockIn = (part: Part): Loose | null => (part.type === 'native' && part.dialect === DIALECT && isLoose(part.value) ? part.value : null)
 
 function outputOf(content: unknown): string {
+  if (isLoose(content) && content['type'] === 'advisor_result') return JSON.stringify({ status: 'ok', advice: textOf(content['text']) })
   if (Array.isArray(content)) {
     const [first] = content as readonly Loose[]
     return first === undefined ? 'Nothing was found.' : Buffer.from(textOf(first['encrypted_content']), 'base64url').toString()
