@@ -283,6 +283,84 @@ forEachStore((name, open) => {
     assert.ok(seen.length > 1 && seen.at(-1) === 600, 'and it says how far it is')
   })
 
+  /** A run that writes and adds up in one process, as a server does. */
+  const serving = (store: Store, given: { readonly step?: number; readonly kept?: number } = {}) => {
+    const rollups = createRollups({ store, ambient, ...given })
+    const stats = createStats({ store, ambient: createFakeAmbient({ now: NOW, seed: ++seeds }), flushEveryMs: 60_000, wrote: rollups.wrote })
+    const write = async (generations: readonly Generation[]): Promise<void> => {
+      for (const generation of generations) stats.record(generation)
+      await stats.flush()
+    }
+    return { rollups, write }
+  }
+  /** Figures, apps and settings. */
+  const told = async (store: Store): Promise<readonly unknown[]> => [
+    await everything(store),
+    await store.db.selectFrom('apps').selectAll().orderBy('id').execute(),
+    await store.db.selectFrom('parameter_rollups').selectAll().orderBy('model').orderBy('at').orderBy('parameter').execute(),
+  ]
+
+  test('what this process has written is added up without being read again, and comes to what reading it would', async () => {
+    const { store } = await open()
+    const { rollups, write } = serving(store)
+    const list = calls(300)
+    await write(list.slice(0, 100))
+    assert.equal(await rollups.catchUp(), 100)
+    // As callers may send them, and as a clock may tell them: a column holds neither a NUL nor a part of a millisecond.
+    const answered = list.find((call) => call.endpoint !== null && call.fault === null && !call.simulated)!
+    const odd = ['u\0', 'u\uFFFD'].map((user, i) => ({ ...answered, id: `${answered.id}-${i}`, user, latencyMs: 0.6, durationMs: 1.7 }))
+    await write(list.slice(100, 198))
+    await write([...odd, ...list.slice(200)])
+    const rows = await store.db.selectFrom('generations').selectAll().execute()
+    await store.db.deleteFrom('generations').execute()
+    assert.equal(await rollups.catchUp(), 200, 'though no record is there to be read')
+    const kept = await told(store)
+    for (const row of rows) await store.db.insertInto('generations').values(row).execute()
+    assert.equal(await createRollups({ store, ambient }).rebuild(), 300)
+    assert.deepEqual(kept, await told(store))
+  })
+
+  test('records are added once each whoever adds them up meanwhile, whatever fails, and however many there are', async () => {
+    const { store, again } = await open()
+    let fails = false
+    const { rollups, write } = serving({
+      ...store,
+      ifFree: (turn, work) => store.ifFree(turn, async (trx) => {
+        const done = await work(trx)
+        if (fails) throw new Error('the power went out')
+        return done
+      }),
+    }, { kept: 100 })
+    const other = createRollups({ store: await again(), ambient, step: 30 })
+    const list = calls(420)
+    let at = 0
+    const some = (count: number): Promise<void> => write(list.slice(at, at += count))
+    await some(40)
+    await rollups.catchUp()
+    await some(40)
+    // Another node adds up what is kept here, and then a part of it.
+    await other.catchUp()
+    await some(20)
+    await rollups.catchUp()
+    await some(40)
+    fails = true
+    await assert.rejects(rollups.catchUp(), /power/)
+    fails = false
+    await some(30)
+    await rollups.catchUp()
+    // More than is kept, before anybody has added it up.
+    await some(90)
+    await some(90)
+    await rollups.catchUp()
+    await some(30)
+    await Promise.all([rollups.catchUp(), some(40), other.catchUp()])
+    await rollups.catchUp()
+    assert.equal(at, list.length)
+    const made = await told(store)
+    assert.equal(await createRollups({ store, ambient }).rebuild(), list.length)
+    assert.deepEqual(made, await told(store))
+  })
+
   test('a long span tells the same whether it is read by minutes or by days', async () => {
     const { store } = await open()
     await recorded(store, calls(300, 3, 4))

@@ -4,11 +4,17 @@ import {
 } from '../core/index.ts'
 import type { Selectable } from 'kysely'
 import type { Counted } from './cuts.ts'
-import { readColumn, type Flag, type GenerationTable, type Row } from '../store/index.ts'
+import { readColumn, storable, type Flag, type GenerationTable, type Row } from '../store/index.ts'
 
 /** Where a record stands among those that this run of the program wrote. */
 export interface Place {
   readonly node: number
+  readonly seq: number
+}
+
+/** A record with its place among those of its run. */
+export interface Recorded {
+  readonly generation: Generation
   readonly seq: number
 }
 
@@ -205,6 +211,14 @@ export function countedOf(row: CountedRow): Counted {
     categories: categoriesOf(row), user: row.external_user,
     quality: qualityOf(row), sampling: samplingOf(row),
   }
+}
+
+/** The same of a record that is just written, as it would be read: times whole, and the text that callers choose as a column keeps it. */
+export function countedAsWritten(g: Generation): Counted {
+  const user = g.user === null ? null : storable(g.user)
+  const latencyMs = g.latencyMs === null ? null : Math.round(g.latencyMs)
+  const durationMs = Math.round(g.durationMs)
+  return user === g.user && latencyMs === g.latencyMs && durationMs === g.durationMs ? g : { ...g, user, latencyMs, durationMs }
 }
 
 /** What the only attempt of a call that was answered at once knows beyond the call's own row. */

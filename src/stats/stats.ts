@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { fault, FaultError, type Ambient, type Generation } from '../core/index.ts'
 import type { Store } from '../store/index.ts'
-import { COLUMNS, createRowWriter, generationOf } from './row.ts'
+import { COLUMNS, createRowWriter, generationOf, type Recorded } from './row.ts'
 
 export interface Stats {
   /** Takes a finished call down. Costs the caller a map entry; it can be found from now on. */
@@ -30,12 +30,6 @@ const CLOSE_PATIENCE_MS = 2000
 const YOUNG_MS = 35 * 60_000
 const GENERATION_ID = /^gen-(\d{1,12})-/
 
-/** A record on its way into the database, with its place among the records of this run. */
-interface Waiting {
-  readonly generation: Generation
-  readonly seq: number
-}
-
 /** Generations in memory until they are written: each `flushEveryMs` (250), in transactions of at most 200 rows. */
 export function createStats(given: {
   readonly store: Store
@@ -43,15 +37,17 @@ export function createStats(given: {
   readonly flushEveryMs?: number
   /** What is recorded is a demonstration, and marked as one. */
   readonly demo?: boolean
+  /** Hears of what is in the database from now on, in the order of its places: see `Rollups.wrote`. */
+  readonly wrote?: (node: number, records: readonly Recorded[]) => void
   /** Hears of failed writes and of lost records. */
   readonly onError?: (error: Error) => void
 }): Stats {
-  const { store, ambient, flushEveryMs = 250, demo = false, onError = () => {} } = given
+  const { store, ambient, flushEveryMs = 250, demo = false, wrote = () => {}, onError = () => {} } = given
   /**
    * In order of recording; those of a batch leave when they are in the database. No Map: see core's Roster for what
    * one costs that is filled and emptied all day. Who asks for a record looks through at most 10,000.
    */
-  const waiting: Waiting[] = []
+  const waiting: Recorded[] = []
   /** The number of this run among all that wrote to the database; known with its first record. */
   let node: number | null = null
   let seq = 0
@@ -107,8 +103,10 @@ export function createStats(given: {
         const batch = waiting.slice(0, Math.min(BATCH, left))
         if (batch.length === 0) break
         left -= batch.length
-        const refused = await store.insertNew('generations', COLUMNS, batch.map((it) => rowOf(it.generation, { node: run, seq: it.seq })))
+        const rows = batch.map((it) => rowOf(it.generation, { node: run, seq: it.seq }))
+        const refused = await store.insertNew('generations', COLUMNS, rows)
         written(batch)
+        wrote(run, refused.length === 0 ? batch : batch.filter((_, i) => !refused.includes(rows[i]!)))
         if (refused.length > 0) lose(refused.length, 'The database refused what is in them')
         await setImmediate()
       }
@@ -120,7 +118,7 @@ export function createStats(given: {
   }
 
   /** Takes the records of a batch off, which are the first but for those that a full queue has lost meanwhile. */
-  function written(batch: readonly Waiting[]): void {
+  function written(batch: readonly Recorded[]): void {
     const first = waiting[0]
     const lostOfThem = first === undefined ? -1 : batch.indexOf(first)
     if (lostOfThem >= 0) waiting.splice(0, batch.length - lostOfThem)

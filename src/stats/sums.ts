@@ -60,6 +60,11 @@ export class Sums {
     this.#minutesFrom = minutesFrom
   }
 
+  /** How many calls differ in what cuts group by: no step writes more than some rows for each. */
+  get size(): number {
+    return this.#alike.size
+  }
+
   add({ of, at, attempt, counts, money, measures }: Contribution): void {
     const begin = bucketOf(at, at < this.#minutesFrom ? HOUR : 1)
     const name = `${begin}\n${of.endpoint}\n${of.app}\n${of.workspace}\n${of.key}\n${of.user}\n${of.context}`

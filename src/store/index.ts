@@ -2,7 +2,7 @@
 export { StoreError, type AddedColumns, type Row, type Store } from './engine.ts'
 export { readPrivateJson, replacePrivateFile } from './folder.ts'
 export { openStore } from './open.ts'
-export { readColumn } from './text.ts'
+export { readColumn, storable } from './text.ts'
 export type {
   AppTable, Flag, GenerationTable, KeyTable, ParameterRollupTable, PepperTable, PresetTable, PresetVersionTable, ResponseEventTable, ResponseTable, RollupTable,
   Schema, WorkspaceTable,
