@@ -24,6 +24,8 @@ export interface Site {
   near(id: string): readonly string[]
   /** What a few typed words find among models, providers and authors, best first. */
   search(text: string, most: number): Promise<readonly Hit[]>
+  /** How fast each endpoint was over a window, and the same by its steps. */
+  speed(id: string, window: Window): Promise<SpeedView>
   performance(id: string, window: Window): Promise<SeriesView>
   /** By day, the last `days` of them, today included. */
   activity(id: string, days: number): Promise<ActivityView>
@@ -229,19 +231,24 @@ export interface Point {
   readonly duration: Percentiles | null
 }
 
-export interface SeriesView {
+export interface EndpointSpeed {
+  readonly id: string
+  readonly tag: string
+  readonly providerName: string
+  /** Over the whole window. */
+  readonly total: Omit<Point, 'at'> & { readonly cacheHitRate: number | null; readonly paidPerMillion: string | null }
+}
+
+export interface SpeedView {
   readonly window: Window
   readonly from: number
   readonly to: number
   readonly stepMs: number
-  readonly endpoints: readonly {
-    readonly id: string
-    readonly tag: string
-    readonly providerName: string
-    /** Over the whole window. */
-    readonly total: Omit<Point, 'at'> & { readonly cacheHitRate: number | null; readonly paidPerMillion: string | null }
-    readonly points: readonly Point[]
-  }[]
+  readonly endpoints: readonly EndpointSpeed[]
+}
+
+export interface SeriesView extends SpeedView {
+  readonly endpoints: readonly (EndpointSpeed & { readonly points: readonly Point[] })[]
 }
 
 export interface UptimeView {

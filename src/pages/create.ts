@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { asksForFigures, isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
 import type { Ambient, Endpoint } from '../core/index.ts'
 import type { OpenApiView, OperatorView, Site, Window } from '../site.ts'
-import { addedUp, availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentilesIn, percentOf, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Total } from '../stats/index.ts'
+import { availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentOf, speedOf, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Speed, type Sum, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
 import { createGuides } from './guides.ts'
 import { createReport } from './report.ts'
@@ -15,7 +15,7 @@ export interface SiteGiven {
   readonly catalog: { snapshot(): Snapshot }
   /** What went wrong on our side, where a page stands without it. */
   report(error: unknown): void
-  readonly figures: Pick<Figures, 'behind' | 'series' | 'sums' | 'endpoints' | 'models' | 'isDemo'>
+  readonly figures: Pick<Figures, 'behind' | 'totals' | 'speeds' | 'uptimes' | 'sums' | 'endpoints' | 'models' | 'isDemo'>
   readonly rankings: Rankings
   readonly apps: Pick<Apps, 'of'>
   readonly parameters: Parameters
@@ -100,6 +100,13 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
   /** The model under whose name traffic to an entry is counted: of a moving alias its target. */
   const countedAs = ({ at }: Shelf, entry: ModelEntry): string => (at.targetOf(entry) ?? entry).row.id
   const saleOf = ({ at }: Shelf, id: string): readonly Endpoint[] => at.endpointsOf(id).filter(({ disabled, simulated }) => !disabled && !simulated)
+
+  const spanOf = (window: Window) => {
+    const { ms, grain } = WINDOWS[window]
+    const stepMs = grain * MINUTE_MS
+    const to = ambient.now() + 1
+    return { from: Math.floor(to / stepMs) * stepMs - ms + stepMs, to, stepMs }
+  }
 
   let document: OpenApiView | null = null
   return {
@@ -186,26 +193,30 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       })
     },
 
+    async speed(id, window) {
+      const span = spanOf(window)
+      const endpoints = saleOf(shelf(), id)
+      const totals = await figures.totals('endpoint', span, endpoints.map((it) => it.id))
+      return { window, ...span, endpoints: speedsShown(endpoints, (endpoint) => {
+        const total = totals.get(endpoint)
+        return total && { total, speed: speedOf(total.sketches) }
+      }) }
+    },
+
     async performance(id, window) {
-      const now = shelf()
-      const { ms, grain } = WINDOWS[window]
-      const to = ambient.now() + 1
-      const stepMs = grain * MINUTE_MS
-      const from = Math.floor(to / stepMs) * stepMs - ms + stepMs
-      const endpoints = saleOf(now, id)
-      const series = await figures.series('endpoint', { from, to }, grain, endpoints.map((it) => it.id))
-      return {
-        window, from, to, stepMs,
-        endpoints: endpoints.flatMap((endpoint) => {
-          const points = [...series.get(endpoint.id) ?? []]
-          const total = addedUp(points.map(([, point]) => point))
-          return total === undefined || total.counts.requests === 0 ? [] : [{
-            id: endpoint.id, tag: endpoint.tag, providerName: endpoint.providerName,
-            total: { ...measuredIn(total), cacheHitRate: hitRateOf(total), paidPerMillion: paidPerMillionOf(total) },
-            points: points.map(([at, point]) => ({ at, ...measuredIn(point) })),
-          }]
-        }).toSorted((a, b) => b.total.answers - a.total.answers),
-      }
+      const span = spanOf(window)
+      const endpoints = saleOf(shelf(), id)
+      const ids = endpoints.map((it) => it.id)
+      const [speeds, sums] = await Promise.all([
+        figures.speeds('endpoint', span, WINDOWS[window].grain, ids),
+        figures.sums({ cut: 'endpoint', span, names: ['a'], where: [{ name: 'a', is: 'in', values: ids }], counts: ['requests', 'prompt_tokens', 'cache_read_tokens', 'completion_tokens'] }),
+      ])
+      const totals = new Map(sums.map((sum) => [sum.a, sum]))
+      const shown = speedsShown(endpoints, (endpoint) => {
+        const [total, speed] = [totals.get(endpoint), speeds.get(endpoint)]
+        return total && speed && { total, speed: speed.all }
+      })
+      return { window, ...span, endpoints: shown.map((endpoint) => ({ ...endpoint, points: [...speeds.get(endpoint.id)!.by].map(([at, point]) => ({ at, ...point })) })) }
     },
 
     async uptime(id, days) {
@@ -380,19 +391,21 @@ function soldBy({ at }: Shelf): ReadonlyMap<string, ReadonlySet<string>> {
   return sold
 }
 
-const tokensOf = ({ counts }: Pick<Total, 'counts'>): number => counts.prompt_tokens + counts.completion_tokens
+/** Endpoints that did something, those with the most answers first. */
+function speedsShown(endpoints: readonly Endpoint[], of: (id: string) => { readonly total: Pick<Total, 'counts' | 'money'>; readonly speed: Speed } | undefined) {
+  return endpoints.flatMap(({ id, tag, providerName }) => {
+    const found = of(id)
+    return found === undefined || found.total.counts.requests === 0 ? []
+      : [{ id, tag, providerName, total: { ...found.speed, cacheHitRate: hitRateOf(found.total), paidPerMillion: paidPerMillionOf(found.total) } }]
+  }).toSorted((a, b) => b.total.answers - a.total.answers)
+}
 
-function sumOf(totals: readonly Pick<Total, 'counts'>[]): { tokens: number; requests: number } {
+const tokensOf = ({ counts }: Pick<Sum, 'counts'>): number => counts.prompt_tokens + counts.completion_tokens
+
+function sumOf(totals: readonly Pick<Sum, 'counts'>[]): { tokens: number; requests: number } {
   return {
     tokens: totals.reduce((sum, total) => sum + tokensOf(total), 0),
     requests: totals.reduce((sum, { counts }) => sum + counts.requests, 0),
-  }
-}
-
-function measuredIn(total: Total) {
-  return {
-    answers: total.sketches.duration.count,
-    latency: percentilesIn(total, 'latency'), throughput: percentilesIn(total, 'throughput'), duration: percentilesIn(total, 'duration'),
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Ambient } from '../core/index.ts'
 import type { Site } from '../site.ts'
 import { availabilityOf, uptimeOf, type Figures, type Sum } from '../stats/index.ts'
-import { endpointOf, type Shelf } from './views.ts'
+import type { Shelf } from './views.ts'
 
 const DAY_MS = 86_400_000
 const NOW_MS = 30 * 60_000
@@ -13,7 +13,7 @@ const TRIES = ['attempts', 'failures', 'limited'] as const
 /** How providers do now and did over days: of those that were called, and of those that could be. */
 export function createStatus({ shelf, figures, ambient, hasCredential }: {
   shelf(): Shelf
-  readonly figures: Pick<Figures, 'sums' | 'endpoints'>
+  readonly figures: Pick<Figures, 'sums' | 'uptimes'>
   readonly ambient: Ambient
   hasCredential(provider: string): boolean
 }): Pick<Site, 'status'> {
@@ -22,22 +22,23 @@ export function createStatus({ shelf, figures, ambient, hasCredential }: {
       const now = shelf()
       const to = ambient.now() + 1
       const from = Math.floor(to / DAY_MS) * DAY_MS - (days - 1) * DAY_MS
-      const tries = async (cut: string, since: number): Promise<ReadonlyMap<string, Sum>> =>
-        new Map((await figures.sums({ cut, span: { from: since, to }, names: ['a'], counts: TRIES })).map((sum) => [sum.a, sum]))
-      const [totals, lately, tried] = await Promise.all([tries('provider', from), tries('provider', to - NOW_MS), tries('endpoint', to - DAY_MS)])
+      const [byDay, recently, uptimes] = await Promise.all([
+        figures.sums({ cut: 'provider', span: { from, to }, by: 'day', names: ['a'], counts: TRIES }),
+        figures.sums({ cut: 'provider', span: { from: to - NOW_MS, to }, names: ['a'], counts: TRIES }),
+        figures.uptimes(),
+      ])
+      const lately = new Map(recently.map((sum) => [sum.a, sum]))
+      const series = new Map([...Map.groupBy(byDay, ({ a }) => a)].map(([slug, own]) => [slug, new Map(own.map((sum) => [sum.at, sum]))]))
+      // Whole days are all that is told of a provider: what they come to needs no reading of its own.
+      const totals = new Map([...series].map(([slug, own]) => [slug, addedUp([...own.values()])]))
       const called = [...totals].filter(([slug, { counts }]) => counts.attempts > 0 && now.at.providers.has(slug)).map(([slug]) => slug)
       const waiting = [...now.at.providers.values()].filter(({ slug, status, enabled }) => status === 'active' && enabled !== false && hasCredential(slug) && !called.includes(slug)).map(({ slug }) => slug)
-      const endpoints = [...tried].filter(([, { counts }]) => counts.attempts > 0).toSorted(([a, mine], [b, theirs]) => theirs.counts.attempts - mine.counts.attempts || (a < b ? -1 : 1)).slice(0, MOST_ENDPOINTS)
-      const [byDay, measured] = await Promise.all([
-        figures.sums({ cut: 'provider', span: { from, to }, by: 'day', names: ['a'], counts: TRIES, where: [{ name: 'a', is: 'in', values: called }] }),
-        figures.endpoints(endpoints.map(([id]) => id)),
-      ])
-      const series = new Map([...Map.groupBy(byDay, ({ a }) => a)].map(([slug, own]) => [slug, new Map(own.map((sum) => [sum.at, sum]))]))
-      const known = endpoints.flatMap(([id]) => {
-        const model = id.slice(0, id.lastIndexOf('@'))
-        const endpoint = now.at.model(model) === null ? undefined : now.at.endpointsOf(model).find((it) => it.id === id)
-        return endpoint === undefined ? [] : [{ model, name: now.at.model(model)!.row.name.trim(), view: endpointOf(now, endpoint, measured.get(id) ?? null) }]
-      })
+      const tried = [...uptimes].filter(([, { tries1d }]) => tries1d > 0).toSorted(([a, mine], [b, theirs]) => theirs.tries1d - mine.tries1d || (a < b ? -1 : 1)).slice(0, MOST_ENDPOINTS)
+      const endpoints = Map.groupBy(tried.flatMap(([id, { status, uptime30m, uptime1d }]) => {
+        const entry = now.at.model(id.slice(0, id.lastIndexOf('@')))
+        const endpoint = entry === null ? undefined : now.at.endpointsOf(entry.row.id).find((it) => it.id === id)
+        return endpoint === undefined ? [] : [{ provider: endpoint.provider, told: { id, model: entry!.row.id, name: entry!.row.name.trim(), tag: endpoint.tag, status, uptime30m, uptime1d } }]
+      }), ({ provider }) => provider)
       return {
         at: to - 1, days, from,
         providers: [...called.toSorted((a, b) => totals.get(b)!.counts.attempts - totals.get(a)!.counts.attempts), ...waiting.toSorted()].map((slug) => {
@@ -52,13 +53,15 @@ export function createStatus({ shelf, figures, ambient, hasCredential }: {
               const day = series.get(slug)?.get(at)
               return { at, uptime: uptimeOf(day), tries: day?.counts.attempts ?? 0 }
             }),
-            endpoints: known.filter(({ view }) => view.provider === slug).map(({ model, name, view }) => ({
-              id: view.id, model, name, tag: view.tag, status: view.measured?.status ?? 0,
-              uptime30m: view.measured?.uptime30m ?? null, uptime1d: view.measured?.uptime1d ?? null,
-            })),
+            endpoints: (endpoints.get(slug) ?? []).map(({ told }) => told),
           }
         }),
       }
     },
   }
+}
+
+function addedUp(days: readonly Sum[]): Pick<Sum, 'counts'> {
+  const of = (count: typeof TRIES[number]): number => days.reduce((sum, { counts }) => sum + counts[count], 0)
+  return { counts: { ...days[0]!.counts, attempts: of('attempts'), failures: of('failures'), limited: of('limited') } }
 }

@@ -5,7 +5,7 @@ import type { RollupTable, Store } from '../store/index.ts'
 import { bucketOf, COUNTS, grainsOf, GRAINS, MINUTE_MS, MONEY, SKETCHES, type Count, type Grain, type Measure, type Money } from './cuts.ts'
 import { createDemoTraffic } from './demo-traffic.ts'
 import { MINUTES_KEPT_MS, SILENT_MS } from './rollups.ts'
-import { merged, quantile, reachedBy, sketchOf, type Sketch } from './sketch.ts'
+import { merged, NO_SKETCH, quantile, reachedBy, sketchOf, type Sketch } from './sketch.ts'
 
 /** What a group of calls adds up to over a stretch of time. */
 export interface Total {
@@ -52,6 +52,21 @@ export interface Sum extends Pick<Total, 'counts' | 'money'> {
   readonly c: string
 }
 
+/** How fast a group was in a stretch of time: within the error of sketches, to a tenth. Null where nothing was measured. */
+export interface Speed {
+  /** Those whose time to the end is in it. */
+  readonly answers: number
+  readonly latency: Required<Percentiles> | null
+  readonly throughput: Required<Percentiles> | null
+  readonly duration: Required<Percentiles> | null
+}
+
+/** How an endpoint's tries end. Percentages are to a hundredth, and null where nothing was tried. */
+export interface Uptimes extends Pick<EndpointFigures, 'status' | 'uptime5m' | 'uptime30m' | 'uptime1d'> {
+  /** Tries of the last day that reached a verdict. */
+  readonly tries1d: number
+}
+
 /** Answers from what was added up; no question here reads a record. */
 export interface Figures {
   /** Counts and money by group, and by stretch of time, added up by the database: for all groups at once, or many days. */
@@ -71,10 +86,12 @@ export interface Figures {
   /** What a plan may go by: the last half hour of every endpoint, and a week of its tool calls. Nothing while a demonstration is in. */
   measurements(): Promise<ReadonlyMap<string, Measured>>
   /**
-   * What each group did by the `grain` (minutes, 60 or 1440), for groups whose first name is among `of`: a total for
-   * each stretch in which something happened, by the ms at which it began. Both ends are widened to whole stretches.
+   * How fast each group was by the `grain` (minutes, 60 or 1440), for groups of one name that is among `of`: in each stretch
+   * in which something happened, by the ms at which it began, and in all of them. Both ends are widened to whole stretches.
    */
-  series(cut: string, span: Span, grain: Grain, of: readonly string[]): Promise<ReadonlyMap<string, ReadonlyMap<number, Total>>>
+  speeds(cut: string, span: Span, grain: Grain, of: readonly string[]): Promise<ReadonlyMap<string, { readonly all: Speed; readonly by: ReadonlyMap<number, Speed> }>>
+  /** How the tries of endpoints end that were tried within a day: of those with these ids, or of all. */
+  uptimes(ids?: readonly string[]): Promise<ReadonlyMap<string, Uptimes>>
   /**
    * What endpoints did lately, as of a second or two ago, and over days where that is asked for: those of which nothing
    * is known are not in it.
@@ -84,6 +101,7 @@ export interface Figures {
   models(): Promise<{ readonly of: ReadonlyMap<string, ModelFigures>; readonly version: number }>
 }
 
+const TRIES: readonly Count[] = ['attempts', 'failures']
 const STATUS_FROM_TRIES = 100
 const WELL = 95
 const POOR = 80
@@ -117,17 +135,12 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
     return { from, to: to > bucketOf(now, 1) ? Math.max(to, bucketOf(now, 1440) + DAY_MS) : to }
   }
 
-  /** Rows of a cut, of groups whose first name is among `of`. Money comes as text: see `TotalRow`. */
-  const rowsOf = async (cut: string, parts: readonly PartOfSpan[], of: readonly string[] | undefined): Promise<readonly TotalRow[]> => {
-    const columns = [...['at', 'a', 'b', 'c', ...COUNTS, ...SKETCHES].map((column) => sql.ref(column)), ...MONEY.map((kind) => asText(sql.ref(kind), kind))]
-    return (await partByPart<TotalRow>(columns, cut, parts, of === undefined ? [] : [{ name: 'a', is: 'in', values: of }]).execute(store.db)).rows
-  }
-
   const totals: Figures['totals'] = async (cut, span, of) => {
     const parts = partsOf(wholeDay(span), keptOf(cut, span))
     if (parts.length === 0 || of?.length === 0) return new Map()
-    const groups = Map.groupBy(await rowsOf(cut, parts, of), nameOf)
-    return new Map([...groups].map(([name, rows]) => [name, totalOf(rows)]))
+    const columns = [...['at', 'a', 'b', 'c', ...COUNTS, ...SKETCHES].map((column) => sql.ref(column)), ...MONEY.map((kind) => asText(sql.ref(kind), kind))]
+    const { rows } = await partByPart<TotalRow>(columns, cut, parts, of === undefined ? [] : [{ name: 'a', is: 'in', values: of }]).execute(store.db)
+    return new Map([...Map.groupBy(rows, nameOf)].map(([name, own]) => [name, totalOf(own)]))
   }
 
   const sums: Figures['sums'] = async ({ cut, span, by, where = [], counts = COUNTS, names = ['a', 'b', 'c'] }) => {
@@ -150,41 +163,65 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
     }))
   }
 
-  const series: Figures['series'] = async (cut, { from, to }, grain, of) => {
+  const speeds: Figures['speeds'] = async (cut, { from, to }, grain, of) => {
     if (of.length === 0 || from >= to) return new Map()
-    const rows = await rowsOf(cut, [{ grain, from: bucketOf(from, grain), to }], of)
-    return new Map([...Map.groupBy(rows, nameOf)].map(([name, own]) =>
-      [name, new Map(own.toSorted((a, b) => a.at - b.at).map((row) => [row.at, totalOf([row])]))]))
+    const { rows } = await sql<SpeedRow>`${partByPart<SpeedRow>(['at', 'a', ...SKETCHES].map((column) => sql.ref(column)), cut, [{ grain, from: bucketOf(from, grain), to }], [{ name: 'a', is: 'in', values: of }])} order by a, at`.execute(store.db)
+    return new Map([...Map.groupBy(rows, ({ a }) => a)].map(([name, own]) => {
+      const by = own.map((row) => [row.at, sketchesOf(row)] as const)
+      return [name, { all: speedOf(allOf(by.map(([, sketches]) => sketches))), by: new Map(by.map(([at, sketches]) => [at, speedOf(sketches)])) }]
+    }))
+  }
+
+  const halfHour = (): PartOfSpan => {
+    const now = ambient.now()
+    return { grain: 1, from: bucketOf(now, 1) - 29 * MINUTE_MS, to: now + 1 }
+  }
+
+  const uptimes: Figures['uptimes'] = async (ids) => {
+    if (ids?.length === 0) return new Map()
+    const now = ambient.now()
+    const part = halfHour()
+    const where = ids === undefined ? [] : amongst(ids)
+    const [{ rows }, day] = await Promise.all([
+      sql<LatelyRow>`select a, sum(attempts) as attempts, sum(failures) as failures, sum(case when at < ${part.from + 25 * MINUTE_MS} then 0 else attempts end) as five_attempts,
+        sum(case when at < ${part.from + 25 * MINUTE_MS} then 0 else failures end) as five_failures
+        from (${partByPart(['a', 'at', 'attempts', 'failures'].map((column) => sql.ref(column)), 'endpoint', [part], where)}) as lately group by a`.execute(store.db),
+      sums({ cut: 'endpoint', span: { from: bucketOf(now, 1) - 1439 * MINUTE_MS, to: now + 1 }, names: ['a'], counts: TRIES, where }),
+    ])
+    const lately = new Map(rows.map((row) => [row.a, row]))
+    return new Map(day.map(({ a, counts }) => {
+      const { attempts, failures, five_attempts: fiveAttempts, five_failures: fiveFailures } = lately.get(a) ?? NOT_LATELY
+      const uptime30m = percentOf(attempts - failures, attempts)
+      return [a, {
+        status: uptime30m === null || attempts < STATUS_FROM_TRIES || uptime30m >= WELL ? 0 : uptime30m >= POOR ? -1 : -2,
+        uptime5m: percentOf(fiveAttempts - fiveFailures, fiveAttempts), uptime30m, uptime1d: uptimeOf({ counts }), tries1d: counts.attempts,
+      }]
+    }))
   }
 
   const endpointsNow = async (ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>> => {
-    const now = ambient.now()
-    const minute = bucketOf(now, 1)
-    const [minutes, day] = await Promise.all([
-      series('endpoint', { from: minute - 29 * MINUTE_MS, to: now + 1 }, 1, ids),
-      ids.length === 0 ? [] : sums({
-        cut: 'endpoint', span: { from: minute - 1439 * MINUTE_MS, to: now + 1 }, names: ['a'], where: [{ name: 'a', is: 'in', values: ids }], counts: ['attempts', 'failures'],
-      }),
+    if (ids.length === 0) return new Map()
+    const [tried, { rows }] = await Promise.all([
+      uptimes(ids), partByPart<SpeedRow>(['a', ...SKETCHES].map((column) => sql.ref(column)), 'endpoint', [halfHour()], amongst(ids)).execute(store.db),
     ])
-    return new Map(day.map((sum) => {
-      const own = [...minutes.get(sum.a) ?? []]
-      const five = own.filter(([at]) => at > minute - 5 * MINUTE_MS)
-      return [sum.a, figuresOf(addedUp(five.map(([, total]) => total)), addedUp(own.map(([, total]) => total)), sum)]
+    const lately = Map.groupBy(rows, ({ a }) => a)
+    return new Map(ids.flatMap((id) => {
+      const it = tried.get(id)
+      return it === undefined ? [] : [[id, figuresOf(it, allOf((lately.get(id) ?? []).map(sketchesOf)))]]
     }))
   }
 
   /** Sums by first name over the last days, today's included. Whole days, so that ninety are as many rows of a group. */
   const lastDays = async (cut: string, days: number, asked: Pick<Asked, 'where' | 'counts'>): Promise<ReadonlyMap<string, Sum>> => {
     const now = ambient.now()
-    const found = await sums({ cut, span: { from: bucketOf(now, 1440) - (days - 1) * DAY_MS, to: now + 1 }, names: ['a'], ...asked })
-    return new Map(found.map((sum) => [sum.a, sum]))
+    return byFirstName(await sums({ cut, span: { from: bucketOf(now, 1440) - (days - 1) * DAY_MS, to: now + 1 }, names: ['a'], ...asked }))
   }
 
   const withLonger = async (ids: readonly string[]): Promise<ReadonlyMap<string, EndpointFigures>> => {
     const last = (days: number): Promise<ReadonlyMap<string, Sum>> => lastDays('endpoint', days, { where: [{ name: 'a', is: 'in', values: ids }] })
     const [lately, three, seven, ninety] = await Promise.all([endpointsNow(ids), last(3), last(7), last(90)])
     return new Map([...ninety.keys()].map((id) => [id, {
-      ...lately.get(id) ?? figuresOf(undefined, undefined, undefined), longer: longerOf(three.get(id), seven.get(id), ninety.get(id)),
+      ...lately.get(id) ?? figuresOf(NOT_TRIED, NO_SKETCHES), longer: longerOf(three.get(id), seven.get(id), ninety.get(id)),
     }]))
   }
 
@@ -224,7 +261,7 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
       if (looked === null || at - looked.at >= REMEMBERED_MS) looked = { at, since: waitingSince() }
       return looked.since
     },
-    totals, sums, series, isDemo: demo.isIn,
+    totals, sums, speeds, uptimes, isDemo: demo.isIn,
     models() {
       const at = ambient.monotonic()
       if (models === null || at - models.at >= MODELS_REMEMBERED_MS) {
@@ -295,6 +332,13 @@ function partByPart<T>(columns: readonly unknown[], cut: string, parts: readonly
     where cut = ${cut} and grain = ${grain} and at >= ${from} and at < ${to}${sql.join(conditions, sql``)}`), sql` union all `)}`
 }
 
+/** More names than this are picked out of what all did: each name is a way of its own through an index. */
+const MOST_NAMES = 100
+
+function amongst(names: readonly string[]): readonly Where[] {
+  return names.length > MOST_NAMES ? [] : [{ name: 'a', is: 'in', values: names }]
+}
+
 function latelyOf(total: Total | undefined): Measured['lately'] {
   if (total === undefined || total.counts.attempts + total.counts.limited === 0) return null
   const { counts, money, sketches } = total
@@ -334,37 +378,56 @@ function moneyOf({ cost, absorbed }: Partial<Pick<TotalRow, 'cost' | 'absorbed'>
   return { cost_nano: BigInt(cost ?? 0), absorbed_nano: BigInt(absorbed ?? 0) }
 }
 
-function totalOf(rows: readonly TotalRow[]): Total {
-  return addedUp(rows.map((row) => ({
-    counts: row, money: moneyOf(row), sketches: { latency: sketchOf(row.latency), throughput: sketchOf(row.throughput), duration: sketchOf(row.duration) },
-  })))!
+/** What was read of a row for its sketches alone. */
+type SpeedRow = Pick<TotalRow, 'at' | 'a' | Measure>
+
+/** Tries of half an hour, and of its last five minutes. */
+interface LatelyRow {
+  readonly a: string
+  readonly attempts: number
+  readonly failures: number
+  readonly five_attempts: number
+  readonly five_failures: number
+}
+const NOT_LATELY: Omit<LatelyRow, 'a'> = { attempts: 0, failures: 0, five_attempts: 0, five_failures: 0 }
+
+const byFirstName = (sums: readonly Sum[]): ReadonlyMap<string, Sum> => new Map(sums.map((sum) => [sum.a, sum]))
+
+const sketchesOf = ({ latency, throughput, duration }: Pick<TotalRow, Measure>): Total['sketches'] =>
+  ({ latency: sketchOf(latency), throughput: sketchOf(throughput), duration: sketchOf(duration) })
+
+function allOf(all: readonly Total['sketches'][]): Total['sketches'] {
+  const of = (measure: Measure): Sketch => merged(all.map((sketches) => sketches[measure]))
+  return { latency: of('latency'), throughput: of('throughput'), duration: of('duration') }
 }
 
-/** What several totals come to; undefined of none. */
-export function addedUp(totals: readonly Total[]): Total | undefined {
-  if (totals.length === 0) return undefined
+function totalOf(rows: readonly TotalRow[]): Total {
   const counts = Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>
   const money: Record<Money, bigint> = { cost_nano: 0n, absorbed_nano: 0n }
-  for (const total of totals) {
-    for (const count of COUNTS) counts[count] += total.counts[count]
-    for (const kind of MONEY) money[kind] += total.money[kind]
+  for (const row of rows) {
+    const { cost_nano: cost, absorbed_nano: absorbed } = moneyOf(row)
+    for (const count of COUNTS) counts[count] += row[count]
+    money.cost_nano += cost
+    money.absorbed_nano += absorbed
   }
-  const all = (measure: Measure): Sketch => merged(totals.map(({ sketches }) => sketches[measure]))
-  return { counts, money, sketches: { latency: all('latency'), throughput: all('throughput'), duration: all('duration') } }
+  return { counts, money, sketches: allOf(rows.map(sketchesOf)) }
 }
 
-function figuresOf(five: Total | undefined, thirty: Total | undefined, day: Pick<Total, 'counts'> | undefined): EndpointFigures {
-  const uptime30m = uptimeOf(thirty)
+const NO_SKETCHES: Total['sketches'] = { latency: NO_SKETCH, throughput: NO_SKETCH, duration: NO_SKETCH }
+
+/** What is told of sketches. */
+export function speedOf(sketches: Total['sketches']): Speed {
   return {
-    status: uptime30m === null || thirty!.counts.attempts < STATUS_FROM_TRIES || uptime30m >= WELL ? 0 : uptime30m >= POOR ? -1 : -2,
-    uptime5m: uptimeOf(five),
-    uptime30m,
-    uptime1d: uptimeOf(day),
-    latency30m: percentilesIn(thirty, 'latency'),
-    throughput30m: percentilesIn(thirty, 'throughput'),
-    duration30m: percentilesIn(thirty, 'duration'),
-    samples30m: thirty?.sketches.latency.count ?? 0,
+    answers: sketches.duration.count,
+    latency: percentilesOf(sketches.latency, quantile), throughput: percentilesOf(sketches.throughput, reachedBy), duration: percentilesOf(sketches.duration, quantile),
   }
+}
+
+const NOT_TRIED: Uptimes = { status: 0, uptime5m: null, uptime30m: null, uptime1d: null, tries1d: 0 }
+
+function figuresOf({ tries1d: _, ...uptimes }: Uptimes, sketches: Total['sketches']): EndpointFigures {
+  const { latency, throughput, duration } = speedOf(sketches)
+  return { ...uptimes, latency30m: latency, throughput30m: throughput, duration30m: duration, samples30m: sketches.latency.count }
 }
 
 function longerOf(three: Sum | undefined, seven: Sum | undefined, ninety: Sum | undefined): LongerFigures {
@@ -411,14 +474,9 @@ export function paidPerMillionOf({ counts, money }: Counted): string | null {
   return `${nano / 1_000_000_000n}.${String(nano % 1_000_000_000n).padStart(9, '0')}`
 }
 
-/** Percentiles of a measure to a tenth; of throughput p90 is what nine in ten reached. Null of nothing. */
-export function percentilesIn(total: Total | undefined, measure: Measure): Required<Percentiles> | null {
-  return percentilesOf(total?.sketches[measure], measure === 'throughput' ? reachedBy : quantile)
-}
-
-/** Percentiles to a tenth, by `rank`; null of nothing. */
-function percentilesOf(sketch: Sketch | undefined, rank: typeof quantile): Required<Percentiles> | null {
-  if (sketch === undefined || sketch.count === 0) return null
+/** Percentiles to a tenth, by `rank`: of throughput p90 is what nine in ten reached. Null of nothing. */
+function percentilesOf(sketch: Sketch, rank: typeof quantile): Required<Percentiles> | null {
+  if (sketch.count === 0) return null
   const at = (share: number): number => Math.round(rank(sketch, share)! * 10) / 10
   return { p50: at(0.5), p75: at(0.75), p90: at(0.9), p99: at(0.99) }
 }

@@ -1,7 +1,7 @@
 /** The record of generations, what they add up to by minute, hour and day, the figures that are told from that, and what lists asked meanwhile. */
 export { createStats, type Stats } from './stats.ts'
 export {
-  addedUp, availabilityOf, beginOf, createFigures, hitRateOf, paidPerMillionOf, percentilesIn, percentOf, uptimeOf, type Asked, type Figures, type Span, type Stretch, type Sum, type Total, type Where,
+  availabilityOf, beginOf, createFigures, hitRateOf, paidPerMillionOf, percentOf, speedOf, uptimeOf, type Asked, type Figures, type Span, type Speed, type Stretch, type Sum, type Total, type Where,
 } from './figures.ts'
 export { APP_CATEGORIES, appNumber, createApps, isLocalApp, isOfCategory, type App, type AppClaim, type Apps } from './apps.ts'
 export { createDemoTraffic, type DemoTraffic } from './demo-traffic.ts'

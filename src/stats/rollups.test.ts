@@ -93,25 +93,29 @@ forEachStore((name, open) => {
     assert.equal(await behind(), null, 'what ended a moment ago is about to be added')
   })
 
-  test('what a group did by the hour adds up to what it did in all, and is told of the hours in which it did something', async () => {
+  test('how fast a group was is told of the hours in which it did something, and of all of them as of every call in one list', async () => {
     const { store } = await open()
-    await recorded(store, calls(200))
+    const list = calls(200)
+    await recorded(store, list)
     await createRollups({ store, ambient }).catchUp()
     const figures = createFigures({ store, ambient })
     const span = { from: NOW - 4 * DAY, to: NOW + 1 }
     const model = 'openai/gpt-5'
-    const total = (await figures.totals('model', span, [model])).get(model)!
+    const { sketches } = (await figures.totals('model', span, [model])).get(model)!
+    const at = (share: number): number => Math.round(quantile(sketches.latency, share)! * 10) / 10
     for (const grain of [60, 1440] as const) {
-      const series = await figures.series('model', span, grain, [model])
-      assert.deepEqual([...series.keys()], [model])
-      const points = [...series.get(model)!]
-      assert.ok(points.length > 1)
-      assert.deepEqual(points.map(([at]) => at), points.map(([at]) => at - at % (grain * MINUTE_MS)).toSorted((a, b) => a - b))
-      for (const count of COUNTS) assert.equal(points.reduce((sum, [, point]) => sum + point.counts[count], 0), total.counts[count], count)
-      assert.equal(points.reduce((sum, [, point]) => sum + point.money.cost_nano, 0n), total.money.cost_nano)
-      assert.equal(points.reduce((sum, [, point]) => sum + point.sketches.latency.count, 0), total.sketches.latency.count)
+      const speeds = await figures.speeds('model', span, grain, [model, 'nobody/nothing'])
+      assert.deepEqual([...speeds.keys()], [model])
+      const { all, by } = speeds.get(model)!
+      const begins = [...new Set(list.filter((call) => !call.simulated && (call.model === model || call.attempts.some((it) => it.model === model))).map(({ createdAt }) => createdAt - createdAt % (grain * MINUTE_MS)))]
+      assert.ok(begins.length > 1)
+      assert.deepEqual([...by.keys()], begins.toSorted((a, b) => a - b))
+      assert.deepEqual(all.latency, { p50: at(0.5), p75: at(0.75), p90: at(0.9), p99: at(0.99) })
+      assert.equal(all.answers, sketches.duration.count)
+      assert.equal([...by.values()].reduce((sum, { answers }) => sum + answers, 0), all.answers)
+      for (const { answers, duration } of by.values()) assert.equal(duration === null, answers === 0)
     }
-    assert.equal((await figures.series('model', span, 60, ['nobody/nothing'])).size, 0)
+    assert.equal((await figures.speeds('model', span, 60, [])).size, 0)
   })
 
   test('what is told of the calls is what plain SQL counts in their records', async () => {
@@ -443,7 +447,8 @@ forEachStore((name, open) => {
     await figures.endpoints(ids, { longer: true })
     await figures.totals('endpoint', days(3), ids)
     await figures.totals('endpoint', days(3))
-    await figures.series('endpoint', days(1), 60, ids)
+    await figures.speeds('endpoint', days(1), 60, ids)
+    await figures.uptimes()
     await figures.measurements()
     for (const by of ['hour', 'day', 'week', 'month'] as const) await figures.sums({ cut: 'workspace', span: days(8), by, where: [{ name: 'a', is: 'in', values: ['default'] }] })
     await figures.sums({ cut: 'model', span: days(90), names: ['a'], where: [{ name: 'a', is: 'not in', values: ['x'] }] })

@@ -11,6 +11,21 @@ export interface LineSeries {
   readonly points: readonly { readonly at: number; readonly value: number }[]
 }
 
+/**
+ * A series as it is sent for the table behind its chart: a value for each step from the first, joined by commas, nothing
+ * where nothing was measured. A week by the hour is five thousand numbers on a page, and one text is as quick to send as one of them.
+ */
+export interface SentSeries {
+  readonly name: string
+  readonly values: string
+}
+
+export function sent({ name, points }: LineSeries, { from, to, stepMs }: { readonly from: number; readonly to: number; readonly stepMs: number }): SentSeries {
+  const values: (number | '')[] = Array.from({ length: Math.ceil((to - from) / stepMs) }, () => '')
+  for (const { at, value } of points) values[(at - from) / stepMs] = value
+  return { name, values: values.join(',') }
+}
+
 export interface LineDrawing {
   readonly width: number
   readonly height: number

@@ -1,6 +1,6 @@
 import { clock, day } from '../data/format.ts'
 import { Scroll } from '../ui/section.tsx'
-import type { LineDrawing, LineSeries } from './draw.server.ts'
+import type { LineDrawing, SentSeries } from './draw.server.ts'
 
 /** Lines are told apart by their dashes and by the names at their ends, not by colour alone. */
 const DASHES = ['none', '6 3', '2 3', '9 3 2 3', '4 2', '1 3']
@@ -12,7 +12,7 @@ const BY_HOUR_MS = 2 * 86_400_000
 export function Lines({ title, drawing, series, from, to, stepMs, format }: {
   readonly title: string
   readonly drawing: LineDrawing
-  readonly series: readonly LineSeries[]
+  readonly series: readonly SentSeries[]
   readonly from: number
   readonly to: number
   readonly stepMs: number
@@ -20,7 +20,9 @@ export function Lines({ title, drawing, series, from, to, stepMs, format }: {
 }) {
   const { width, height, left, right, ticks, lines } = drawing
   const label = to - from <= BY_HOUR_MS ? clock : day
-  const lately = series.map(({ name, points }) => `${name} lately ${format(points.at(-1)!.value)}`).join(', ')
+  const columns = series.map(({ values }) => values.split(','))
+  const steps = Array.from(columns[0] ?? [], (_, i) => i).filter((i) => columns.some((values) => values[i] !== '')).toReversed()
+  const lately = series.map(({ name }, i) => `${name} lately ${format(Number(columns[i]!.findLast((value) => value !== '')))}`).join(', ')
   return (
     <figure className="min-w-0">
       <figcaption className="font-medium text-[0.8125rem]">{title}</figcaption>
@@ -47,15 +49,15 @@ export function Lines({ title, drawing, series, from, to, stepMs, format }: {
           <table className="grid-lines mt-1">
             <thead><tr><th scope="col">From (UTC)</th>{series.map(({ name }) => <th key={name} scope="col" className="num">{name}</th>)}</tr></thead>
             <tbody>
-              {[...new Set(series.flatMap(({ points }) => points.map(({ at }) => at)))].toSorted((a, b) => b - a).map((at) => (
-                <tr key={at}>
-                  <th scope="row">{day(at)} {stepMs < 86_400_000 && clock(at)}</th>
-                  {series.map(({ name, points }) => {
-                    const point = points.find((it) => it.at === at)
-                    return <td key={name} className="num">{point ? format(point.value) : '–'}</td>
-                  })}
-                </tr>
-              ))}
+              {steps.map((i) => {
+                const at = from + i * stepMs
+                return (
+                  <tr key={at}>
+                    <th scope="row">{`${day(at)}${stepMs < 86_400_000 ? ` ${clock(at)}` : ''}`}</th>
+                    {series.map(({ name }, place) => <td key={name} className="num">{columns[place]![i] === '' ? '–' : format(Number(columns[place]![i]))}</td>)}
+                  </tr>
+                )
+              })}
             </tbody>
           </table>
         </Scroll>

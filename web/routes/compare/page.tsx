@@ -50,7 +50,7 @@ export async function loader({ params, request, context }: LoaderFunctionArgs) {
     throw redirect(`${addressOf(shown.map(({ id }) => id))}${rest.size > 0 ? `?${rest}` : ''}`, 302)
   }
   const sides = await Promise.all(shown.map(async (model) => {
-    const measured = await told(context, Promise.all([site.performance(model.id, '7d'), site.uptime(model.id, DAYS), site.activity(model.id, DAYS)]))
+    const measured = await told(context, Promise.all([site.speed(model.id, '7d'), site.uptime(model.id, DAYS), site.activity(model.id, DAYS)]))
     return { model, measured }
   }))
   return {

@@ -1,4 +1,4 @@
-import type { ActivityView, ModelView, SeriesView, UptimeView } from '../../../src/site.ts'
+import type { ActivityView, ModelView, SpeedView, UptimeView } from '../../../src/site.ts'
 import type { Told } from '../../data/told.server.ts'
 import { drawSpark } from '../../charts/draw.server.ts'
 import { compact, date, duration, percent, plural, rate, stated, whole } from '../../data/format.ts'
@@ -10,7 +10,7 @@ import { soldOf } from '../model/sections.ts'
 /** One model, with everything that is told of it beside others. */
 export interface Side {
   readonly model: ModelView
-  readonly measured: Told<readonly [SeriesView, UptimeView, ActivityView]>
+  readonly measured: Told<readonly [SpeedView, UptimeView, ActivityView]>
 }
 
 export interface Cell {

@@ -1,5 +1,5 @@
 import type { ActivityView, Percentiles, SeriesView } from '../../../src/site.ts'
-import { drawBars, drawLines, type BarDrawing, type LineDrawing, type LineSeries } from '../../charts/draw.server.ts'
+import { drawBars, drawLines, sent, type BarDrawing, type LineDrawing, type SentSeries } from '../../charts/draw.server.ts'
 
 /** What a page shows of its figures: one percentile of them, drawn, and the same numbers for the table behind the chart. */
 
@@ -22,7 +22,7 @@ export interface PerformanceShown {
     readonly cacheHitRate: number | null
     readonly paidPerMillion: string | null
   }[]
-  readonly charts: readonly { readonly metric: Metric; readonly drawing: LineDrawing | null; readonly series: readonly LineSeries[] }[]
+  readonly charts: readonly { readonly metric: Metric; readonly drawing: LineDrawing | null; readonly series: readonly SentSeries[] }[]
 }
 
 export function performanceShown(view: SeriesView, rank: keyof Percentiles): PerformanceShown {
@@ -43,7 +43,7 @@ export function performanceShown(view: SeriesView, rank: keyof Percentiles): Per
         name: nameOf(endpoint),
         points: endpoint.points.flatMap((point) => point[metric] === null ? [] : [{ at: point.at, value: point[metric][rank] }]),
       })).filter(({ points }) => points.length > 0)
-      return { metric, series, drawing: drawLines(series, view) }
+      return { metric, series: series.map((it) => sent(it, view)), drawing: drawLines(series, view) }
     }),
   }
 }
