@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { SERVER_FLAGS } from '../bin/install.mjs'
 
 const ROOT = join(import.meta.dirname, '..')
 const READY_WITHIN_MS = 120_000
@@ -12,9 +13,9 @@ export const envOf = (home: string): Record<string, string> => ({
   SIGNALBOX_CONFIG: join(home, 'bench.config.json'), NODE_ENV: 'production',
 })
 
-/** Starts it, on a free port of 127.0.0.1; rejects with what it said where it does not listen. */
+/** Starts it with the flags that `npm start` gives, on a free port of 127.0.0.1; rejects with what it said where it does not listen. */
 export async function serve(env: Readonly<Record<string, string>>): Promise<{ readonly url: string; readonly pid: number; close(): Promise<void> }> {
-  const child = spawn(process.execPath, [join(ROOT, 'src', 'main.ts')], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...SERVER_FLAGS, join(ROOT, 'src', 'main.ts')], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const url = await addressOf(child)
   return {
     url, pid: child.pid!,

@@ -95,6 +95,10 @@ forEachStore((_, openStore) => {
     assert.deepEqual(status.endpoints.map((it) => [it.id, it.uptime30m, it.uptime1d]), [[endpoint, 66.67, 66.67]])
     const [speed] = (await site.performance(id, '30d')).endpoints
     assert.deepEqual([speed!.total.answers, speed!.points.map(({ answers }) => answers), speed!.total.paidPerMillion], [3, [0, 1, 2], '0.000050000'])
+    for (const window of ['1h', '1d', '7d', '30d'] as const) {
+      const { endpoints, ...rest } = await site.performance(id, window)
+      assert.deepEqual(await site.speed(id, window), { ...rest, endpoints: endpoints.map(({ points: _, ...endpoint }) => endpoint) }, `${window} of a comparison is that of the model's own page`)
+    }
     const activity = (await site.activity(id, 30)).days
     assert.deepEqual(activity.slice(-3).map(({ requests, prompt }) => [requests, prompt]), [[1, 90], [2, 180], [3, 270]])
   })

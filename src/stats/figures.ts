@@ -157,9 +157,7 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
       ])} from (${read}) as parts
       ${groups.length === 0 ? sql`` : sql`group by ${sql.join(groups.map((_, i) => sql.lit(i + 1)))}`}`.execute(store.db)
     return rows.map((row) => ({
-      at: row.stretch ?? span.from, a: row.a ?? '', b: row.b ?? '', c: row.c ?? '',
-      counts: Object.fromEntries(COUNTS.map((count) => [count, row[count] ?? 0])) as Record<Count, number>,
-      money: moneyOf(row),
+      at: row.stretch ?? span.from, a: row.a ?? '', b: row.b ?? '', c: row.c ?? '', counts: countsOf(row, counts), money: moneyOf(row),
     }))
   }
 
@@ -401,8 +399,15 @@ function allOf(all: readonly Total['sketches'][]): Total['sketches'] {
   return { latency: of('latency'), throughput: of('throughput'), duration: of('duration') }
 }
 
+/** A copy with some of them set: a sum of many days is thousands of rows, and a list of names and values for each was a third of what it took. */
+function countsOf(row: Partial<Record<Count, number>>, asked: readonly Count[]): Record<Count, number> {
+  const counts = { ...NO_COUNTS }
+  for (const count of asked) counts[count] = row[count] ?? 0
+  return counts
+}
+
 function totalOf(rows: readonly TotalRow[]): Total {
-  const counts = Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>
+  const counts = { ...NO_COUNTS }
   const money: Record<Money, bigint> = { cost_nano: 0n, absorbed_nano: 0n }
   for (const row of rows) {
     const { cost_nano: cost, absorbed_nano: absorbed } = moneyOf(row)
@@ -444,7 +449,8 @@ function longerOf(three: Sum | undefined, seven: Sum | undefined, ninety: Sum | 
 }
 
 type Counted = Pick<Total, 'counts' | 'money'>
-const NO_SUM: Counted = { counts: Object.fromEntries(COUNTS.map((count) => [count, 0])) as Record<Count, number>, money: { cost_nano: 0n, absorbed_nano: 0n } }
+const NO_COUNTS = Object.fromEntries(COUNTS.map((count) => [count, 0])) as Readonly<Record<Count, number>>
+const NO_SUM: Counted = { counts: NO_COUNTS, money: { cost_nano: 0n, absorbed_nano: 0n } }
 
 /** Percent, to a hundredth; null of nothing. */
 export function percentOf(part: number, all: number): number | null {

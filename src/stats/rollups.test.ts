@@ -397,6 +397,32 @@ forEachStore((name, open) => {
     assert.equal(figures.uptime30m, uptime)
   })
 
+  test('the uptime of an endpoint is the same for one that is asked for, among all of them, and among more than are asked for by name', async () => {
+    const { store } = await open()
+    const list = calls(2000, 5, 0.02).filter((call) => !call.simulated)
+    await recorded(store, list)
+    await createRollups({ store, ambient }).catchUp()
+    const figures = createFigures({ store, ambient })
+    const all = await figures.uptimes()
+    const minute = NOW - NOW % MINUTE_MS
+    assert.ok(all.size > 5)
+    assert.equal((await figures.uptimes([])).size, 0)
+    const many = await figures.endpoints([...all.keys(), ...Array.from({ length: 120 }, (_, i) => `no/such@${i}`)])
+    assert.equal(many.size, all.size)
+    for (const [id, { tries1d, ...uptimes }] of all) {
+      const tries = (minutes: number) => list.filter((call) => call.createdAt >= minute - (minutes - 1) * MINUTE_MS).flatMap((call) => call.attempts)
+        .filter((it) => it.endpoint === id && !['cancelled', 'invalid-request', 'upstream-rate-limited'].includes(it.fault ?? ''))
+      const share = (of: ReturnType<typeof tries>): number | null => of.length === 0 ? null : Math.round(of.filter((it) => it.fault === null).length / of.length * 10_000) / 100
+      const [five, thirty, day] = [5, 30, 1440].map(tries) as [ReturnType<typeof tries>, ReturnType<typeof tries>, ReturnType<typeof tries>]
+      assert.deepEqual([uptimes.uptime5m, uptimes.uptime30m, uptimes.uptime1d, tries1d], [share(five), share(thirty), share(day), day.length], id)
+      assert.equal(uptimes.status, thirty.length < 100 || share(thirty)! >= 95 ? 0 : share(thirty)! >= 80 ? -1 : -2)
+      const told = (await figures.endpoints([id])).get(id)!
+      assert.deepEqual({ ...told, ...uptimes }, told)
+      assert.deepEqual(many.get(id), told)
+    }
+    assert.ok([...all.values()].some(({ status }) => status < 0), 'one of them fails too often')
+  })
+
   test('over days an endpoint shows uptime, what of the tries brought an answer, wrong calls, caches and what was paid', async () => {
     const { store } = await open()
     const list = calls(900, 13, 12).filter((call) => !call.simulated)

@@ -165,13 +165,14 @@ export function analyticsRoutes(services: Services): readonly Route[] {
           return { model, model_permaslug: at.model(model)?.row.canonical_slug ?? model, endpoint_id: endpoint, provider_name: provider }
         }
         const named = new Map<string, ReturnType<typeof namesOf>>()
+        const dates = new Map(Array.from({ length: ACTIVITY_DAYS }, (_, i) => [from + i * DAY_MS, dayOf(from + i * DAY_MS)]))
         const data = sums.flatMap((sum) => {
           const endpoint = byKey ? sum.c : sum.b
           if (endpoint === '' || sum.counts.requests === 0) return []
           let names = named.get(endpoint)
           if (names === undefined) named.set(endpoint, names = namesOf(endpoint))
           return [{
-            date: dayOf(sum.at), ...names, requests: sum.counts.requests,
+            date: dates.get(sum.at)!, ...names, requests: sum.counts.requests,
             prompt_tokens: sum.counts.prompt_tokens, completion_tokens: sum.counts.completion_tokens, reasoning_tokens: sum.counts.reasoning_tokens,
             usage: usdFromNano(sum.money.cost_nano), byok_usage_inference: 0, ...(query.group_by && { workspace_id: workspace }),
           }]
