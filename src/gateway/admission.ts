@@ -1,4 +1,4 @@
-import { fault, TRAFFIC_CLASSES, type Ambient, type Departure, type Fault, type TrafficClass } from '../core/index.ts'
+import { fault, TRAFFIC_CLASSES, type Ambient, type Departure, type Fault, type FaultKind, type TrafficClass } from '../core/index.ts'
 import { createMemory } from './memory.ts'
 import { awaitPlace, Places, type PlacesRules, type Share } from './places.ts'
 import { createPressure, waitedForProcessor, workedByThread } from './pressure.ts'
@@ -62,11 +62,21 @@ export interface AdmissionFigures {
 const RETRY_MS = 1000
 const RETRY_SPREAD = 10
 
+const TOO_MUCH = 'This server has more to do than it can. Please try again.'
+
 /** What the memory of this process is, and what the system says that it may be. */
 const OURS = { resident: () => process.memoryUsage.rss(), constrained: () => process.constrainedMemory() }
 
-/** `error.metadata.reason` of calls that are turned away for the sake of all. */
-const REASONS = { full: 'concurrency', shed: 'load_shedding', memory: 'memory' } as const
+/**
+ * What is said to those who are turned away, by how long they are to wait. There are no others, so that whoever words one knows
+ * it again: a server that has too much to do says it thousands of times a second.
+ */
+const REFUSALS: Readonly<Record<Why, readonly Fault[]>> = {
+  full: refusalsOf('over-capacity', TOO_MUCH, 'concurrency'),
+  shed: refusalsOf('over-capacity', TOO_MUCH, 'load_shedding'),
+  memory: refusalsOf('over-capacity', TOO_MUCH, 'memory'),
+  share: refusalsOf('rate-limited', 'This key has as many calls under way as one key may have on this server. Wait until some have ended.', 'key_concurrency'),
+}
 
 export function retryAfter(ambient: Pick<Ambient, 'random'>): number {
   return RETRY_MS * (1 + Math.floor(ambient.random() * RETRY_SPREAD))
@@ -100,13 +110,7 @@ export function createAdmission(given: {
 
   const refuse = (rank: number, why: Why): Fault => {
     refused[rank]![why]++
-    const again = { retryAfterMs: retryAfter(ambient) }
-    if (why === 'share') {
-      return fault('rate-limited', 'This key has as many calls under way as one key may have on this server. Wait until some have ended.',
-        { ...again, metadata: { reason: 'key_concurrency' } })
-    }
-    return fault('over-capacity', 'This server has more to do than it can. Please try again.',
-      { ...again, metadata: { reason: REASONS[why] } })
+    return REFUSALS[why][retryAfter(ambient) / RETRY_MS - 1]!
   }
   const waited = async (waiting: Promise<Share | null>, key: string, rank: number, departure: Departure): Promise<Share | Fault> => {
     const share = await waiting
@@ -161,6 +165,10 @@ export function createAdmission(given: {
     }),
     close: pressure.close,
   }
+}
+
+function refusalsOf(kind: FaultKind, message: string, reason: string): readonly Fault[] {
+  return Array.from({ length: RETRY_SPREAD }, (_, i) => fault(kind, message, { retryAfterMs: RETRY_MS * (1 + i), metadata: { reason } }))
 }
 
 function byClass<T>(of: (name: TrafficClass, rank: number) => T): Readonly<Record<TrafficClass, T>> {

@@ -9,6 +9,7 @@ import { caught, plainError, sendFault } from './failure.ts'
 import { createIds } from './ids.ts'
 import type { HttpLimits } from './limits.ts'
 import { mayBePage } from './page.ts'
+import { createRefusals } from './refusals.ts'
 import type { Keyed, Reply, Route } from './route.ts'
 import type { Found, Router } from './router.ts'
 import type { Services } from './services.ts'
@@ -40,6 +41,7 @@ export function createDispatch(given: DispatchGiven, router: Router, site: Route
   const { services, limits, live, face } = given
   const newId = createIds(services.ambient)
   const guard = createRefusalGuard(limits.refusedKeysPerMinute)
+  const turnAway = createRefusals()
   const { ambient } = services
 
   const open = (x: Exchange, found: Found | null): void => {
@@ -108,7 +110,7 @@ export function createDispatch(given: DispatchGiven, router: Router, site: Route
       if (route.inference === true) {
         const knocking = knock(x.key!)
         const refused = knocking instanceof Promise ? await knocking : knocking
-        if (refused !== null) return sendFault(x, wordsFor(x, route), refused)
+        if (refused !== null) return turnAway(x, wordsFor(x, route), refused)
         if (x.unreachable) return
       }
       if (route.body !== undefined) {

@@ -167,7 +167,24 @@ export class Exchange implements Enrolled {
   /** The head of the response; it goes out with the first bytes of the body, or with `flush`. `lines` end in CR LF each. */
   begin(status: number, lines: string): void {
     this.status = status
-    this.pending = `${statusLine(status)}${lines}Date: ${this.serving.date()}\r\n${this.connectionLines()}\r\n`
+    this.pending = this.headWith(status, lines)
+  }
+
+  private headWith(status: number, lines: string): string {
+    return `${statusLine(status)}${lines}Date: ${this.serving.date()}\r\n${this.connectionLines()}\r\n`
+  }
+
+  /** Sends a whole response that is known as it stands, head and body, of characters that are one byte each. */
+  sendReady(status: number, text: string): void {
+    this.status = status
+    this.ended = true
+    this.connection.socket.write(text, 'latin1')
+    this.connection.handedOver(this)
+  }
+
+  /** What `send` would write, head and body in one. */
+  rendered(status: number, type: string, body: string, extra: readonly string[]): string {
+    return this.headWith(status, `${linesOf(this, type)}${linesFrom(extra)}Content-Length: ${Buffer.byteLength(body)}\r\n`) + body
   }
 
   private connectionLines(): string {

@@ -14,7 +14,8 @@ export function sendFault(x: Exchange, face: Voice, what: Fault, extra: readonly
   send(x, status, JSON_TYPE, body, [...faultHeaders(what), ...extra])
 }
 
-function faultHeaders(what: Fault): string[] {
+/** The headers that a fault brings, as a flat list. */
+export function faultHeaders(what: Fault): string[] {
   const headers: string[] = []
   if (what.retryAfterMs !== undefined) headers.push('Retry-After', String(Math.max(1, Math.ceil(what.retryAfterMs / 1000))))
   if (what.kind === 'unauthenticated') headers.push('WWW-Authenticate', 'Bearer realm="signalbox"')

@@ -145,13 +145,19 @@ describe('A full server', () => {
       })
       assert.equal(response.status, 503, path)
       assertRetryAfter(response.headers)
-      return await response.json() as Record<string, unknown>
+      return { ...await response.json() as object, id: response.headers.get('x-generation-id') }
     }
     const messages = [{ role: 'user', content: 'Hello' }]
-    const anthropic = await refusal('/api/v1/messages', { model: 'acme/one', max_tokens: 10, messages })
-    assert.equal(anthropic['type'], 'error')
-    const google = await refusal('/api/v1beta/models/acme/one:generateContent', { contents: [{ role: 'user', parts: [{ text: 'Hello' }] }] })
-    assert.equal((google['error'] as { status: string }).status, 'UNAVAILABLE')
+    // Twice, since what is said to one is said to the next.
+    for (let i = 0; i < 2; i++) {
+      const anthropic = await refusal('/api/v1/messages', { model: 'acme/one', max_tokens: 10, messages })
+      assert.equal(anthropic['type'], 'error')
+      assert.equal(anthropic['request_id'], anthropic['id'])
+      const google = await refusal('/api/v1beta/models/acme/one:generateContent', { contents: [{ role: 'user', parts: [{ text: 'Hello' }] }] })
+      assert.equal((google['error'] as { status: string }).status, 'UNAVAILABLE')
+      const openai = await refusal('/api/v1/chat/completions', { model: 'acme/one', messages })
+      assert.equal((openai['error'] as { code: number }).code, 503)
+    }
     await held.end()
   })
 
