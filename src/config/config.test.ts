@@ -270,5 +270,6 @@ test('the manual names every setting with its default, and none that does not ex
 
 test('to have everything judged by nobody is a mistake, and would refuse every request', () => {
   assert.throws(() => read('moderation:\n  always: true\n'), /moderation\.always is set, and moderation\.models names nobody/)
-  assert.deepEqual(read('moderation:\n  models: [acme/judge]\n').moderation, { models: ['acme/judge'], always: false, failure: 'closed', policy: null })
+  assert.deepEqual(read('moderation:\n  models: [acme/judge]\n').moderation, { models: ['acme/judge'], always: false, failure: 'closed', policy: null, output: false, stream: 'hold' })
+  assert.throws(() => read('moderation:\n  output: true\n'), /moderation\.output is set, and moderation\.models names nobody/)
 })

@@ -158,7 +158,10 @@ export interface Config {
   readonly responseCache: { readonly enabled: boolean; readonly maxBytes: number; readonly maxAnswerBytes: number }
   readonly promptCaching: { readonly automatic: boolean }
   /** `engine` is the one that is asked by default: the one that is named, or the first of those that are set up. */
-  readonly moderation: { readonly models: readonly string[]; readonly always: boolean; readonly failure: 'open' | 'closed'; readonly policy: string | null }
+  readonly moderation: {
+    readonly models: readonly string[]; readonly always: boolean; readonly failure: 'open' | 'closed'; readonly policy: string | null
+    readonly output: boolean; readonly stream: 'hold' | 'release'
+  }
   readonly webSearch: {
     readonly engine: SearchEngine | null
     readonly timeoutMs: number
@@ -407,6 +410,7 @@ function limitsOf(given: NonNullable<ConfigFile['limits']>): Limits {
 function moderationOf(of: NonNullable<ConfigFile['moderation']>): Config['moderation'] {
   const rules = { ...DEFAULTS.moderation, models: [], policy: null, ...of }
   if (rules.always && rules.models.length === 0) throw new ConfigError('moderation.always is set, and moderation.models names nobody who could judge')
+  if (rules.output && rules.models.length === 0) throw new ConfigError('moderation.output is set, and moderation.models names nobody who could judge')
   return rules
 }
 

@@ -93,7 +93,7 @@ export const DEFAULTS = {
   structured_output: { enforce: 'strict' },
   prompt_caching: { automatic: false },
   stats: { min_keys: 1 },
-  moderation: { always: false, failure: 'closed' },
+  moderation: { always: false, failure: 'closed', output: false, stream: 'hold' },
   web_search: { timeout_ms: 10_000 },
   server_tools: { max_steps: 30, timeout_ms: 120_000, model_timeout_ms: 300_000, page_max_bytes: 4 * 1024 * 1024, page_max_characters: 100_000, page_timeout_ms: 15_000 },
   file_parser: { max_bytes: 20 * 1024 * 1024, max_pages: 1_000, max_characters: 4_000_000, timeout_ms: 15_000 },
@@ -233,6 +233,8 @@ export const fileSchema = z.strictObject({
     always: z.boolean().optional(),
     failure: z.enum(['open', 'closed']).optional(),
     policy: z.string().min(1).max(20_000).optional(),
+    output: z.boolean().optional(),
+    stream: z.enum(['hold', 'release']).optional(),
   }).optional(),
   prompt_caching: z.strictObject({ automatic: z.boolean().optional() }).optional(),
   web_search: z.strictObject({

@@ -139,6 +139,20 @@ export type Review =
   | { readonly pass: readonly ChatEvent[]; readonly note?: StageNote }
   | { readonly fault: Fault; readonly again?: ChatRequest; readonly note?: StageNote }
 
+/** Judges what a model answers while it is made. A verdict against a piece ends the answer. */
+export interface Watch {
+  /** Whether the pieces of a stream wait for their verdict; otherwise they go out at once. Whole answers always wait. */
+  readonly holds: boolean
+  /** A piece of all that the caller would read, behind the end of the one before. Never rejects. */
+  judge(piece: string): Promise<Verdict>
+}
+
+/** A fault where it had to be judged, and nobody could. */
+export type Verdict =
+  | { readonly pass: true; readonly note: StageNote }
+  | { readonly flagged: true; readonly note: StageNote }
+  | { readonly fault: Fault }
+
 /**
  * An optional layer over canonical values: it may rewrite, answer or refuse a request, and rewrite the events of
  * the reply. It sees neither HTTP nor dialects nor SQL, so it works on every surface. What it needs (a store, a
@@ -156,4 +170,6 @@ export interface Stage {
    * asking again; a stream when it has ended, where all that is left is to say so.
    */
   review?(call: StageCall): (reply: readonly ChatEvent[]) => Review
+  /** Made once for each call that it wants and that is carried out; null where nothing is to be judged. */
+  watch?(call: StageCall & { readonly generate: Generate }): Watch | null
 }

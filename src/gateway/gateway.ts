@@ -3,7 +3,7 @@ import {
   asksForChat, asSaid, BYTES_PER_TOKEN, demandOf, fault, FaultError, FAULTS, needOf, rewrite, usdFromNano,
   type Ambient, type Annotation, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Fees, type Generation, type JsonObject, type Measured, type Offer, type Operation,
   type RouterReference,
-  type ChatRequest, type Made, type Review, type ServerTools, type Stage, type StandIn, type StageCall, type StageNote, type TrafficClass,
+  type ChatRequest, type Made, type Review, type ServerTools, type Stage, type StandIn, type StageCall, type StageNote, type TrafficClass, type Watch,
 } from '../core/index.ts'
 import type { GuardedFetch, Net } from '../net/index.ts'
 import type { LocalProvider, Providers } from '../providers/index.ts'
@@ -32,6 +32,7 @@ import { StandingIn } from './standing-in.ts'
 import type { TokenCounter } from './tokens.ts'
 import type { LargeBodies } from './large.ts'
 import type { Upstreams } from './upstreams.ts'
+import { Watched } from './watched.ts'
 import { Within, type CarryWithin } from './within.ts'
 
 export type { Timeouts } from './attempts.ts'
@@ -115,6 +116,8 @@ interface Prepared extends Resolved {
   readonly standIn?: StandIn
   /** The models that stages have asked for it. */
   readonly within?: Within
+  /** Who judges what is answered, and what that asks of models. */
+  readonly watch?: { readonly watch: Watch; readonly judges: Within }
   /** What is run when the model calls it. */
   readonly tools?: ServerTools
 }
@@ -222,8 +225,32 @@ export function createGateway(parts: GatewayParts): Gateway {
       if (prepared.within?.any) relaying.record(recordOf(call, demandOf(resolved.asked.operation, call.asked.stream), prepared.within.alone(prepared.fault), null, ambient.monotonic()))
       return refused(call, prepared.fault)
     }
-    return prepared.tools && asksForChat(prepared.asked) ? loop(call, prepared, prepared.asked, prepared.tools, place, rank, relaying)
+    return prepared.watch ? watched(call, prepared, prepared.watch, place, rank, relaying) : answer(call, prepared, place, rank, relaying)
+  }
+
+  const answer = (call: Call, prepared: Prepared, place: Share | null, rank: number, relaying: RelayParts): Promise<Outcome> =>
+    prepared.tools && asksForChat(prepared.asked) ? loop(call, prepared, prepared.asked, prepared.tools, place, rank, relaying)
       : perform(call, prepared, place, rank, relaying)
+
+  /** The same for one whose answer is judged while it is made. */
+  const watched = async (
+    call: Call, prepared: Prepared, { watch, judges }: NonNullable<Prepared['watch']>, place: Share | null, rank: number, relaying: RelayParts,
+  ): Promise<Outcome> => {
+    let made: Generation | null = null
+    const events = new Watched({
+      call, watch, judges, generation: () => made, now: ambient.monotonic,
+      ended(generation) {
+        relaying.record(generation)
+        relaying.ended(call.asked.stream ? place : null)
+      },
+    })
+    const outcome = await answer(events.call, prepared, null, rank, { ...relaying, record: (generation) => { made = generation }, ended: relayParts.ended })
+    if ('events' in outcome) inFlight++
+    else if (made) relaying.record(made)
+    const judged = await events.over(outcome)
+    // The place of one that is refused is given back with its outcome, as that of every other that fails.
+    if (!call.asked.stream && 'events' in judged) place?.release()
+    return judged
   }
 
   /** The same for one whose model may call what is run here. */
@@ -563,6 +590,7 @@ async function runStages(
   let standIn: StandIn | undefined
   let tools: ServerTools | undefined
   let review: Prepared['review'] = null
+  let watch: Prepared['watch']
   for (const stage of stages) {
     const call: StageCall = within === null ? { ...constant, asked: current }
       : { ...constant, asked: current, generate: (asking) => within.generate(stage.name, asking) }
@@ -586,11 +614,17 @@ async function runStages(
     if (transform) transforms.push(transform)
     const reviewing = stage.review?.({ ...constant, asked: current })
     if (reviewing) review = review === null ? reviewing : both(review, reviewing)
+    if (stage.watch && within !== null) {
+      // What comes before the answer is on the books by the time that it begins.
+      const judges = within.again()
+      const watching = stage.watch({ ...constant, asked: current, generate: (asking) => judges.generate(stage.name, asking) })
+      if (watching) watch = { watch: watching, judges }
+    }
   }
   if (annotations.length > 0) transforms.push(annotating(annotations))
   return {
     asked: current, offers: constant.offers, notes, transforms, review,
-    ...(annotations.length > 0 && { annotations }), ...(fees && { fees }), ...(standIn && { standIn }), ...(within?.any && { within }), ...(tools && { tools }),
+    ...(annotations.length > 0 && { annotations }), ...(fees && { fees }), ...(standIn && { standIn }), ...(within?.any && { within }), ...(tools && { tools }), ...(watch && { watch }),
   }
 }
 

@@ -30,6 +30,11 @@ export class Within {
     this.#deadlines = deadlines
   }
 
+  /** For the same call, with books of its own. */
+  again(): Within {
+    return new Within(this.#call, this.#rank, this.#carry, this.#deadlines)
+  }
+
   /** What all of them cost so far. */
   get cost(): Nano {
     return this.#cost

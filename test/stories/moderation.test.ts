@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ConfigFile } from '../../src/config/index.ts'
 import { providerAt, saying, startSignalbox, startUpstream, together, type Signalbox } from './signalbox.ts'
+import { follow, readStream } from './stream.ts'
 
 /** What callers send is judged by a model of the operator's, before the one that they asked for. */
 
@@ -172,4 +173,159 @@ describe('A judge that does not judge', () => {
     assert.deepEqual(noteOf(reply)['data'], { failed: true })
     assert.match(noteOf(reply)['summary'], /^not judged: /)
   })
+})
+
+describe('An answer that is judged', async () => {
+  const held = await start({ models: ['acme/judge'], output: true })
+  const released = await start({ models: ['acme/judge'], output: true, stream: 'release' })
+  const noteOfAnswer = (metadata: Loose): Loose => metadata['pipeline'].findLast((it: Loose) => it['name'] === 'moderation')
+  /** So many words that a piece is full before they end. */
+  const words = (count: number, word: string): string[] => Array.from({ length: count }, (_, at) => `${word}${at} `)
+  const recordOf = async (box_: Signalbox, id: string) => (await box_.app.stats.find(id, 'default'))!
+
+  test('and found fine is given whole; what the judges took is told, recorded and charged with it', async () => {
+    next(FINE, { text: 'Hello.', usage: USED }, FINE)
+    const reply = await held.whole(saying('acme/one', 'Hi', PLUGIN), TOLD)
+    assert.deepEqual(asked(), ['judges', 'answers', 'judges'])
+    assert.deepEqual([reply.choices[0]!['message'].content, reply.choices[0]!['finish_reason']], ['Hello.', 'stop'])
+    const note = noteOfAnswer(reply['openrouter_metadata'])
+    assert.deepEqual([note['data'], note['cost_usd']], [{ output: true, model: 'acme/judge', provider: 'judges', flagged: false, pieces: 1 }, JUDGED])
+    assert.equal(reply.usage.cost, 2 * JUDGED + 110 / 1e6)
+    const { attempts, cost, absorbed } = await recordOf(held, reply.id)
+    assert.deepEqual(attempts.map(({ provider, within }) => [provider, within]), [['judges', 'moderation'], ['judges', 'moderation'], ['answers', undefined]])
+    assert.deepEqual([cost, absorbed], [BigInt(Math.round(reply.usage.cost * 1e9)), 0n])
+  })
+
+  test('is read with its thoughts and the arguments of its calls, as a quotation', async () => {
+    next(FINE, { shapes: ['reasoning'], reasoning: 'A "thought".', text: 'A text.', calls: [{ name: 'f', arguments: '{"an":"argument"}' }] }, FINE)
+    await held.whole(saying('acme/one', 'Hi', { ...PLUGIN, tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }] }))
+    const [system, user] = (upstream.requests[2]!.body as { messages: readonly { content: string }[] }).messages
+    const { text } = JSON.parse(user!.content) as { text: string }
+    for (const part of ['A "thought".', 'A text.', '{"an":"argument"}']) assert.ok(text.includes(part), `${part} is not in ${text}`)
+    assert.match(system!.content, /may be shown to whoever asked/)
+  })
+
+  test('and flagged is withheld in the words of every surface, whole and streamed; what was made of it is counted and paid', async () => {
+    const input = [{ role: 'user', content: 'Hi' }]
+    for (const [path, body, whole, streamed] of [
+      ['/chat/completions', { model: 'acme/one', messages: input }, /"finish_reason":"content_filter","native_finish_reason":"moderation"/, /"finish_reason":"content_filter"/],
+      ['/completions', { model: 'acme/one', prompt: 'Hi' }, /"finish_reason":"content_filter"/, /"finish_reason":"content_filter"/],
+      ['/responses', { model: 'acme/one', input: 'Hi' }, /"status":"incomplete".*"incomplete_details":{"reason":"content_filter"}/, /event: response.incomplete\n.*"reason":"content_filter"/],
+      ['/messages', { model: 'acme/one', max_tokens: 9, messages: input }, /"stop_reason":"refusal"/, /event: message_delta\n.*"stop_reason":"refusal"/],
+      ['/models/acme/one:generateContent', { contents: [{ role: 'user', parts: [{ text: 'Hi' }] }] }, /"finishReason":"SAFETY"/, /"finishReason":"SAFETY"/],
+    ] as const) {
+      for (const [stream, said] of [[false, whole], [true, streamed]] as const) {
+        next(FINE, { text: 'Steal it.', usage: USED }, BAD)
+        const at = stream ? path.replace(':generateContent', ':streamGenerateContent?alt=sse') : path
+        const response = await held.send('POST', `/api/v1${at}`, { body: { ...body, ...PLUGIN, ...(stream && !path.includes('models/') && { stream: true }) } })
+        const text = await response.text()
+        assert.equal(response.status, 200, `${path}: ${text}`)
+        assert.match(text, said, path)
+        assert.ok(!text.includes('Steal'), `${path} has shown it: ${text}`)
+        const record = await recordOf(held, response.headers.get('x-generation-id')!)
+        assert.deepEqual([record.finish, record.nativeFinish, record.fault, record.cancelled], ['content_filter', 'moderation', null, false], path)
+        assert.deepEqual([record.usage.input.total, record.usage.output.total, record.usage.counted], [100, 10, 'by-upstream'])
+        assert.equal(record.cost, BigInt(Math.round((2 * JUDGED + 110 / 1e6) * 1e9)))
+      }
+    }
+  })
+
+  test('goes on piece by piece, each when it was found fine; what is flagged is not shown, and its provider is let go', async () => {
+    next(FINE, { text: [...words(160, 'fine'), ...words(400, 'bad')], paceMs: 3, endless: true }, FINE, BAD)
+    const stream = await readStream(await held.chat(saying('acme/one', 'Hi', { ...PLUGIN, stream: true }), TOLD))
+    assert.deepEqual([stream.finish, stream.error], ['content_filter', undefined])
+    const pieces = upstream.requests.filter(({ path }) => path.startsWith('/judges')).slice(1).map(({ body }) => JSON.parse((body as Loose)['messages'][1].content).text as string)
+    assert.ok(pieces[0]!.startsWith('fine0 fine1 ') && pieces[0]!.length >= 1000)
+    assert.deepEqual([pieces.length, stream.text], [2, pieces[0]], 'what was shown is not what was found fine')
+    assert.ok(pieces[1]!.startsWith(pieces[0]!.slice(-500)), 'what stands between two pieces was seen whole by nobody')
+    const answering = await upstream.waitFor(({ path, state }) => path.startsWith('/answers') && state === 'aborted')
+    assert.ok(answering)
+    const metadata = stream.chunks.findLast((chunk) => chunk.openrouter_metadata)!.openrouter_metadata as Loose
+    const note = noteOfAnswer(metadata)
+    assert.deepEqual([note['data'].flagged, note['data'].reasons, note['data'].pieces], [true, ['fraud'], 2])
+    assert.deepEqual(metadata['attempts'].map((it: Loose) => it['fault']), [undefined, undefined])
+    const record = await recordOf(held, stream.id)
+    assert.equal(record.usage.counted, 'by-us')
+    assert.ok(record.usage.output.total > 300, 'what was held back was made all the same')
+    assert.equal(record.cost, BigInt(Math.round(stream.usage!.cost * 1e9)))
+    assert.deepEqual(record.attempts.map(({ outcome, within }) => [outcome, within]), [
+      ['answered', 'moderation'], ['answered', 'moderation'], ['answered', 'moderation'], ['answered', undefined],
+    ])
+  })
+
+  test('goes out at once where the operator says so, and is ended by what is found in it, while its provider is silent', async () => {
+    next(FINE, { text: [...words(200, 'word'), 'and', 'then'], stallAfter: 202 }, { ...BAD, hold: true })
+    const following = follow(await released.chat(saying('acme/one', 'Hi', { ...PLUGIN, stream: true })))
+    await following.until('word199')
+    await upstream.waitFor(({ path, state, raw }) => path.startsWith('/judges') && state === 'answering' && raw.includes('word0'))
+    upstream.release()
+    const stream = await following.end()
+    assert.deepEqual([stream.finish, stream.error], ['content_filter', undefined])
+    await upstream.waitFor(({ path, state }) => path.startsWith('/answers') && state === 'aborted')
+    assert.equal((await recordOf(released, stream.id)).finish, 'content_filter')
+  })
+
+  test('that goes out at once is judged to its last word before it says why it ended', async () => {
+    next(FINE, { text: 'Short.', usage: USED }, BAD)
+    const stream = await readStream(await released.chat(saying('acme/one', 'Hi', { ...PLUGIN, stream: true })))
+    assert.deepEqual([stream.text, stream.finish], ['Short.', 'content_filter'])
+    next(FINE, { text: 'Short.', usage: USED }, FINE)
+    const fine = await readStream(await released.chat(saying('acme/one', 'Hi', { ...PLUGIN, stream: true })))
+    assert.deepEqual([fine.finish, fine.usage!.cost], ['stop', 2 * JUDGED + 110 / 1e6])
+  })
+
+  test('that has to be judged, and nobody can, is an error that costs its caller nothing', async () => {
+    for (const stream of [false, true]) {
+      next(FINE, { text: 'Hello.', usage: USED }, { text: 'I would rather not say.', usage: USED })
+      const response = await held.chat(saying('acme/one', 'Hi', { ...PLUGIN, stream }))
+      const text = await response.text()
+      assert.ok(!text.includes('Hello.'), text)
+      assert.match(text, /"reason":"moderation"/)
+      if (!stream) assert.equal(response.status, 503)
+      const record = await recordOf(held, response.headers.get('x-generation-id')!)
+      assert.deepEqual([record.fault, record.cost, record.absorbed], ['unavailable', 0n, BigInt(Math.round((2 * JUDGED + 110 / 1e6) * 1e9))])
+    }
+    const open = await start({ models: ['acme/judge'], output: true, failure: 'open' })
+    next(FINE, { text: 'Hello.', usage: USED }, { status: 500 })
+    const reply = await open.whole(saying('acme/one', 'Hi', PLUGIN), TOLD)
+    assert.equal(reply.choices[0]!['message'].content, 'Hello.')
+    assert.deepEqual(noteOfAnswer(reply['openrouter_metadata'])['data'], { output: true, failed: true, pieces: 1 })
+  })
+
+  test('that breaks before its piece is judged shows nothing of it, and says what broke', async () => {
+    next(FINE, { text: ['Half', ' of', ' it'], cutAfter: 3 })
+    const stream = await readStream(await held.chat(saying('acme/one', 'Hi', { ...PLUGIN, stream: true })))
+    assert.deepEqual([stream.text, stream.error!.code], ['', 502])
+    assert.deepEqual(asked(), ['judges', 'answers'])
+  })
+
+  test('whose caller leaves stops its provider, and is on record as left', async () => {
+    next(FINE, { text: words(300, 'word'), paceMs: 3, endless: true }, FINE, { ...FINE, hold: true })
+    const response = await held.chat(saying('acme/one', 'Hi', { ...PLUGIN, stream: true }))
+    const following = follow(response)
+    await following.until('word0')
+    await following.leave()
+    await upstream.waitFor(({ path, state }) => path.startsWith('/answers') && state === 'aborted')
+    upstream.release()
+    let record = await held.app.stats.find(response.headers.get('x-generation-id')!, 'default')
+    while (record === null) record = await held.app.stats.find(response.headers.get('x-generation-id')!, 'default')
+    assert.deepEqual([record.cancelled, record.fault], [true, 'cancelled'])
+    assert.ok(record.cost >= BigInt(Math.round(2 * JUDGED * 1e9)), 'what was judged until then is paid')
+  })
+
+  test('is not where nobody asked for a judgement, and then costs nothing', async () => {
+    next({ text: 'Steal it.', usage: USED })
+    const reply = await held.whole(saying('acme/one', 'Hi'))
+    assert.deepEqual([asked(), reply.choices[0]!['message'].content, reply.usage.cost], [['answers'], 'Steal it.', 110 / 1e6])
+  })
+
+  test('with server tools is the answer that their caller sees, judged once', async () => {
+    next(FINE, { calls: [{ name: 'openrouter_datetime', id: 'call_1', arguments: '{}' }], usage: USED }, { text: 'Steal it now.', usage: USED }, BAD)
+    const reply = await held.whole(saying('acme/one', 'Hi', { ...PLUGIN, tools: [{ type: 'openrouter:datetime' }] }))
+    assert.deepEqual(asked(), ['judges', 'answers', 'answers', 'judges'])
+    assert.deepEqual([reply.choices[0]!['finish_reason'], JSON.stringify(reply).includes('Steal')], ['content_filter', false])
+    assert.equal(reply.usage.prompt_tokens, 200)
+  })
+
+  test('nothing in all of this was an error of ours', () => assert.deepEqual([...held.complaints, ...released.complaints].filter((it) => !it.includes('judges')), []))
 })
