@@ -14,7 +14,7 @@ const providers = together(
   providerAt('judges', `${upstream.url}/judges/v1`, { model: 'acme/judge', prompt: 10, completion: 10 }),
   providerAt('stands', `${upstream.url}/stands/v1`, { model: 'acme/second', prompt: 10, completion: 10 }),
 )
-const start = (moderation: ConfigFile['moderation']): Promise<Signalbox> => startSignalbox({ config: { ...providers, moderation } })
+const start = (moderation: ConfigFile['moderation'], rest: ConfigFile = {}): Promise<Signalbox> => startSignalbox({ config: { ...providers, moderation, ...rest } })
 const box = await start({ models: ['acme/judge', 'acme/second'] })
 const PLUGIN = { plugins: [{ id: 'moderation' }] }
 const TOLD = { 'x-openrouter-metadata': 'enabled' }
@@ -177,7 +177,7 @@ describe('A judge that does not judge', () => {
 
 describe('An answer that is judged', async () => {
   const held = await start({ models: ['acme/judge'], output: true })
-  const released = await start({ models: ['acme/judge'], output: true, stream: 'release' })
+  const released = await start({ models: ['acme/judge'], output: true, stream: 'release' }, { timeouts: { idle_ms: 600_000 } })
   const noteOfAnswer = (metadata: Loose): Loose => metadata['pipeline'].findLast((it: Loose) => it['name'] === 'moderation')
   /** So many words that a piece is full before they end. */
   const words = (count: number, word: string): string[] => Array.from({ length: count }, (_, at) => `${word}${at} `)
@@ -253,7 +253,7 @@ describe('An answer that is judged', async () => {
     ])
   })
 
-  test('goes out at once where the operator says so, and is ended by what is found in it, while its provider is silent', async () => {
+  test('goes out at once where the operator says so, and is ended by what is found in it, while its provider is silent', { timeout: 120_000 }, async () => {
     next(FINE, { text: [...words(200, 'word'), 'and', 'then'], stallAfter: 202 }, { ...BAD, hold: true })
     const following = follow(await released.chat(saying('acme/one', 'Hi', { ...PLUGIN, stream: true })))
     await following.until('word199')
