@@ -1,22 +1,22 @@
 import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
-import { ConfigError, createCatalog, DEMO, type Catalog, type CatalogRecipe, type Snapshot } from './catalog/index.ts'
+import { checkProbeFilter, ConfigError, createCatalog, DEMO, probedOf, type Catalog, type CatalogRecipe, type Probed, type Snapshot } from './catalog/index.ts'
 import type { Config, Secret } from './config/index.ts'
-import { fault, FaultError, type Ambient, type ChatRequest, type Credential, type Departure, type Endpoint, type Generation, type Measured, type SearchWish } from './core/index.ts'
+import { fault, FaultError, usdFromNano, type Ambient, type ChatRequest, type Credential, type Departure, type Endpoint, type EndpointId, type Generation, type Measured, type SearchWish } from './core/index.ts'
 import { askedOfPreset, DIALECTS, parseUpstream, responseEnds, type Dialect } from './dialects/index.ts'
 import {
   createAdmission, createGateway, createLargeBodies, createPdfReader, createTokenCounter, createUpstreams,
   type Admission, type Alarm, type Gateway, type LargeBodies, type Past, type PlacesRules, type Timeouts, type Upstreams,
 } from './gateway/index.ts'
 import { createHistory, type History, type Kept } from './history/index.ts'
-import { createHttp, type Http, type Log } from './http/index.ts'
-import { createJobs } from './jobs/index.ts'
+import { createHttp, createIds, type Http, type Log } from './http/index.ts'
+import { createJobs, createProbes, tinyRequest, type Probes } from './jobs/index.ts'
 import { createGuardedFetch, createNet, type Net } from './net/index.ts'
 import { createDemo, createProviders, createTokens, discoverLocal, type LocalFinding, type Providers } from './providers/index.ts'
 import { createAnswers, createResponses, openVault } from './responses/index.ts'
 import {
-  createAffinity, createHealth, DEFAULT_POLICY, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
+  createAffinity, createHealth, DEFAULT_POLICY, matchesPattern, measuredIn, routerRules, viewOf, type Health, type HealthSummary, type RouterRules, type RoutingPolicy, type SummaryEntry,
 } from './routing/index.ts'
 import {
   cacheMarks, contextCompression, fileParser, moderation, reasoningExclude, repairs, responseHealing, serverTools, variants, webSearch,
@@ -26,7 +26,7 @@ import type { Site } from './site.ts'
 import { createJudge, type ProviderPreferences } from './schema/index.ts'
 import { createPages, createSite } from './pages/index.ts'
 import { createPresets } from './presets/index.ts'
-import { createApps, createFigures, createParameters, createPrices, createRankings, createRollups, createStats, type Stats } from './stats/index.ts'
+import { createApps, createFigures, createParameters, createPrices, createRankings, createRollups, createStats, type Figures, type Stats } from './stats/index.ts'
 import { openStore, type Store } from './store/index.ts'
 
 /** The composition root: the only file that knows every room. */
@@ -41,6 +41,8 @@ export interface CallPath {
   providers(): Providers
   /** The routing preferences that the operator's file sets for a workspace. */
   workspace(id: string): ProviderPreferences | undefined
+  /** The endpoints that the operator has probed; none where probes are off. */
+  probed(): ReadonlyMap<EndpointId, Probed>
   /** Servers that were found on this machine at the last look. */
   locals(): readonly LocalFinding[]
   /** What plans are made from now, for the history. */
@@ -63,6 +65,7 @@ export interface App extends Omit<CallPath, 'close'> {
   readonly accounts: Accounts
   readonly stats: Stats
   readonly history: AppHistory
+  readonly probes: Probes
   readonly http: Http
   /** What the pages are told. */
   readonly site: Site
@@ -91,13 +94,16 @@ const PRUNE_EVERY_MS = 3_600_000
 /** Background responses of processes that died end by then even if nobody asks for them. */
 const BURY_EVERY_MS = 5000
 const PRUNE_CACHE_EVERY_MS = 60_000
+/** At most one probe is sent at each look. */
+const PROBE_EVERY_MS = 1000
 /** How old what plans go by may be, beside that. */
 const MEASURE_MS = 5000
-const PROBE_MS = 200
+const LOCAL_LOOK_MS = 200
 /** So many endpoints are summarised at once: about two milliseconds' worth. */
 const SUMMARY_SLICE = 30
-const PROBE_MAX_BYTES = 1024 * 1024
+const LOCAL_LOOK_MAX_BYTES = 1024 * 1024
 const NOTHING: ReadonlySet<string> = new Set()
+const NO_FILTER = { providers: null, models: null, endpoints: null } as const
 const BUILTIN: ReadonlySet<string> = new Set([DEMO])
 
 export async function createApp(given: {
@@ -135,11 +141,15 @@ export async function createApp(given: {
     config, ambient, record: stats.record, recall: history.recall, measured: () => measured, onError,
     alarm: ({ message, ...facts }) => log.warn(facts, `for the operator: ${message}`),
   })
+  const probes = probesOf({
+    path, store, figures, ambient, rules: () => keeping.probes, onError, say: (facts, message) => log.warn(facts, `for the operator: ${message}`),
+  })
   const hasCredential = (provider: string): boolean => path.providers().credentials(provider).length > 0
   const pageFailed = (error: unknown): void => log.error({ err: error }, 'a page failed by a fault of ours')
   const site = createSite({
     catalog: path.catalog, figures, rankings, apps, parameters, minKeys: () => keeping.stats.minKeys, ambient, version: given.version,
     operator: () => keeping.site, docs: DOCS, openApi: () => http.document(), hasCredential, report: pageFailed,
+    probes: () => keeping.probes && { everyMs: keeping.probes.everyMs, endpoints: path.probed().size },
   })
   const pages = createPages({
     site, folder: SITE_BUILD, ambient, report: pageFailed,
@@ -152,6 +162,14 @@ export async function createApp(given: {
     admission: path.admission, upstreams: path.upstreams,
     responses, answers, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,
     hasCredential, pages, presets,
+    async probes() {
+      if (keeping.probes === null) return null
+      const { month, endpoints } = await probes.report()
+      return {
+        endpoints: endpoints.length, down: endpoints.filter(({ last }) => (last?.downSince ?? null) !== null).length,
+        sent: month.sent, spentUsd: usdFromNano(month.spent), budgetUsd: usdFromNano(keeping.probes.budget),
+      }
+    },
   })
 
   await accounts.refresh()
@@ -170,12 +188,14 @@ export async function createApp(given: {
   jobs.add({ name: 'bury-responses', everyMs: BURY_EVERY_MS, run: () => responses.runs.bury() })
   jobs.add({ name: 'prune-responses', everyMs: PRUNE_EVERY_MS, run: () => responses.prune() })
   jobs.add({ name: 'prune-response-cache', everyMs: PRUNE_CACHE_EVERY_MS, run: () => answers.prune() })
+  jobs.add({ name: 'probes', everyMs: PROBE_EVERY_MS, run: () => probes.turn() })
   history.start()
 
   let closed: Promise<void> | null = null
   const closeAfter = async (drained: Promise<void>): Promise<void> => {
     clearInterval(refreshing)
     clearInterval(measuring)
+    await probes.close()
     await drained
     await http.close()
     await responses.runs.drain(Infinity)
@@ -190,7 +210,7 @@ export async function createApp(given: {
   }
 
   return {
-    ...path, store, accounts, stats, history, http, site,
+    ...path, store, accounts, stats, history, probes, http, site,
     reload(next) {
       path.reload(next)
       keeping = next
@@ -211,6 +231,29 @@ export async function createApp(given: {
       return closed ??= closeAfter(drained)
     },
   }
+}
+
+/** Probes of what a path can call; see docs/probes.md. */
+export function probesOf({ path, store, figures, ambient, rules, onError, say }: Omit<Parameters<typeof createProbes>[0], 'rules' | 'targets' | 'ready' | 'called' | 'overloaded'> & {
+  readonly path: Pick<CallPath, 'probed' | 'gateway' | 'admission'>
+  readonly figures: Pick<Figures, 'sums'>
+  readonly rules: () => Config['probes']
+}): Probes {
+  const newId = createIds(ambient)
+  return createProbes({
+    store, ambient, rules, onError, say,
+    targets: () => [...path.probed().keys()],
+    ready(endpoint) {
+      const known = path.probed().get(endpoint)
+      const probe = known && path.gateway.probe(known.offer, tinyRequest(known.operation, rules()?.maxTokens ?? 1))
+      return probe ? { worst: probe.worst, send: (departure) => probe.send(newId(), departure) } : null
+    },
+    async called(since) {
+      const sums = await figures.sums({ cut: 'endpoint', span: { from: since, to: ambient.now() + 1 }, names: ['a'], counts: ['attempts', 'limited', 'probes'] })
+      return new Set(sums.filter(({ counts }) => counts.attempts + counts.limited > counts.probes).map(({ a }) => a))
+    },
+    overloaded: () => path.admission.figures().shedding > 0,
+  })
 }
 
 /** What a call passes through: catalogue, providers, health, gateway, and the way out. Looks for local servers first. */
@@ -244,13 +287,27 @@ export async function createCallPath(given: {
   const look = async (): Promise<void> => {
     const before = found
     found = config.discoverLocal
-      ? await discoverLocal((url) => getJson(net, url, { timeoutMs: PROBE_MS, maxBytes: PROBE_MAX_BYTES })) : []
+      ? await discoverLocal((url) => getJson(net, url, { timeoutMs: LOCAL_LOOK_MS, maxBytes: LOCAL_LOOK_MAX_BYTES })) : []
     for (const provider of new Set([...before, ...found].map((finding) => finding.provider))) {
       catalog.discovered(provider, rowsOf(found.filter((finding) => finding.provider === provider)))
     }
     settle()
   }
   await look()
+  checkProbeFilter(catalog.snapshot(), config.probes ?? NO_FILTER)
+
+  let probed: ReadonlyMap<EndpointId, Probed> = new Map()
+  let probedFrom: readonly unknown[] = []
+  const probedNow = (): ReadonlyMap<EndpointId, Probed> => {
+    const from = [catalog.snapshot(), providers, config.probes]
+    if (from.some((it, at) => it !== probedFrom[at])) {
+      probedFrom = from
+      const { credentials } = providers
+      probed = config.probes === null ? new Map()
+        : probedOf(catalog.snapshot(), config.probes, { hasCredential: (provider) => credentials(provider).length > 0, matches: matchesPattern })
+    }
+    return probed
+  }
 
   let then: CatalogThen | null = null
   let thenOf: readonly unknown[] = []
@@ -325,10 +382,17 @@ export async function createCallPath(given: {
     providers: () => providers,
     workspace: (id) => config.workspaces[id]?.provider,
     locals: () => found,
+    probed: probedNow,
     standing: async () => ({ health: await summaryOf({ health, now: ambient.now(), measured: given.measured?.(), policy }), catalog: catalogThen(), policy }),
     reload(next) {
       const nextRules = rulesOf(next)
       catalog.reload(catalogInput(next))
+      try {
+        checkProbeFilter(catalog.snapshot(), next.probes ?? NO_FILTER)
+      } catch (error) {
+        catalog.reload(catalogInput(config))
+        throw error
+      }
       if (String(next.serverTools.pageHosts) !== String(config.serverTools.pageHosts)) pageFetch = createGuardedFetch({ allow: next.serverTools.pageHosts })
       config = next
       upstreamRules = upstreamRulesOf(config)

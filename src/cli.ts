@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline/promises'
 import manifest from '../package.json' with { type: 'json' }
 import { ambient } from './ambient.ts'
 import { ConfigError, readConfig, type Config } from './config/index.ts'
-import { FaultError } from './core/index.ts'
-import { compareWithLive, explainRequest, openAccounts, rebuildFigures, removeDemo, seedDemo, type DemoProgress, type AccountsHandle } from './offline.ts'
+import { FaultError, usdFromNano } from './core/index.ts'
+import { compareWithLive, explainRequest, openAccounts, readProbes, rebuildFigures, removeDemo, seedDemo, type DemoProgress, type AccountsHandle } from './offline.ts'
 
 /** The command line: what an operator does beside a running server. Each command takes --json and then prints one object. */
 
@@ -134,6 +134,30 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       return { json: { records: added }, text: `Figures were made again from ${added} records.` }
     },
   },
+  'probes': {
+    usage: 'probes',
+    summary: 'what probes of endpoints that nobody calls showed last, when the next are due, and what they cost this month',
+    options: {},
+    arguments: [],
+    async run({ config }) {
+      const told = await readProbes({ config, ambient })
+      if (told === null) return { json: { every_ms: null, data: [] }, text: 'No probes are sent: probes.budget is not set (docs/probes.md).' }
+      const { budget, everyMs } = config.probes!
+      const iso = (at: number | null) => at === null ? null : new Date(at).toISOString()
+      return {
+        json: {
+          every_ms: everyMs, budget_usd: usdFromNano(budget), month: told.month.month, sent: told.month.sent, spent_usd: usdFromNano(told.month.spent),
+          data: told.endpoints.map(({ endpoint, last, nextAt }) => ({
+            endpoint, next_at: iso(nextAt), has_traffic: nextAt === null,
+            last: last && {
+              sent_at: iso(last.sentAt), outcome: last.outcome, latency_ms: last.latencyMs, cost_usd: usdFromNano(last.cost), down_since: iso(last.downSince), generation_id: last.generation,
+            },
+          })),
+        },
+        text: probesText(told, config.probes!),
+      }
+    },
+  },
   'seed': {
     usage: 'seed (--demo [--calls N] | --remove)',
     summary: 'write 60 days of demo traffic, marked as such in every figure, or take it out again',
@@ -253,6 +277,21 @@ function explanationText({ strategy, pipeline, candidates, rejected, past }: Awa
     ...(candidates.length === 0 ? ['No endpoint can take this request.'] : []),
     '',
     ...rejected.map((r) => `  ✗ ${r.endpoint}: ${r.detail}`),
+  ].join('\n')
+}
+
+function probesText({ month, endpoints }: NonNullable<Awaited<ReturnType<typeof readProbes>>>, { budget, everyMs }: NonNullable<Config['probes']>): string {
+  const now = ambient.now()
+  const after = (ms: number) => ms < 90_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`
+  const dollars = (nano: bigint) => `$${usdFromNano(nano)}`
+  return [
+    `${endpoints.length} endpoints, each after ${after(everyMs)} without a call; ${month.sent} probes in ${month.month} for ${dollars(month.spent)} of ${dollars(budget)}`, '',
+    ...endpoints.map(({ endpoint, last, nextAt }) => {
+      const showed = last === null ? 'not probed yet'
+        : `${last.outcome ?? 'under way'}${last.latencyMs === null ? '' : ` in ${last.latencyMs} ms`}, ${after(now - last.sentAt)} ago, ${dollars(last.cost)}${last.downSince === null ? '' : `, down since ${new Date(last.downSince).toISOString()}`}`
+      const next = nextAt === null ? 'it has traffic' : nextAt <= now ? 'due' : `next in ${after(nextAt - now)}`
+      return `  ${endpoint}: ${showed}; ${next}`
+    }),
   ].join('\n')
 }
 

@@ -1,13 +1,14 @@
 import { createAccounts, openPeppers, type Accounts } from './accounts/index.ts'
 import { ConfigError, createCatalog, diffTable, isListed, overlayYaml, syncCatalog, type Change } from './catalog/index.ts'
-import { catalogInput, createCallPath, getJson, type AppHistory } from './app.ts'
+import { catalogInput, createCallPath, getJson, probesOf, type AppHistory } from './app.ts'
 import type { Config } from './config/index.ts'
 import { fault, FaultError, type Ambient } from './core/index.ts'
 import { DIALECTS, parseBody } from './dialects/index.ts'
 import { readExplaining, type Explanation } from './gateway/index.ts'
 import { createHistory } from './history/index.ts'
+import type { Probes } from './jobs/index.ts'
 import { createNet } from './net/index.ts'
-import { createDemoTraffic, createRollups, demoCalls, LONG_STEP, type DemoGiven } from './stats/index.ts'
+import { createDemoTraffic, createFigures, createRollups, demoCalls, LONG_STEP, type DemoGiven } from './stats/index.ts'
 import { openStore } from './store/index.ts'
 
 /** Parts of the app for the command line, without a server and beside a running one. */
@@ -135,6 +136,21 @@ export async function explainRequest(given: {
   } finally {
     await path.close()
     await store?.close()
+  }
+}
+
+/** What probes showed and cost, of the endpoints that they are for; nothing is sent. Null where the configuration asks for none. */
+export async function readProbes({ config, ambient }: { readonly config: Config; readonly ambient: Ambient }): Promise<Awaited<ReturnType<Probes['report']>> | null> {
+  if (config.probes === null) return null
+  const store = await openStore({ url: config.databaseUrl, home: config.home })
+  const path = await createCallPath({ config, ambient, record: () => {} })
+  try {
+    return await probesOf({
+      path, store, ambient, figures: createFigures({ store, ambient }), rules: () => config.probes, say: () => {}, onError: () => {},
+    }).report()
+  } finally {
+    await path.close()
+    await store.close()
   }
 }
 

@@ -236,7 +236,12 @@ export interface EndpointSpeed {
   readonly tag: string
   readonly providerName: string
   /** Over the whole window. */
-  readonly total: Omit<Point, 'at'> & { readonly cacheHitRate: number | null; readonly paidPerMillion: string | null }
+  readonly total: Omit<Point, 'at'> & {
+    /** Of the answers, those that nobody had asked for: they were probes of this instance. */
+    readonly probes: number
+    readonly cacheHitRate: number | null
+    readonly paidPerMillion: string | null
+  }
 }
 
 export interface SpeedView {
@@ -265,6 +270,8 @@ export interface UptimeView {
     readonly failures: number
     /** Tries that were told to wait. */
     readonly limited: number
+    /** Of the tries, those that nobody asked for: they were probes of this instance. */
+    readonly probes: number
     /** One for each day, oldest first; `uptime` is null where nothing was tried. */
     readonly byDay: readonly { readonly at: number; readonly uptime: number | null; readonly availability: number | null; readonly tries: number }[]
   }[]
@@ -448,14 +455,24 @@ export interface ProviderView extends ProviderCard {
   readonly statusPage: string | null
   /** Whether the measurements of its offers could be asked for. */
   readonly measured: boolean
+  readonly probes: ProbesView
   readonly offers: readonly { readonly model: ModelCard; readonly endpoint: EndpointView }[]
 }
+
+/** Whether this instance asks endpoints that nobody calls how they do; null where it does not. */
+export type ProbesView = {
+  /** After so many ms without a call. */
+  readonly everyMs: number
+  /** Of how many endpoints. */
+  readonly endpoints: number
+} | null
 
 export interface StatusView {
   /** Ms since the epoch. */
   readonly at: number
   readonly days: number
   readonly from: number
+  readonly probes: ProbesView
   /** Those that were called in that time, most often first; then those that could be. */
   readonly providers: readonly {
     readonly slug: string
@@ -468,6 +485,8 @@ export interface StatusView {
     readonly availability: number | null
     readonly tries: number
     readonly failures: number
+    /** Of the tries, those that nobody asked for: they were probes of this instance. */
+    readonly probes: number
     readonly byDay: readonly { readonly at: number; readonly uptime: number | null; readonly tries: number }[]
     /** Those that were tried in the last day. */
     readonly endpoints: readonly {

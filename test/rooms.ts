@@ -37,7 +37,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   main: ['core', 'app', 'config', 'ambient', 'welcome', 'offline'],
   welcome: ['app'],
-  offline: ['core', 'accounts', 'catalog', 'dialects', 'gateway', 'net', 'stats', 'store', 'history', 'app', 'config'],
+  offline: ['core', 'accounts', 'catalog', 'dialects', 'gateway', 'net', 'stats', 'store', 'history', 'jobs', 'app', 'config'],
   cli: ['core', 'offline', 'config', 'ambient', 'testing'],
 }
 

@@ -13,6 +13,7 @@ export {
   anthropicModelShape, endpointShape, endpointsShape, googleModelShape, isListed, modelShape, openAiModelShape, openAiModelsShape, providersShape, zdrShape,
   type FiguresOf, type ModelShape,
 } from './shapes.ts'
+export { checkProbeFilter, probedOf, type Probed } from './probed.ts'
 export { pricingShape, topEndpoint } from './pricing-shape.ts'
 export { asksForFigures, queryModels, type ModelList, type QueryContext } from './query.ts'
 export { compare, diffTable, overlayYaml, syncCatalog, type Change, type SyncOverlay, type SyncResult } from './sync.ts'

@@ -87,7 +87,7 @@ test('what was measured of an endpoint stands in it, and null where nothing was'
   const entry = entryOf('openai/gpt-4o')
   const [endpoint] = snapshot.endpointsOf('openai/gpt-4o')
   const latency = { p50: 1, p75: 2, p90: 3, p99: 4 }
-  const shape = endpointShape(endpoint!, entry, { status: -2, uptime5m: 99.5, uptime30m: null, uptime1d: 98, latency30m: latency, throughput30m: null, duration30m: null, samples30m: 12 })
+  const shape = endpointShape(endpoint!, entry, { status: -2, uptime5m: 99.5, uptime30m: null, uptime1d: 98, latency30m: latency, throughput30m: null, duration30m: null, samples30m: 12, probes30m: 5, tries1d: 90, probes1d: 20 })
   assert.deepEqual(
     [shape['status'], shape['uptime_last_5m'], shape['uptime_last_1d'], shape['latency_last_30m'], shape['throughput_last_30m']],
     [-2, 99.5, 98, latency, null])

@@ -152,6 +152,9 @@ export function endpointShape(endpoint: Endpoint, entry: ModelEntry, figures: En
     throughput_last_30m: figures?.throughput30m ?? null,
     e2e_latency_last_30m: figures?.duration30m ?? null,
     requests_last_30m: figures?.samples30m ?? 0,
+    probes_last_30m: figures?.probes30m ?? 0,
+    tries_last_1d: figures?.tries1d ?? 0,
+    probes_last_1d: figures?.probes1d ?? 0,
     ...(figures?.longer && longerShape(endpoint, figures.longer)),
     unpriced: endpoint.unpriced,
   }

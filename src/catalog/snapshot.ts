@@ -40,6 +40,8 @@ export interface Snapshot {
    * the simulation that always answers. Each is made as it is reached, its endpoints with it.
    */
   choosable(usable: (provider: string) => boolean): Iterable<Choosable>
+  /** The models on sale at one of these providers at least, of whatever kind. No endpoint is made for it. */
+  soldAt(usable: (provider: string) => boolean): readonly ModelEntry[]
   /** Tier endpoints included, priced or with the reason why not. Those of a moving alias are its target's. */
   endpointsOf(model: ModelId): readonly Endpoint[]
   /**
@@ -108,8 +110,12 @@ export function createSnapshot(parts: SnapshotParts): Snapshot {
     simulationOf: (entry: ModelEntry) => maker.endpointsOf(entry.row, [demoEndpoint(entry.row.id)])[0]!,
   }
 
+  const soldAt = (usable: (provider: string) => boolean): readonly ModelEntry[] => entries.filter(({ row }) => row.status !== 'retired' && row.author !== DEMO
+    && (rows.endpointsByModel.get(row.id) ?? NO_ROWS).some((it) => it.enabled !== false && usable(it.provider)))
+
   return {
     version: versionOf(parts),
+    soldAt,
     providers: rows.providers,
     providerNamed: (name) => (slugs ??= slugsByName(rows.providers.values())).get(name.toLowerCase()) ?? null,
     models: entries,
@@ -118,8 +124,7 @@ export function createSnapshot(parts: SnapshotParts): Snapshot {
     targetOf,
     *choosable(usable) {
       const aliases = Map.groupBy(entries.filter(({ row }) => row.alias_target !== undefined), (entry) => targetOf(entry)?.row.id)
-      const sold = entries.filter(({ row }) => row.kind === 'chat' && row.status !== 'retired' && row.author !== DEMO
-        && (rows.endpointsByModel.get(row.id) ?? NO_ROWS).some((it) => it.enabled !== false && usable(it.provider)))
+      const sold = soldAt(usable).filter(({ row }) => row.kind === 'chat')
       for (const entry of sold.length > 0 ? sold : entries.filter(({ row }) => row.author === DEMO).slice(0, 1)) {
         yield {
           offer: { requested: entry.row.id, model: entry.model, variants: [], endpoints: endpointsOf(entry) },

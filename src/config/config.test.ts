@@ -268,6 +268,18 @@ test('the manual names every setting with its default, and none that does not ex
   for (const [name, value] of defaults) assert.equal(rows.get(name), value, name)
 })
 
+test('probes are sent where they have a budget, and settings of probes without one are a mistake', () => {
+  assert.equal(read('log: { level: warn }').probes, null)
+  assert.deepEqual(read('probes: { budget: "1.5", models: ["openai/*"] }').probes,
+    { budget: 1_500_000_000n, everyMs: 600_000, maxTokens: 16, concurrent: 4, providers: null, models: ['openai/*'], endpoints: null })
+  assert.match(refused('probes: { every_ms: 60000 }'), /probes\.budget is not set, and without one no probe is sent/)
+  assert.match(refused('probes: { budget: lots }'), /probes\.budget must .*, is "lots"/)
+  assert.match(refused('probes: { budget: 1 }'), /probes\.budget must be a string, is 1/)
+  assert.match(refused('probes: { budget: "1", every_ms: 1000 }'), /probes\.every_ms must be a whole number from 60000 to 86400000, is 1000/)
+  assert.match(refused('probes: { budget: "1", providers: openai }'), /probes\.providers must be a list, is "openai"/)
+  assert.match(refused('probes: { budget: "1", max_token: 1 }'), /probes\.max_token is not a known key; did you mean max_tokens\?/)
+})
+
 test('to have everything judged by nobody is a mistake, and would refuse every request', () => {
   assert.throws(() => read('moderation:\n  always: true\n'), /moderation\.always is set, and moderation\.models names nobody/)
   assert.deepEqual(read('moderation:\n  models: [acme/judge]\n').moderation, { models: ['acme/judge'], always: false, failure: 'closed', policy: null, output: false, stream: 'hold' })

@@ -174,6 +174,11 @@ export interface Config {
   }
   readonly structuredOutput: { readonly enforce: 'strict' | 'always' | 'never' }
   readonly stats: { readonly minKeys: number }
+  /** Null where none are sent. A budget is for a month; of filters, null leaves nothing out. */
+  readonly probes: {
+    readonly budget: Nano; readonly everyMs: number; readonly maxTokens: number; readonly concurrent: number
+    readonly providers: readonly string[] | null; readonly models: readonly string[] | null; readonly endpoints: readonly string[] | null
+  } | null
   /** What the operator wrote for the site. */
   readonly site: { readonly pages: NonNullable<NonNullable<ConfigFile['site']>['pages']>; readonly links: NonNullable<NonNullable<ConfigFile['site']>['links']> }
   readonly log: { readonly level: string }
@@ -232,6 +237,7 @@ export function readConfig(env: Environment, cwd: string): Config {
     webSearch: webSearchOf(file.web_search ?? {}, env),
     serverTools: serverToolsOf(file.server_tools ?? {}),
     structuredOutput: { ...DEFAULTS.structured_output, ...file.structured_output },
+    probes: probesOf(file.probes),
     stats: { minKeys: file.stats?.min_keys ?? DEFAULTS.stats.min_keys },
     site: { pages: file.site?.pages ?? {}, links: file.site?.links ?? {} },
     log: { level: file.log?.level ?? DEFAULTS.log.level },
@@ -438,6 +444,15 @@ function serverToolsOf(given: NonNullable<ConfigFile['server_tools']>): Config['
     maxSteps: all.max_steps, timeoutMs: all.timeout_ms, modelTimeoutMs: all.model_timeout_ms, disabled: all.disabled,
     pageMaxBytes: all.page_max_bytes, pageMaxCharacters: all.page_max_characters, pageTimeoutMs: all.page_timeout_ms, pageHosts: all.page_hosts,
   }
+}
+
+/** Who sets something of probes and no budget would wait for them in vain. */
+function probesOf(given: ConfigFile['probes']): Config['probes'] {
+  if (given === undefined) return null
+  const { budget, providers = null, models = null, endpoints = null, ...rest } = given
+  if (budget === undefined) throw new ConfigError('probes.budget is not set, and without one no probe is sent: dollars a month, as a decimal in quotes ("1")')
+  const all = { ...DEFAULTS.probes, ...rest }
+  return { budget: ceilToNano(attoFromDecimal(budget)!), everyMs: all.every_ms, maxTokens: all.max_tokens, concurrent: all.concurrent, providers, models, endpoints }
 }
 
 type FileParserFile = NonNullable<ConfigFile['file_parser']>

@@ -10,6 +10,8 @@ const phrases = z.array(z.string().min(1).max(100)).max(500)
 const dollars = z.string().regex(/^\d{1,6}(\.\d{1,9})?$/)
 /** A search engine that is somebody's service. */
 const keyedEngine = z.strictObject({ api_key: z.string().min(1), base_url: address.optional(), price: dollars.optional() })
+/** Names of the catalogue, or patterns of them. */
+const names = z.array(z.string().min(1).max(200)).min(1).max(500)
 const row = z.record(z.string(), z.unknown())
 
 /** What stands when neither the environment nor the file says otherwise. */
@@ -98,6 +100,7 @@ export const DEFAULTS = {
   server_tools: { max_steps: 30, timeout_ms: 120_000, model_timeout_ms: 300_000, page_max_bytes: 4 * 1024 * 1024, page_max_characters: 100_000, page_timeout_ms: 15_000 },
   file_parser: { max_bytes: 20 * 1024 * 1024, max_pages: 1_000, max_characters: 4_000_000, timeout_ms: 15_000 },
   response_cache: { enabled: true, max_bytes: 256 * 1024 * 1024, max_answer_bytes: 1024 * 1024 },
+  probes: { every_ms: 600_000, max_tokens: 16, concurrent: 4 },
   log: { level: 'info' },
   discover_local: true,
 } as const
@@ -266,6 +269,15 @@ export const fileSchema = z.strictObject({
     retention_days: z.int().min(1).max(3650).optional(),
     background_per_key: z.int().min(0).max(100_000).optional(),
     background_lease_ms: z.int().min(500).max(600_000).optional(),
+  }).optional(),
+  probes: z.strictObject({
+    budget: dollars.optional(),
+    every_ms: z.int().min(60_000).max(86_400_000).optional(),
+    providers: names.optional(),
+    models: names.optional(),
+    endpoints: names.optional(),
+    max_tokens: z.int().min(1).max(4096).optional(),
+    concurrent: z.int().min(1).max(100).optional(),
   }).optional(),
   stats: z.strictObject({
     min_keys: z.int().min(1).max(64).optional(),

@@ -76,6 +76,13 @@ export interface Endpoint {
   readonly simulated: boolean
 }
 
+/** Whether an endpoint can be called from here at all. A simulated one answers in this process and needs nothing. */
+export function canBeCalled(endpoint: Endpoint, hasCredential: (provider: ProviderSlug) => boolean): boolean {
+  if (endpoint.disabled || endpoint.price === null) return false
+  return endpoint.simulated
+    || (endpoint.dialect !== null && endpoint.baseUrl !== null && endpoint.upstreamModel !== '' && hasCredential(endpoint.provider))
+}
+
 /** A key to a provider, without its secret: the secret is read at dispatch by its id. */
 export interface Credential {
   readonly id: string

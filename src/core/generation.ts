@@ -108,6 +108,8 @@ export interface Generation {
   readonly presetId?: string
   /** The generation whose answer was given again; absent where one was made. */
   readonly cachedFrom?: string
+  /** Nobody asked for it: a call of the instance's own, to see how an endpoint does. Absent for what callers ask. */
+  readonly probe?: true
 }
 
 /** What several identical calls of one workspace that were under way at once shared: docs/coalescing.md. */

@@ -16,6 +16,11 @@ export interface EndpointFigures {
   readonly duration30m: Required<Percentiles> | null
   /** How many answers the percentiles rest on. */
   readonly samples30m: number
+  /** How many of those nobody had asked for: they were probes of this instance. */
+  readonly probes30m: number
+  /** The tries that `uptime1d` rests on, and how many of them were probes. */
+  readonly tries1d: number
+  readonly probes1d: number
   /** Of longer stretches, where they were asked for. */
   readonly longer?: LongerFigures
 }

@@ -1,5 +1,5 @@
 import type { ReplyMeta } from '../dialects/index.ts'
-import type { Asked, Departure, EventStream, Fault, JsonObject, KeptAnswer, Operation, StageNote, TrafficClass } from '../core/index.ts'
+import type { Asked, Departure, EventStream, Fault, Generation, JsonObject, KeptAnswer, Nano, Offer, Operation, StageNote, TrafficClass } from '../core/index.ts'
 import type { PlanExplanation, RoutingPolicy } from '../routing/index.ts'
 import type { LargeBody } from './large.ts'
 import type { CoalesceExplanation } from './coalesce.ts'
@@ -67,6 +67,17 @@ export interface Explaining {
   readonly workspace?: string
 }
 
+/** A call of the instance's own that may be sent, to see how one endpoint does. */
+export interface Probe {
+  /** The most that it can cost. */
+  readonly worst: Nano
+  /**
+   * Sends it, under the id of a generation, and waits for its end; what it showed is health's and on record by then. Null
+   * where nobody was asked, since its provider has as many calls under way as it may. Never rejects.
+   */
+  send(id: string, departure: Departure): Promise<Generation | null>
+}
+
 export interface Gateway {
   /** Resolves when the call is committed to an endpoint or has failed; never rejects. */
   generate(call: Call): Promise<Outcome>
@@ -76,6 +87,11 @@ export interface Gateway {
   explain(asked: Asked<Operation>, how?: Explaining): Promise<Explanation | { readonly fault: Fault }>
   /** The tokens of a request's prompt, by our own count: an estimate, because no provider is asked. */
   countTokens(asked: Asked): Promise<{ readonly tokens: number } | { readonly fault: Fault }>
+  /**
+   * A call of our own to the one endpoint of an offer. Null where it cannot be called, and for as long as health has it left
+   * alone: its key rests, it was ejected and its wait is not over, or somebody else is trying it.
+   */
+  probe(offer: Offer, operation: Operation): Probe | null
   /** Calls that have not reached their end. */
   inFlight(): number
   /** Resolves when no call is in flight. */

@@ -1,6 +1,6 @@
 import type { Dialect } from '../dialects/index.ts'
 import {
-  asksForChat, asSaid, BYTES_PER_TOKEN, demandOf, fault, FaultError, FAULTS, needOf, rewrite, usdFromNano,
+  asksForChat, asSaid, BYTES_PER_TOKEN, collect, demandOf, fault, FaultError, FAULTS, needOf, rewrite, usdFromNano,
   type Ambient, type Annotation, type Asked, type Candidate, type ChatEvent, type Fault, type FaultKind, type Fees, type Generation, type JsonObject, type Measured, type Offer, type Operation,
   type RouterReference,
   type ChatRequest, type Made, type Review, type ServerTools, type Stage, type StandIn, type StageCall, type StageNote, type TrafficClass, type Watch,
@@ -470,9 +470,50 @@ export function createGateway(parts: GatewayParts): Gateway {
       // What is no text (media, the frame of each message) counts as the plan weighs it.
       return { tokens: text + inputTokens - Math.ceil(inputBytes / BYTES_PER_TOKEN) }
     },
+    probe(offer, operation) {
+      const asked: Asked<Operation> = {
+        // One endpoint, and one key of it: what another would say is not what was asked.
+        operation, preferences: { models: [offer.requested], allowFallbacks: false }, plugins: NONE, stream: operation.type === 'chat', ignored: NONE,
+      }
+      const [candidate] = makePlan(demandOf(operation, asked.stream), [offer], givenOf(asked, null)).candidates
+      if (candidate === undefined || isLeftAlone(parts.health, candidate, ambient.now())) return null
+      return {
+        worst: candidate.worst,
+        async send(id, departure) {
+          let made: Generation | null = null
+          const call: Call = { id, createdAt: ambient.now(), startedAt: ambient.monotonic(), asked, surface: 'probe', key: NOBODY, app: NO_APP, departure }
+          const relaying: RelayParts = { ...relayParts, answered: () => {}, record: (generation) => { made = asProbe(generation) } }
+          inFlight++
+          try {
+            const outcome = await perform(call, { asked, offers: [offer], notes: NONE, transforms: NONE, review: null }, null, 0, relaying)
+            if ('events' in outcome) await collect(outcome.events)
+            if (made !== null) parts.record(made)
+            return made
+          } finally {
+            ended()
+          }
+        },
+      }
+    },
     inFlight: () => inFlight,
     idle: () => inFlight === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve)),
   }
+}
+
+/** Who asks where nobody does. */
+const NOBODY: Call['key'] = { id: '', workspace: '' }
+const NO_APP: Call['app'] = { referer: null, title: null, categories: [], userAgent: null }
+
+/** A record as that of a probe: nobody is charged for it. Null where no provider was asked. */
+function asProbe(generation: Generation): Generation | null {
+  if (generation.attempts.length === 0) return null
+  return { ...generation, cost: 0n, absorbed: generation.cost + generation.absorbed, probe: true }
+}
+
+/** Whether calls that need not be made should not be: nobody would send one to a key that was refused, or an endpoint that is out. */
+function isLeftAlone(health: Health, { endpoint, credential }: Candidate, now: number): boolean {
+  const state = health.standing(endpoint.id, now)?.state
+  return endpoint.simulated || health.restsUntil(endpoint.id, credential.id, now) > now || state === 'ejected' || state === 'waiting'
 }
 
 /** Whether a failure is the operator's to mend, and health does not know of it yet. To be asked before it is told. */

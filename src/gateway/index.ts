@@ -1,7 +1,7 @@
 /** The story of one call: stages, plan, attempts until one commits, metering, record. */
 export { createPdfReader, type PdfBounds, type PdfReader, type PdfText } from './pdf.ts'
 export { createGateway, type Alarm, type GatewayParts, type Past, type Timeouts } from './gateway.ts'
-export type { Call, Explaining, Explanation, Gateway, Outcome } from './call.ts'
+export type { Call, Explaining, Explanation, Gateway, Outcome, Probe } from './call.ts'
 export { readExplaining } from './explaining.ts'
 export { createTokenCounter, type TokenCounter } from './tokens.ts'
 export { createAdmission, type Admission, type AdmissionFigures, type AdmissionLimits } from './admission.ts'

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Gauge, Registry, type MetricValue } from 'prom-client'
 import type { Route } from './route.ts'
-import type { Services } from './services.ts'
+import type { ProbeGauges, Services } from './services.ts'
 
 export interface Metrics {
   /** Counts a finished exchange; `route` is null for addresses that do not exist. */
@@ -29,7 +29,7 @@ export function createMetrics(given: {
   inFlight(): number
   openStreams(): number
   aborted(): number
-  readonly load: Pick<Services, 'admission' | 'upstreams'>
+  readonly load: Pick<Services, 'admission' | 'upstreams' | 'probes'>
 }): Metrics {
   const byRoute = new Map<Route | null, Map<number, Series>>()
   const registry = new Registry()
@@ -57,6 +57,8 @@ export function createMetrics(given: {
   })
   registry.registerMetric(durations(byRoute))
   registerLoad(registry, given.load)
+  let probes: ProbeGauges | null = null
+  registerProbes(registry, () => probes)
 
   return {
     observe(route, status, ms) {
@@ -77,24 +79,47 @@ export function createMetrics(given: {
         }
       }
     },
-    render: () => registry.metrics(),
+    async render() {
+      // Read from the database: what cannot be read is left out, and the rest is told.
+      probes = await given.load.probes?.().catch(() => null) ?? null
+      return registry.metrics()
+    },
     type: registry.contentType,
     close: () => delay.disable(),
   }
 }
 
+type Values<L extends string> = readonly (readonly [number, Record<L, string>])[]
+
+/** A gauge that is read when somebody asks, in as many series as there are then. */
+function register<L extends string>(registry: Registry, name: string, help: string, labelNames: readonly L[], read: () => Values<L>): void {
+  registry.registerMetric(new Gauge({
+    name, help, labelNames, registers: [],
+    collect() {
+      this.reset()
+      for (const [value, labels] of read()) this.set(labels, value)
+    },
+  }))
+}
+
+/** What probes found and cost; nothing where none are sent. */
+function registerProbes(registry: Registry, told: () => ProbeGauges | null): void {
+  const one = (name: string, help: string, of: (gauges: ProbeGauges) => number): void =>
+    register(registry, name, help, [], () => {
+      const gauges = told()
+      return gauges === null ? [] : [[of(gauges), {}]]
+    })
+  one('signalbox_probes_endpoints', 'Endpoints that are probed while nobody calls them', ({ endpoints }) => endpoints)
+  one('signalbox_probes_down', 'Of those, the ones that did not answer their last probes', ({ down }) => down)
+  one('signalbox_probes_sent_this_month', 'Probes sent this month (UTC), by all nodes', ({ sent }) => sent)
+  one('signalbox_probes_spent_dollars', 'What they cost, with the most that those under way can', ({ spentUsd }) => spentUsd)
+  one('signalbox_probes_budget_dollars', 'What they may cost in a month', ({ budgetUsd }) => budgetUsd)
+}
+
 /** What is under way, what waits and what was turned away: in all, and at each provider that was called. */
 function registerLoad(registry: Registry, { admission, upstreams }: Pick<Services, 'admission' | 'upstreams'>): void {
-  const family = <L extends string>(
-    name: string, help: string, labelNames: readonly L[], read: () => readonly (readonly [number, Record<L, string>])[],
-  ) =>
-    registry.registerMetric(new Gauge({
-      name, help, labelNames, registers: [],
-      collect() {
-        this.reset()
-        for (const [value, labels] of read()) this.set(labels, value)
-      },
-    }))
+  const family = <L extends string>(name: string, help: string, labelNames: readonly L[], read: () => Values<L>): void =>
+    register(registry, name, help, labelNames, read)
   if (admission) {
     const { figures } = admission
     family('signalbox_calls_running', 'Calls of models that are under way', [], () => [[figures().running, {}]])

@@ -16,6 +16,16 @@ export interface Log {
   warn(facts: Readonly<Record<string, unknown>>, message: string): void
 }
 
+/** What probes found, and cost this month. */
+export interface ProbeGauges {
+  readonly endpoints: number
+  /** Of those, the ones that did not answer their last probes. */
+  readonly down: number
+  readonly sent: number
+  readonly spentUsd: number
+  readonly budgetUsd: number
+}
+
 /** What the room is given. Each is the smallest part of another room's door, so that a test can stand in for it. */
 export interface Services {
   readonly ambient: Ambient
@@ -36,6 +46,8 @@ export interface Services {
   /** Who is let in; without it everybody is. */
   readonly admission?: Pick<Admission, 'knock' | 'turn' | 'figures'>
   readonly upstreams?: Pick<Upstreams, 'figures'>
+  /** Null where no probes are sent. */
+  probes?(): Promise<ProbeGauges | null>
   /** Responses that are kept between turns; without it none are. */
   readonly responses?: Pick<Responses, 'keep' | 'find' | 'remove' | 'hasEvents' | 'runs' | 'conversations' | 'compactions'>
   /** Answers that are given again; without it each is made anew. */

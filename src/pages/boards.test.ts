@@ -35,7 +35,7 @@ async function open(store: Store, calls: readonly Generation[], minKeys = 1): Pr
   await createRollups({ store, ambient }).catchUp()
   const figures = createFigures({ store, ambient })
   const apps = createApps({ store, ambient })
-  return createSite({ catalog, figures, apps, rankings: createRankings({ figures, apps, ambient }), parameters: createParameters({ store, ambient }), minKeys: () => minKeys, ambient, version: 'test', operator: () => ({ pages: {}, links: {} }), docs: '', openApi: () => ({ paths: {}, components: { schemas: {} } }), hasCredential: () => false, report: (error) => { throw error } })
+  return createSite({ catalog, figures, apps, rankings: createRankings({ figures, apps, ambient }), parameters: createParameters({ store, ambient }), minKeys: () => minKeys, ambient, version: 'test', operator: () => ({ pages: {}, links: {} }), docs: '', openApi: () => ({ paths: {}, components: { schemas: {} } }), hasCredential: () => false, probes: () => null, report: (error) => { throw error } })
 }
 
 forEachStore((_, openStore) => {

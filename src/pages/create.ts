@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { asksForFigures, isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
-import type { Ambient, Endpoint } from '../core/index.ts'
-import type { OpenApiView, OperatorView, Site, Window } from '../site.ts'
+import { canBeCalled, type Ambient, type Endpoint } from '../core/index.ts'
+import type { OpenApiView, OperatorView, ProbesView, Site, Window } from '../site.ts'
 import { availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentOf, speedOf, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Speed, type Sum, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
 import { createGuides } from './guides.ts'
@@ -31,6 +31,8 @@ export interface SiteGiven {
   openApi(): OpenApiView
   /** Whether there is a key to a provider, or none is needed. */
   hasCredential(provider: string): boolean
+  /** Whether endpoints that nobody calls are probed. */
+  probes(): ProbesView
 }
 
 const MINUTE_MS = 60_000
@@ -54,7 +56,7 @@ const TOP_APPS = 20
 const SLICE = 40
 
 /** Answers the pages' questions from the catalogue and from what was added up; no question reads a record. */
-export function createSite({ catalog, figures, rankings, apps, parameters, minKeys, ambient, version, operator, docs, openApi, hasCredential, report }: SiteGiven): Site {
+export function createSite({ catalog, figures, rankings, apps, parameters, minKeys, ambient, version, operator, docs, openApi, hasCredential, probes, report }: SiteGiven): Site {
   /** Figures that a page of the catalogue stands without. */
   const unlessLost = <T>(asked: Promise<T>): Promise<T | null> => asked.catch((error) => {
     report(error)
@@ -116,7 +118,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
     ...createBoards({ shelf, stocked, figures, rankings, apps, ambient }),
     ...createGuides(docs),
     ...createReport({ shelf, figures, ambient }),
-    ...createStatus({ shelf, figures, ambient, hasCredential }),
+    ...createStatus({ shelf, figures, ambient, hasCredential, probes }),
     operator,
     openApi: () => document ??= openApi(),
     near: (id) => nearest(id, shelf().at.models.filter(isListed).map(({ row }) => row.id), 5),
@@ -209,7 +211,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const ids = endpoints.map((it) => it.id)
       const [speeds, sums] = await Promise.all([
         figures.speeds('endpoint', span, WINDOWS[window].grain, ids),
-        figures.sums({ cut: 'endpoint', span, names: ['a'], where: [{ name: 'a', is: 'in', values: ids }], counts: ['requests', 'prompt_tokens', 'cache_read_tokens', 'completion_tokens'] }),
+        figures.sums({ cut: 'endpoint', span, names: ['a'], where: [{ name: 'a', is: 'in', values: ids }], counts: ['requests', 'prompt_tokens', 'cache_read_tokens', 'completion_tokens', 'answered_probes'] }),
       ])
       const totals = new Map(sums.map((sum) => [sum.a, sum]))
       const shown = speedsShown(endpoints, (endpoint) => {
@@ -225,19 +227,19 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       const from = Math.floor(to / DAY_MS) * DAY_MS - (days - 1) * DAY_MS
       const endpoints = saleOf(now, id)
       const sums = await figures.sums({
-        cut: 'endpoint', span: { from, to }, by: 'day', names: ['a'], counts: ['attempts', 'failures', 'limited'], where: [{ name: 'a', is: 'in', values: endpoints.map((it) => it.id) }],
+        cut: 'endpoint', span: { from, to }, by: 'day', names: ['a'], counts: ['attempts', 'failures', 'limited', 'probes'], where: [{ name: 'a', is: 'in', values: endpoints.map((it) => it.id) }],
       })
       const byEndpoint = Map.groupBy(sums, ({ a }) => a)
       return {
         days, from,
         endpoints: endpoints.flatMap((endpoint) => {
           const own = byEndpoint.get(endpoint.id) ?? []
-          const [tries, failures, limited] = (['attempts', 'failures', 'limited'] as const).map((count) => own.reduce((sum, { counts }) => sum + counts[count], 0)) as [number, number, number]
+          const [tries, failures, limited, probes] = (['attempts', 'failures', 'limited', 'probes'] as const).map((count) => own.reduce((sum, { counts }) => sum + counts[count], 0)) as [number, number, number, number]
           if (tries === 0) return []
           const total = { counts: { ...own[0]!.counts, attempts: tries, failures, limited } }
           return [{
             id: endpoint.id, tag: endpoint.tag, providerName: endpoint.providerName,
-            uptime: uptimeOf(total), availability: availabilityOf(total), tries, failures, limited,
+            uptime: uptimeOf(total), availability: availabilityOf(total), tries, failures, limited, probes,
             byDay: Array.from({ length: days }, (_, i) => {
               const at = from + i * DAY_MS
               const day = own.find((sum) => sum.at === at)
@@ -339,7 +341,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
       return {
         ...providerCardOf(row, new Set(offers.map(({ entry }) => entry)).size, hasCredential(slug)),
         homepage: row.homepage, privacyPolicy: row.privacy_policy_url, termsOfService: row.terms_of_service_url, statusPage: row.status_page_url,
-        measured: measured !== null,
+        measured: measured !== null, probes: probes(),
         offers: offers.map(({ entry, endpoint }) =>
           ({ model: cardOf(now, entry), endpoint: endpointOf(now, endpoint, measured?.get(endpoint.id) ?? null) })),
       }
@@ -369,12 +371,6 @@ function findablesOf(now: Shelf): readonly Findable[] {
 
 const counted = (count: number, of: string): string => `${count} ${of}${count === 1 ? '' : 's'}`
 
-function canBeCalled(endpoint: Endpoint, hasCredential: (provider: string) => boolean): boolean {
-  if (endpoint.disabled || endpoint.price === null) return false
-  return endpoint.simulated
-    || (endpoint.dialect !== null && endpoint.baseUrl !== null && endpoint.upstreamModel !== '' && hasCredential(endpoint.provider))
-}
-
 const isShown = ({ status, enabled }: ProviderRow): boolean => status === 'active' && enabled !== false
 
 function soldBy({ at }: Shelf): ReadonlyMap<string, ReadonlySet<string>> {
@@ -395,8 +391,10 @@ function soldBy({ at }: Shelf): ReadonlyMap<string, ReadonlySet<string>> {
 function speedsShown(endpoints: readonly Endpoint[], of: (id: string) => { readonly total: Pick<Total, 'counts' | 'money'>; readonly speed: Speed } | undefined) {
   return endpoints.flatMap(({ id, tag, providerName }) => {
     const found = of(id)
-    return found === undefined || found.total.counts.requests === 0 ? []
-      : [{ id, tag, providerName, total: { ...found.speed, cacheHitRate: hitRateOf(found.total), paidPerMillion: paidPerMillionOf(found.total) } }]
+    if (found === undefined) return []
+    const { requests, answered_probes: probes } = found.total.counts
+    return requests + probes === 0 ? []
+      : [{ id, tag, providerName, total: { ...found.speed, probes, cacheHitRate: hitRateOf(found.total), paidPerMillion: paidPerMillionOf(found.total) } }]
   }).toSorted((a, b) => b.total.answers - a.total.answers)
 }
 

@@ -35,6 +35,7 @@ const GUIDES: readonly Entry[] = [
   ['configuration', 'configuration.md', 'Configuration', 'Running it'],
   ['providers', 'providers.md', 'Providers and keys', 'Running it'],
   ['figures', 'figures.md', 'Figures', 'Running it'],
+  ['probes', 'probes.md', 'Probes', 'Running it'],
   ['overload', 'overload.md', 'Overload', 'Running it'],
   ['fake-upstream', 'fake-upstream.md', 'The fake upstream', 'Running it'],
 ]

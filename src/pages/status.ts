@@ -1,5 +1,5 @@
 import type { Ambient } from '../core/index.ts'
-import type { Site } from '../site.ts'
+import type { ProbesView, Site } from '../site.ts'
 import { availabilityOf, uptimeOf, type Figures, type Sum } from '../stats/index.ts'
 import type { Shelf } from './views.ts'
 
@@ -8,14 +8,15 @@ const NOW_MS = 30 * 60_000
 /** Endpoints that a page on the state of things is long enough with. */
 const MOST_ENDPOINTS = 200
 /** What it tells is told from counts: no percentile is read for it. */
-const TRIES = ['attempts', 'failures', 'limited'] as const
+const TRIES = ['attempts', 'failures', 'limited', 'probes'] as const
 
 /** How providers do now and did over days: of those that were called, and of those that could be. */
-export function createStatus({ shelf, figures, ambient, hasCredential }: {
+export function createStatus({ shelf, figures, ambient, hasCredential, probes }: {
   shelf(): Shelf
   readonly figures: Pick<Figures, 'sums' | 'uptimes'>
   readonly ambient: Ambient
   hasCredential(provider: string): boolean
+  probes(): ProbesView
 }): Pick<Site, 'status'> {
   return {
     async status(days) {
@@ -40,14 +41,14 @@ export function createStatus({ shelf, figures, ambient, hasCredential }: {
         return endpoint === undefined ? [] : [{ provider: endpoint.provider, told: { id, model: entry!.row.id, name: entry!.row.name.trim(), tag: endpoint.tag, status, uptime30m, uptime1d } }]
       }), ({ provider }) => provider)
       return {
-        at: to - 1, days, from,
+        at: to - 1, days, from, probes: probes(),
         providers: [...called.toSorted((a, b) => totals.get(b)!.counts.attempts - totals.get(a)!.counts.attempts), ...waiting.toSorted()].map((slug) => {
           const total = totals.get(slug)
           const recent = lately.get(slug)
           return {
             slug, name: now.at.providers.get(slug)!.name, usable: hasCredential(slug),
             now: uptimeOf(recent), triesNow: recent?.counts.attempts ?? 0,
-            uptime: uptimeOf(total), availability: availabilityOf(total), tries: total?.counts.attempts ?? 0, failures: total?.counts.failures ?? 0,
+            uptime: uptimeOf(total), availability: availabilityOf(total), tries: total?.counts.attempts ?? 0, failures: total?.counts.failures ?? 0, probes: total?.counts.probes ?? 0,
             byDay: Array.from({ length: days }, (_, i) => {
               const at = from + i * DAY_MS
               const day = series.get(slug)?.get(at)
@@ -63,5 +64,5 @@ export function createStatus({ shelf, figures, ambient, hasCredential }: {
 
 function addedUp(days: readonly Sum[]): Pick<Sum, 'counts'> {
   const of = (count: typeof TRIES[number]): number => days.reduce((sum, { counts }) => sum + counts[count], 0)
-  return { counts: { ...days[0]!.counts, attempts: of('attempts'), failures: of('failures'), limited: of('limited') } }
+  return { counts: { ...days[0]!.counts, attempts: of('attempts'), failures: of('failures'), limited: of('limited'), probes: of('probes') } }
 }

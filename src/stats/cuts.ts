@@ -26,6 +26,8 @@ export const COUNTS = [
   'attempts',
   /** Of those, the ones that count against an endpoint's uptime, and the ones that were told to wait (429). */
   'failures', 'limited',
+  /** Of the tries with a verdict, those that nobody asked for, and those of them that were answered: so many answers were measured on them. */
+  'probes', 'answered_probes',
 ] as const
 export type Count = typeof COUNTS[number]
 /** Those before count calls; those from here on count tries. */
@@ -107,7 +109,7 @@ export function grainsOf(name: string): readonly Grain[] {
 /** Of a generation what is added up. */
 export type Counted = Pick<Generation,
   | 'id' | 'createdAt' | 'keyId' | 'workspace' | 'model' | 'endpoint' | 'provider' | 'streamed' | 'cancelled' | 'simulated' | 'fault'
-  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'categories' | 'user' | 'quality' | 'sampling' | 'coalesced'>
+  | 'latencyMs' | 'durationMs' | 'usage' | 'cost' | 'absorbed' | 'attempts' | 'referer' | 'title' | 'categories' | 'user' | 'quality' | 'sampling' | 'coalesced' | 'probe'>
 
 /** What one call, or one try of it, adds to the cuts that it belongs to. */
 export interface Contribution {
@@ -127,11 +129,34 @@ const NO_MONEY: Contribution['money'] = Object.freeze({ cost_nano: 0n, absorbed_
 const LEAST_STREAM_MS = 50
 
 /**
+ * What a probe adds: the try, and how long it took. It is nobody's request, so that it has no tokens and no cost here, and
+ * is in none of the figures that say what was asked for or paid.
+ */
+function contributionsOfProbe({ attempts: [attempt], createdAt, fault, latencyMs, durationMs, usage }: Counted): readonly Contribution[] {
+  const counts = attempt === undefined ? null : attemptCounts(attempt)
+  if (attempt === undefined || counts === null) return []
+  const { endpoint, provider, model } = attempt
+  const answered = fault === null && latencyMs !== null
+  return [{
+    of: { endpoint, provider, model, app: '', workspace: '', key: '', user: '', context: '' },
+    at: createdAt, attempt: true, money: NO_MONEY,
+    counts: { ...counts, ...(counts.attempts === 1 && { probes: 1 }), ...(answered && { answered_probes: 1 }) },
+    measures: answered ? { latency: latencyMs, duration: durationMs, ...speedOf(usage.output.total, durationMs - latencyMs) } : {},
+  }]
+}
+
+/** Tokens per second, of answers that took long enough to have a speed. */
+function speedOf(tokens: number, streamedMs: number): Contribution['measures'] {
+  return streamedMs > LEAST_STREAM_MS && tokens > 0 ? { throughput: tokens / streamedMs * 1000 } : {}
+}
+
+/**
  * What a call adds. A simulated one adds nothing; one that was given the answer of another adds itself, and no tokens. One that nobody could answer adds its tries, and its request to the
  * caller's own cuts, under no model.
  */
 export function contributionsOf(g: Counted): readonly Contribution[] {
   if (g.simulated) return []
+  if (g.probe === true) return contributionsOfProbe(g)
   const caller = { app: appOf(g.referer, g.title), workspace: g.workspace, key: g.keyId, user: (g.user ?? '').replaceAll('\n', ' '), context: contextOf(g.usage.input.total) }
   const out: Contribution[] = []
   for (const attempt of g.attempts) {
@@ -168,7 +193,7 @@ export function contributionsOf(g: Counted): readonly Contribution[] {
     measures: g.endpoint === null || g.fault !== null || !made ? {} : {
       ...(g.latencyMs !== null && { latency: g.latencyMs }),
       // What server tools took is not their endpoint's time.
-      ...(!g.attempts.some(({ step = 1 }) => step > 1) && { duration: g.durationMs, ...(streamedMs > LEAST_STREAM_MS && output.total > 0 && { throughput: output.total / streamedMs * 1000 }) }),
+      ...(!g.attempts.some(({ step = 1 }) => step > 1) && { duration: g.durationMs, ...speedOf(output.total, streamedMs) }),
     },
   })
   return out

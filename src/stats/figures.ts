@@ -62,10 +62,7 @@ export interface Speed {
 }
 
 /** How an endpoint's tries end. Percentages are to a hundredth, and null where nothing was tried. */
-export interface Uptimes extends Pick<EndpointFigures, 'status' | 'uptime5m' | 'uptime30m' | 'uptime1d'> {
-  /** Tries of the last day that reached a verdict. */
-  readonly tries1d: number
-}
+export type Uptimes = Pick<EndpointFigures, 'status' | 'uptime5m' | 'uptime30m' | 'uptime1d' | 'tries1d' | 'probes1d' | 'probes30m'>
 
 /** Answers from what was added up; no question here reads a record. */
 export interface Figures {
@@ -182,17 +179,17 @@ export function createFigures({ store, ambient }: { readonly store: Store; reado
     const where = ids === undefined ? [] : amongst(ids)
     const [{ rows }, day] = await Promise.all([
       sql<LatelyRow>`select a, sum(attempts) as attempts, sum(failures) as failures, sum(case when at < ${part.from + 25 * MINUTE_MS} then 0 else attempts end) as five_attempts,
-        sum(case when at < ${part.from + 25 * MINUTE_MS} then 0 else failures end) as five_failures
-        from (${partByPart(['a', 'at', 'attempts', 'failures'].map((column) => sql.ref(column)), 'endpoint', [part], where)}) as lately group by a`.execute(store.db),
-      sums({ cut: 'endpoint', span: { from: bucketOf(now, 1) - 1439 * MINUTE_MS, to: now + 1 }, names: ['a'], counts: TRIES, where }),
+        sum(case when at < ${part.from + 25 * MINUTE_MS} then 0 else failures end) as five_failures, sum(answered_probes) as answered_probes
+        from (${partByPart(['a', 'at', 'attempts', 'failures', 'answered_probes'].map((column) => sql.ref(column)), 'endpoint', [part], where)}) as lately group by a`.execute(store.db),
+      sums({ cut: 'endpoint', span: { from: bucketOf(now, 1) - 1439 * MINUTE_MS, to: now + 1 }, names: ['a'], counts: [...TRIES, 'probes'], where }),
     ])
     const lately = new Map(rows.map((row) => [row.a, row]))
     return new Map(day.map(({ a, counts }) => {
-      const { attempts, failures, five_attempts: fiveAttempts, five_failures: fiveFailures } = lately.get(a) ?? NOT_LATELY
+      const { attempts, failures, five_attempts: fiveAttempts, five_failures: fiveFailures, answered_probes: probes30m } = lately.get(a) ?? NOT_LATELY
       const uptime30m = percentOf(attempts - failures, attempts)
       return [a, {
         status: uptime30m === null || attempts < STATUS_FROM_TRIES || uptime30m >= WELL ? 0 : uptime30m >= POOR ? -1 : -2,
-        uptime5m: percentOf(fiveAttempts - fiveFailures, fiveAttempts), uptime30m, uptime1d: uptimeOf({ counts }), tries1d: counts.attempts,
+        uptime5m: percentOf(fiveAttempts - fiveFailures, fiveAttempts), uptime30m, uptime1d: uptimeOf({ counts }), tries1d: counts.attempts, probes1d: counts.probes, probes30m,
       }]
     }))
   }
@@ -386,8 +383,9 @@ interface LatelyRow {
   readonly failures: number
   readonly five_attempts: number
   readonly five_failures: number
+  readonly answered_probes: number
 }
-const NOT_LATELY: Omit<LatelyRow, 'a'> = { attempts: 0, failures: 0, five_attempts: 0, five_failures: 0 }
+const NOT_LATELY: Omit<LatelyRow, 'a'> = { attempts: 0, failures: 0, five_attempts: 0, five_failures: 0, answered_probes: 0 }
 
 const byFirstName = (sums: readonly Sum[]): ReadonlyMap<string, Sum> => new Map(sums.map((sum) => [sum.a, sum]))
 
@@ -428,9 +426,9 @@ export function speedOf(sketches: Total['sketches']): Speed {
   }
 }
 
-const NOT_TRIED: Uptimes = { status: 0, uptime5m: null, uptime30m: null, uptime1d: null, tries1d: 0 }
+const NOT_TRIED: Uptimes = { status: 0, uptime5m: null, uptime30m: null, uptime1d: null, tries1d: 0, probes1d: 0, probes30m: 0 }
 
-function figuresOf({ tries1d: _, ...uptimes }: Uptimes, sketches: Total['sketches']): EndpointFigures {
+function figuresOf(uptimes: Uptimes, sketches: Total['sketches']): EndpointFigures {
   const { latency, throughput, duration } = speedOf(sketches)
   return { ...uptimes, latency30m: latency, throughput30m: throughput, duration30m: duration, samples30m: sketches.latency.count }
 }

@@ -83,6 +83,7 @@ const VALUES = {
   sampling: g => (g.sampling === null ? null : JSON.stringify(g.sampling)),
   node: (_, __, place) => place.node,
   seq: (_, __, place) => place.seq,
+  probe: g => flag(g.probe === true),
 } as const satisfies { readonly [Column in keyof GenerationTable]: Reader }
 
 export const COLUMNS = Object.keys(VALUES)
@@ -144,6 +145,7 @@ export function generationOf(row: GenerationRow): Generation {
     ...(row.coalesced !== null && { coalesced: coalescedOf(row.coalesced) }),
     ...(row.preset_id !== null && { presetId: row.preset_id }),
     ...(row.cached_from !== null && { cachedFrom: row.cached_from }),
+    ...(row.probe === 1 && { probe: true as const }),
   }
 }
 
@@ -187,7 +189,7 @@ function usageOf(row: GenerationRow): Usage {
 export const COUNTED_COLUMNS = [
   'id', 'created_at', 'key_id', 'workspace', 'model', 'endpoint', 'provider', 'provider_name', 'upstream_id', 'streamed', 'cancelled', 'simulated', 'fault',
   'latency_ms', 'duration_ms', 'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
-  'output_tokens', 'reasoning_tokens', 'attempts', 'coalesced', 'referer', 'title', 'categories', 'external_user', 'tools', 'tool_calls', 'bad_tool_calls', 'structured', 'bad_structured', 'sampling', 'node', 'seq',
+  'output_tokens', 'reasoning_tokens', 'attempts', 'coalesced', 'referer', 'title', 'categories', 'external_user', 'tools', 'tool_calls', 'bad_tool_calls', 'structured', 'bad_structured', 'sampling', 'node', 'seq', 'probe',
 ] as const satisfies readonly (keyof GenerationTable)[]
 /** Money as decimal text: SQLite reads every number of a row as a bigint when one of them is, at twice the price. */
 export type CountedRow = Pick<GenerationRow, typeof COUNTED_COLUMNS[number]> & { readonly cost: string; readonly absorbed: string }
@@ -209,7 +211,7 @@ export function countedOf(row: CountedRow): Counted {
     ...(row.coalesced !== null && { coalesced: coalescedOf(row.coalesced) }),
     cost: BigInt(row.cost), absorbed: BigInt(row.absorbed), attempts: attemptsOf(row), referer: row.referer, title: row.title,
     categories: categoriesOf(row), user: row.external_user,
-    quality: qualityOf(row), sampling: samplingOf(row),
+    quality: qualityOf(row), sampling: samplingOf(row), ...(row.probe === 1 && { probe: true as const }),
   }
 }
 

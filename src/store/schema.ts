@@ -29,6 +29,8 @@ export interface Schema {
   readonly response_cache: ResponseCacheTable
   readonly price_lists: PriceListTable
   readonly list_prices: ListPriceTable
+  readonly probes: ProbeTable
+  readonly probe_months: ProbeMonthTable
   readonly migrations: MigrationTable
 }
 
@@ -171,6 +173,8 @@ export interface GenerationTable {
   /** The run of a program that wrote the row, and its place among that run's rows: the order in which rows are added up. */
   node: number
   seq: number
+  /** Nobody asked for it: a call of the instance's own, to see how an endpoint does. */
+  probe: Flag
 }
 
 /** What calls added up to in a stretch of time, by one way to group them; `a`, `b` and `c` name the group. */
@@ -200,6 +204,8 @@ export interface RollupTable {
   attempts: number
   failures: number
   limited: number
+  probes: number
+  answered_probes: number
   cost_nano: bigint
   absorbed_nano: bigint
   /** Sketches: milliseconds to the first token, tokens per second, milliseconds to the end. */
@@ -384,4 +390,30 @@ export interface ListPriceTable {
   model: string
   /** JSON: prices by key as the API has them, keys in the order of the alphabet; null where it went from sale. */
   pricing: string | null
+}
+
+/** The last probe of an endpoint: a call of the instance's own, to see how it does. */
+export interface ProbeTable {
+  endpoint: string
+  sent_at: number
+  /** Null while it is under way; or for good, where the process that sent it died. */
+  ended_at: number | null
+  generation: string | null
+  /** `answered`, the kind of the fault, or `nothing` where it showed nothing. */
+  outcome: string | null
+  /** Since when every probe that showed anything failed. */
+  down_since_at: number | null
+  latency_ms: number | null
+  cost_nano: bigint
+}
+
+/** What probes cost in a month of UTC. */
+export interface ProbeMonthTable {
+  /** `2026-11`. */
+  month: string
+  sent: number
+  /** With the most that those under way can cost. */
+  spent_nano: bigint
+  /** When the last one was sent, whichever node did. */
+  last_at: number
 }

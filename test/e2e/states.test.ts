@@ -81,7 +81,7 @@ before(async () => {
     catalog: createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat']), settings: () => ({}) }),
     figures: moody('figures'), apps: moody('apps'), rankings: moody('rankings'), parameters: moody('parameters'),
     minKeys: () => 1, ambient, version: 'test', operator: () => ({ pages: {}, links: {} }), docs: path.join(import.meta.dirname, '..', '..', 'docs'),
-    openApi: () => ({ paths: {}, components: { schemas: {} } }), hasCredential: (provider) => provider === 'openai', report: (error) => reported.push(error),
+    openApi: () => ({ paths: {}, components: { schemas: {} } }), hasCredential: (provider) => provider === 'openai', probes: () => null, report: (error) => reported.push(error),
   })
   const pages = createPages({ site, folder: BUILD, ambient, report: (error) => reported.push(error) })
   server.on('request', (request, response) => void pages.respond({ method: request.method!, url: request.url!, headers: request.headers })

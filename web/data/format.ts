@@ -62,3 +62,13 @@ export const plural = (count: number, one: string, many = `${one}s`): string => 
 
 /** "OpenAI: GPT-5.3 Chat" is "GPT-5.3 Chat" where its author stands beside it. */
 export const shortName = (name: string): string => name.replace(/^[^:]{1,40}: (?=\S)/, '')
+
+/** What part of figures nobody had asked for, as a sentence with a space before it; nothing of none. */
+export const probed = (probes: number, of: string): string =>
+  probes === 0 ? '' : ` ${whole(probes)} of ${of} ${probes === 1 ? 'was' : 'were'} measured by probes, small requests of this instance’s own.`
+
+/** 10 minutes, an hour and a half: "10 minutes", "1.5 hours". */
+export const stretch = (ms: number): string => {
+  const [size, unit] = ms < 3_600_000 ? [60_000, 'minute'] as const : [3_600_000, 'hour'] as const
+  return plural(Number((ms / size).toFixed(1)), unit)
+}

@@ -1,8 +1,9 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
 import { headed } from '../data/head.ts'
-import { compact, duration, percent, plural, rate } from '../data/format.ts'
+import { compact, duration, percent, plural, probed, rate, stretch } from '../data/format.ts'
 import { nowhere } from '../data/nowhere.ts'
 import { priceOf, pricesOf } from '../data/prices.ts'
+import type { Measured } from '../../src/site.ts'
 import { siteOf } from '../site.ts'
 import { Lost } from '../ui/block.tsx'
 import { Empty, Facts, Scroll, Section } from '../ui/section.tsx'
@@ -21,6 +22,7 @@ export const meta: MetaFunction<typeof loader> = headed(({ loaderData }) => load
 
 export default function Provider() {
   const provider = useLoaderData<typeof loader>()
+  const sumOf = (of: (measured: Measured) => number): number => provider.offers.reduce((sum, { endpoint }) => sum + (endpoint.measured ? of(endpoint.measured) : 0), 0)
   const link = (url: string | null) => url && /^https?:\/\//i.test(url) ? <a href={url} rel="noopener nofollow" className="prose-link break-all">{url.replace(/^https?:\/\//, '')}</a> : null
   return (
     <>
@@ -65,7 +67,7 @@ export default function Provider() {
             </table>
           </Scroll>
         )}
-        <p className="mt-3 text-[0.8125rem] text-soft">Prices are dollars per million tokens where no other unit stands. Latency and throughput are medians of this instance&rsquo;s answers of the last 30 minutes.</p>
+        <p className="mt-3 text-[0.8125rem] text-soft">Prices are dollars per million tokens where no other unit stands. Latency and throughput are medians of this instance&rsquo;s answers of the last 30 minutes.{probed(sumOf((it) => it.probes1d), `the day’s ${plural(sumOf((it) => it.tries1d), 'try', 'tries')}`)}{provider.probes && provider.usable && ` An endpoint is asked by a probe after ${stretch(provider.probes.everyMs)} without a call.`}</p>
       </Section>
     </>
   )

@@ -2,7 +2,7 @@ import {
   anthropicModelShape, asksForFigures, endpointsShape, modelShape, openAiModelShape, openAiModelsShape, providersShape, queryModels, zdrShape,
   type FiguresOf, type ModelEntry, type ModelList as Listed, type Snapshot,
 } from '../../catalog/index.ts'
-import { fault, FaultError, keepsNothing, quantizationsMeant, type Endpoint, type Fault, type Model } from '../../core/index.ts'
+import { canBeCalled, fault, FaultError, keepsNothing, quantizationsMeant, type Endpoint, type Fault, type Model } from '../../core/index.ts'
 import { z } from '../../schema/index.ts'
 import type { Exchange } from '../exchange.ts'
 import type { KeyPreferences, KeyReader } from '../preferences.ts'
@@ -241,13 +241,6 @@ function queryOf(x: Exchange): URLSearchParams {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(x.search).toSorted(([a], [b]) => (a < b ? -1 : 1))) query.set(name, String(value))
   return query
-}
-
-/** Whether an endpoint can be called from here at all. A simulated one answers in this process and needs nothing. */
-function canBeCalled(endpoint: Endpoint, hasCredential: (provider: string) => boolean): boolean {
-  if (endpoint.disabled || endpoint.price === null) return false
-  return endpoint.simulated
-    || (endpoint.dialect !== null && endpoint.baseUrl !== null && endpoint.upstreamModel !== '' && hasCredential(endpoint.provider))
 }
 
 /** Whether a key's settings leave an endpoint in. The plan decides each call; this is what the lists show. */

@@ -16,6 +16,8 @@ export interface PerformanceShown {
     readonly id: string
     readonly name: string
     readonly answers: number
+    /** Of those, the ones that nobody had asked for. */
+    readonly probes: number
     readonly latency: number | null
     readonly throughput: number | null
     readonly duration: number | null
@@ -32,9 +34,9 @@ export function performanceShown(view: SeriesView, rank: keyof Percentiles): Per
   return {
     window, from, to, stepMs, rank,
     totals: endpoints.map((endpoint) => {
-      const { answers, latency, throughput, duration, cacheHitRate, paidPerMillion } = endpoint.total
+      const { answers, probes, latency, throughput, duration, cacheHitRate, paidPerMillion } = endpoint.total
       return {
-        id: endpoint.id, name: nameOf(endpoint), answers, cacheHitRate, paidPerMillion,
+        id: endpoint.id, name: nameOf(endpoint), answers, probes, cacheHitRate, paidPerMillion,
         latency: latency?.[rank] ?? null, throughput: throughput?.[rank] ?? null, duration: duration?.[rank] ?? null,
       }
     }),

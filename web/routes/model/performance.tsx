@@ -1,5 +1,5 @@
 import { Lines } from '../../charts/lines.tsx'
-import { duration, percent, plural, rate } from '../../data/format.ts'
+import { duration, percent, plural, probed, rate } from '../../data/format.ts'
 import { Empty, Scroll } from '../../ui/section.tsx'
 import type { Metric, PerformanceShown } from './figures.server.ts'
 import { WINDOWS } from './sections.ts'
@@ -15,6 +15,7 @@ export function Performance({ shown }: { readonly shown: PerformanceShown }) {
   const { rank, totals, charts } = shown
   const title = WINDOWS.find(([name]) => name === shown.window)![1]
   const answers = totals.reduce((sum, total) => sum + total.answers, 0)
+  const probes = totals.reduce((sum, total) => sum + total.probes, 0)
   return (
     <>
       {answers === 0
@@ -32,7 +33,7 @@ export function Performance({ shown }: { readonly shown: PerformanceShown }) {
               <Totals shown={shown} />
             </div>
             <p className="mt-4 text-[0.8125rem] text-soft max-w-[78ch]">
-              The {rank === 'p50' ? 'median' : rank} of {plural(answers, 'answer')} through this instance in the last {title}, within 1 % of the exact value.
+              The {rank === 'p50' ? 'median' : rank} of {plural(answers, 'answer')} through this instance in the last {title}, within 1 % of the exact value.{probed(probes, 'them')}
               {rank !== 'p50' && ' Of throughput it is what that share of answers reached.'} Times are UTC.
             </p>
           </>
@@ -75,12 +76,12 @@ export function Paid({ shown }: { readonly shown: PerformanceShown }) {
       <table className="grid-lines max-w-3xl">
         <thead><tr><th scope="col">Endpoint</th><th scope="col" className="num">Really paid per 1M tokens, in and out together</th><th scope="col" className="num">Read from cache</th><th scope="col" className="num">Answers</th></tr></thead>
         <tbody>
-          {paid.map(({ id, name, paidPerMillion, cacheHitRate, answers }) => (
+          {paid.map(({ id, name, paidPerMillion, cacheHitRate, answers, probes }) => (
             <tr key={id}>
               <th scope="row">{name}</th>
               <td className="num"><data value={paidPerMillion!}>{shortened(paidPerMillion!)}</data></td>
               <td className="num">{cacheHitRate === null ? '–' : `${percent(cacheHitRate)} of the prompt`}</td>
-              <td className="num">{answers}</td>
+              <td className="num">{answers - probes}</td>
             </tr>
           ))}
         </tbody>

@@ -1,6 +1,6 @@
 import { Link, useSearchParams } from 'react-router'
 import type { EndpointView, ModelView } from '../../../src/site.ts'
-import { compact, duration, percent, plural, rate } from '../../data/format.ts'
+import { compact, duration, percent, plural, probed, rate } from '../../data/format.ts'
 import { priceOf, pricesOf } from '../../data/prices.ts'
 import { Lost } from '../../ui/block.tsx'
 import { Chip, Empty, Scroll } from '../../ui/section.tsx'
@@ -25,6 +25,7 @@ export function Providers({ model, sorts = false }: { readonly model: ModelView;
   const value = ORDERS[by][1]
   const rows = endpoints.toSorted((a, b) => Number(b.usable) - Number(a.usable) || missing(value(a), value(b)))
   const measured = rows.reduce((sum, { measured: it }) => sum + (it?.samples30m ?? 0), 0)
+  const probes = rows.reduce((sum, { measured: it }) => sum + (it?.probes30m ?? 0), 0)
   return (
     <>
       {model.week === null && <div className="mb-4"><Lost /></div>}
@@ -50,7 +51,7 @@ export function Providers({ model, sorts = false }: { readonly model: ModelView;
       </Scroll>
       <p className="mt-3 text-[0.8125rem] text-soft max-w-[78ch]">
         {measured > 0
-          ? `Latency is the time to the first token and throughput the speed after it: the median of the answers of the last 30 minutes through this instance, ${plural(measured, 'answer')} in all.`
+          ? `Latency is the time to the first token and throughput the speed after it: the median of the answers of the last 30 minutes through this instance, ${plural(measured, 'answer')} in all.${probed(probes, 'them')}`
           : 'No answer came through this instance in the last 30 minutes, so there is no latency, throughput or uptime to tell.'}
         {' '}Endpoints that can be called from here stand first.
       </p>

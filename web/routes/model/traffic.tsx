@@ -1,7 +1,7 @@
 import type { AppsView, UptimeView } from '../../../src/site.ts'
 import { StackedBars } from '../../charts/bars.tsx'
 import { UptimeStrip } from '../../charts/strip.tsx'
-import { compact, percent, plural, whole } from '../../data/format.ts'
+import { compact, percent, plural, probed, whole } from '../../data/format.ts'
 import { Empty, Scroll } from '../../ui/section.tsx'
 import { AppName } from '../boards/parts.tsx'
 import type { ActivityShown } from './figures.server.ts'
@@ -53,6 +53,7 @@ export function Uptime({ uptime, endpoints }: { readonly uptime: UptimeView; rea
   }
   const tries = uptime.endpoints.reduce((sum, it) => sum + it.tries, 0)
   const failures = uptime.endpoints.reduce((sum, it) => sum + it.failures, 0)
+  const probes = uptime.endpoints.reduce((sum, it) => sum + it.probes, 0)
   return (
     <>
       <Scroll label="Uptime">
@@ -72,7 +73,7 @@ export function Uptime({ uptime, endpoints }: { readonly uptime: UptimeView; rea
         </table>
       </Scroll>
       <p className="mt-3 text-[0.8125rem] text-soft max-w-[78ch]">
-        {plural(tries, 'try', 'tries')} in all, {whole(failures)} of them failed.
+        {plural(tries, 'try', 'tries')} in all, {whole(failures)} of them failed.{probed(probes, 'them')}
         {' '}{endpoints === 1 ? 'There is one endpoint: when it is down, nothing else can answer.' : 'When one endpoint fails before it answers, the request goes on to the next.'}
         {' '}A full block is a day of 95 % or more, shorter ones are worse, a frame is a day without a try.
       </p>

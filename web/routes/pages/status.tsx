@@ -1,7 +1,7 @@
 import { Link, useLoaderData, type LoaderFunctionArgs, type MetaFunction } from 'react-router'
 import { headed } from '../../data/head.ts'
 import { UptimeStrip } from '../../charts/strip.tsx'
-import { date, clock, percent, plural, whole } from '../../data/format.ts'
+import { date, clock, percent, plural, probed, stretch, whole } from '../../data/format.ts'
 import type { StatusView } from '../../../src/site.ts'
 import { told } from '../../data/told.server.ts'
 import { siteOf } from '../../site.ts'
@@ -35,19 +35,20 @@ export default function Status() {
           <span aria-hidden className={`inline-block w-2.5 h-2.5 rounded-full ${failing.length === 0 && status.of ? 'bg-clear' : 'bg-caution'}`} />
           {status.of === null ? 'This instance serves pages; how its providers do cannot be told.' : failing.length === 0 ? 'This instance serves.' : `This instance serves; ${failing.map(({ name }) => name).join(', ')} ${failing.length === 1 ? 'fails' : 'fail'} at times.`}
         </p>
-        <p className="mt-1 text-[0.8125rem] text-soft">Version {version}{status.of && `, ${date(status.of.at)} ${clock(status.of.at)} UTC`}. Counted from real requests; a request that one provider fails goes on to the next, so a provider that is down is seldom a request that failed.</p>
+        <p className="mt-1 text-[0.8125rem] text-soft">Version {version}{status.of && `, ${date(status.of.at)} ${clock(status.of.at)} UTC`}. Counted from real requests{status.of?.probes && ', and from probes where there were none'}; a request that one provider fails goes on to the next, so a provider that is down is seldom a request that failed.</p>
         <p className="mt-3 text-[0.8125rem] text-soft">Window{' '}
           {DAYS.map((each) => <Link key={each} to={each === 30 ? '/status' : `/status?days=${each}`} preventScrollReset aria-current={each === days ? 'true' : undefined} className="inline-block px-1.5 py-1 plain aria-[current]:text-ink aria-[current]:font-semibold">{each} days</Link>)}
         </p>
       </header>
-      <div className="mt-4"><Block told={status}>{({ providers }) => <Providers days={days} providers={providers} />}</Block></div>
+      <div className="mt-4"><Block told={status}>{({ providers, probes }) => <Providers days={days} providers={providers} probes={probes} />}</Block></div>
     </>
   )
 }
 
-function Providers({ days, providers }: Pick<StatusView, 'days' | 'providers'>) {
+function Providers({ days, providers, probes }: Pick<StatusView, 'days' | 'providers' | 'probes'>) {
   const tried = providers.filter(({ tries }) => tries > 0)
   const idle = providers.filter(({ tries }) => tries === 0)
+  const [tries, byProbes] = [tried.reduce((sum, it) => sum + it.tries, 0), tried.reduce((sum, it) => sum + it.probes, 0)]
   return (
     <>
       {tried.length === 0 ? <Empty title={`No provider was called in ${days} days`}>The first request through this instance begins the record.</Empty> : (
@@ -80,7 +81,7 @@ function Providers({ days, providers }: Pick<StatusView, 'days' | 'providers'>) 
         </Scroll>
       )}
       {idle.length > 0 && <p className="mt-4 text-[0.8125rem] text-soft max-w-[78ch]">Ready and not called in {days} days: {idle.map(({ slug, name }, i) => <span key={slug}>{i > 0 && ', '}<Link to={`/providers/${slug}`} className="prose-link">{name}</Link></span>)}.</p>}
-      <p className="mt-3 text-[0.8125rem] text-soft max-w-[78ch]">Uptime is the share of tries that did not fail; availability counts those that were told to wait (429) as well. For programs: <a href="/healthz" className="prose-link">/healthz</a>, <a href="/readyz" className="prose-link">/readyz</a>.</p>
+      <p className="mt-3 text-[0.8125rem] text-soft max-w-[78ch]">Uptime is the share of tries that did not fail; availability counts those that were told to wait (429) as well.{probed(byProbes, plural(tries, 'try', 'tries'))}{probes && ` ${plural(probes.endpoints, 'endpoint')} ${probes.endpoints === 1 ? 'is' : 'are'} asked by a probe after ${stretch(probes.everyMs)} without a call.`} For programs: <a href="/healthz" className="prose-link">/healthz</a>, <a href="/readyz" className="prose-link">/readyz</a>.</p>
     </>
   )
 }
