@@ -92,7 +92,11 @@ export type ToolCallPart = Marks & {
   readonly form: 'function' | 'custom'
   /** The arguments as JSON text, verbatim: nobody in the middle parses or rewrites it. */
   readonly input: string
+  /** Also OpenAI's own call of that name, where a format has it; the input is its `operation`. */
+  readonly as?: VendorCall
 }
+/** Calls that have a form of their own at OpenAI; everywhere else they are calls of a function. */
+export type VendorCall = 'apply_patch'
 export type ToolResultPart = Marks & {
   readonly type: 'tool-result'
   readonly callId: string
@@ -125,6 +129,8 @@ export type Tool =
       readonly cache?: CacheMark
       /** Kept from the model until it has searched for it (`defer_loading`). */
       readonly deferred?: true
+      /** A tool of one dialect that the function stands in for: it is sent to endpoints that know it. */
+      readonly instead?: { readonly dialect: string; readonly value: JsonObject }
     }
   | { readonly type: 'custom'; readonly name: string; readonly description?: string; readonly format?: JsonObject; readonly deferred?: true }
   | { readonly type: 'native'; readonly dialect: string; readonly value: JsonObject }

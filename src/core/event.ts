@@ -1,4 +1,4 @@
-import type { Annotation, MediaKind, Seal } from './chat.ts'
+import type { Annotation, MediaKind, Seal, VendorCall } from './chat.ts'
 import type { Vector } from './embed.ts'
 import type { Fault } from './fault.ts'
 import type { Charge } from './price.ts'
@@ -10,7 +10,7 @@ export type Block =
   | { readonly type: 'text'; readonly phase?: string }
   | { readonly type: 'refusal' }
   | { readonly type: 'reasoning'; readonly id?: string; readonly summary?: boolean; readonly format?: string }
-  | { readonly type: 'tool-call'; readonly id: string; readonly name: string; readonly form: 'function' | 'custom' }
+  | { readonly type: 'tool-call'; readonly id: string; readonly name: string; readonly form: 'function' | 'custom'; readonly as?: VendorCall }
   /** Deltas are base64 (or one whole `url`); `id` and `expiresAt` are those of OpenAI's audio. */
   | { readonly type: 'media'; readonly kind: MediaKind; readonly mime?: string; readonly url?: string; readonly id?: string; readonly expiresAt?: number }
   | { readonly type: 'native'; readonly dialect: string; readonly value: unknown }

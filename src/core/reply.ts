@@ -181,7 +181,7 @@ function partOf(open: OpenBlock): ReplyPart {
         ...(block.summary && { summary: true }),
         ...(block.format !== undefined && !open.seal && { format: block.format }),
       }
-    case 'tool-call': return { type: 'tool-call', id: block.id, name: block.name, form: block.form, input: open.text, ...seal }
+    case 'tool-call': return { type: 'tool-call', id: block.id, name: block.name, form: block.form, input: open.text, ...(block.as && { as: block.as }), ...seal }
     case 'native': return { type: 'native', dialect: block.dialect, value: block.value, ...seal }
     case 'embeddings':
     case 'ranking': return block

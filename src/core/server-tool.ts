@@ -13,6 +13,8 @@ export interface ServerToolWish {
   readonly settings: JsonObject
   /** `tools[0].parameters`, or `tools[0]` where they stand beside the type. */
   readonly field: string
+  /** The tool of a dialect that endpoints which know it are sent in its place. */
+  readonly native?: { readonly dialect: string; readonly value: JsonObject }
 }
 
 /** What became of one call of a server tool. */

@@ -1,4 +1,4 @@
-import type { Annotation, ChatRequest } from './chat.ts'
+import type { Annotation, ChatRequest, ToolCallPart } from './chat.ts'
 import type { Departure } from './departure.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { ChatEvent, FinishReason } from './event.ts'
@@ -123,6 +123,8 @@ export interface Said {
 
 export interface Turn {
   readonly uses: readonly ServerToolUse[]
+  /** Calls that were found right, and are their caller's to carry out. */
+  readonly calls?: readonly ToolCallPart[]
   readonly annotations: readonly Annotation[]
   readonly fees: Fees
   /** What the model is asked next; null where it is its caller's turn, of whose tools it has called one. */

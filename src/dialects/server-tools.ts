@@ -27,6 +27,7 @@ export const SERVER_TOOL_SHAPES = [
   tool('web_fetch', {
     engine: text.nullish().describe('auto or openrouter.'), max_uses: z.int().nullish(), max_content_tokens: z.int().nullish(), allowed_domains: domains, blocked_domains: domains,
   }),
+  tool('apply_patch', { engine: text.nullish().describe("auto and native: the provider's own where it has one; openrouter: never.") }),
   tool('tool_search', { max_results: z.int().nullish().describe('Tools that one search finds, 1 to 20; 5.') }),
   tool('advisor', { ...asking, forward_transcript: z.boolean().nullish().describe('The advisor reads the conversation.') }),
   tool('subagent', asking),
@@ -65,7 +66,17 @@ export function serverToolsIn(of: Loose, at: number): { readonly tools: readonly
   return { tools, rest: Object.fromEntries(Object.entries(of).filter(([key]) => !key.startsWith(PREFIX))) }
 }
 
-const asked = (wish: ServerToolWish): Tool => ({ type: 'native', dialect: SERVER_TOOL, value: { ...wish } })
+const asked = (wish: ServerToolWish): Tool => ({ type: 'native', dialect: SERVER_TOOL, value: { ...wish, ...NATIVES.get(wish.name) } })
+
+/** Tools that some vendors run, or have trained their models in, by our names of them. */
+const NATIVES: ReadonlyMap<string, Pick<ServerToolWish, 'native'>> = new Map([
+  ['apply_patch', { native: { dialect: 'openai-responses', value: { type: 'apply_patch' } } }],
+])
+
+/** A vendor's own tool that is run here for models that do not know it. */
+export function standInOf(name: string, at: number, native: NonNullable<ServerToolWish['native']>): Tool {
+  return { type: 'native', dialect: SERVER_TOOL, value: { name, settings: {}, field: `tools[${at}]`, native } satisfies ServerToolWish }
+}
 
 /** What a tool says of itself; OpenAI's chat nests what a function is, and callers write the mark on either level. */
 export function deferral(...levels: readonly Loose[]): { readonly deferred: true } | null {

@@ -53,6 +53,8 @@ export class Loop implements AsyncIterableIterator<Batch> {
   #shown = new Map<number, number | null>()
   #blocks = 0
   #calls = false
+  /** Calls that were kept back have become their caller's. */
+  #handed = false
   #finish: Extract<ChatEvent, { type: 'finish' }> | null = null
   #next: ChatRequest | null = null
   #last = false
@@ -175,7 +177,7 @@ export class Loop implements AsyncIterableIterator<Batch> {
         if (this.#steps.length === 1) out.push(event)
         return
       case 'block-open': {
-        const hidden = event.block.type === 'tool-call' && this.#given.tools.runs(event.block.name)
+        const hidden = event.block.type === 'tool-call' && event.block.as === undefined && this.#given.tools.runs(event.block.name)
         this.#calls ||= hidden
         this.#shown.set(event.index, hidden ? null : this.#blocks)
         if (!hidden) out.push({ ...event, index: this.#blocks++ })
@@ -233,6 +235,13 @@ export class Loop implements AsyncIterableIterator<Batch> {
       const index = this.#blocks++
       out.push({ type: 'block-open', index, choice: 0, block: { type: 'native', dialect: SERVER_TOOL, value: use } }, { type: 'block-close', index })
     }
+    for (const { type, id, name, form, as, input, seal } of turn.calls ?? []) {
+      const index = this.#blocks++
+      this.#handed = true
+      out.push(
+        { type: 'block-open', index, choice: 0, block: { type, id, name, form, ...(as && { as }) } }, { type: 'block-delta', index, text: input },
+        { type: 'block-close', index, ...(seal && { seal }) })
+    }
     for (const annotation of turn.annotations) out.push({ type: 'note', choice: 0, note: { type: 'annotation', annotation } })
     if (call.departure.gone) return this.#end(out, fault('cancelled', 'The caller left'))
     if (turn.next === null) return this.#end(out, null)
@@ -286,7 +295,7 @@ export class Loop implements AsyncIterableIterator<Batch> {
 
   /** An answer that only called what was not shown has ended for its caller. */
   #reason(reason: FinishReason): FinishReason {
-    if (reason !== 'tool_calls') return reason
+    if (reason !== 'tool_calls' || this.#handed) return reason
     const calls = this.#said.some((event) => event.type === 'block-open' && event.block.type === 'tool-call' && this.#shown.get(event.index) !== null)
     return calls ? reason : 'stop'
   }

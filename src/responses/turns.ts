@@ -25,6 +25,7 @@ export function inputItems(input: unknown, responseId: string): Item[] {
 
 const PREFIXES: ReadonlyMap<string, string> = new Map(Object.entries({
   message: 'msg', reasoning: 'rs', function_call: 'fc', function_call_output: 'fco', custom_tool_call: 'ctc', custom_tool_call_output: 'ctco',
+  apply_patch_call: 'apc', apply_patch_call_output: 'apco',
 }))
 
 /** Everything that was said up to and with a response: what its next turn begins with. Instructions are not of it. */

@@ -157,6 +157,7 @@ function wishesOf(settings: ToolSettings): readonly ServerToolWish[] | null {
     }
     const name = type.slice('openrouter:'.length)
     if (ASKING_TOOLS.includes(name)) throw settings.bad(`${key}.type`, `must not be ${type}, which would ask models in its turn`)
+    if (name === 'apply_patch') throw settings.bad(`${key}.type`, 'must not be openrouter:apply_patch: nobody is there who has the files')
     const inside = typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters)
     return { name, settings: inside ? parameters as JsonObject : beside, field: `${settings.field}.${key}${inside ? '.parameters' : ''}` }
   })

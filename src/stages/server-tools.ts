@@ -50,7 +50,7 @@ export function serverTools(given: ServerToolsGiven): Stage {
         // A choice among tools none of which is left is none.
         const choice = toolChoice === undefined || (tools && kit.offered.length === 0) ? undefined : choiceIn(toolChoice, kit)
         const pass = rewrite(bare, {
-          messages: request.messages.flatMap((message) => unfolded(message, kit, given.read)),
+          messages: request.messages.flatMap((message) => unfolded(recalled(message, kit), kit, given.read)),
           ...(kit.offered.length > 0 && { tools: kit.offered }),
           ...(choice !== undefined && { toolChoice: choice }),
           ...(request.extras['max_tool_calls'] !== undefined && { extras: without(request.extras, 'max_tool_calls') }),
@@ -109,18 +109,19 @@ function kitOf(given: ServerToolsGiven, request: Pick<ChatRequest, 'tools' | 'ch
       ignored.push(field)
       continue
     }
-    const { instance } = made
+    const { instance, called, instead, description, parameters } = made
+    if (called !== undefined && taken.has(called)) throw refused(`there is a function ${called} among tools, whose calls could not be told from those of openrouter:${wish.name}`)
     const same = instances.get(wish.name)
     if (instance === undefined && names.has(wish.name)) throw refused(`openrouter:${wish.name} is there twice`)
     if (instance !== undefined && same?.has(instance)) {
       throw instance === null ? refused(`of several openrouter:${wish.name} tools only one may have no name`) : new FaultError(fault('invalid-request', `${wish.field}.name: ${JSON.stringify(instance)} is there twice`, { field: `${wish.field}.name` }))
     }
     // OpenRouter's names: those behind the first are told apart by their place.
-    const plain = `openrouter_${wish.name}${same ? `__${same.size}` : ''}`
+    const plain: string = called ?? `openrouter_${wish.name}${same ? `__${same.size}` : ''}`
     let name = plain
     for (let n = 2; taken.has(name); n++) name = `${plain}_${n}`
     tools.set(name, { name: wish.name, tool: made })
-    offered.push({ type: 'function', name, description: made.description, parameters: made.parameters })
+    offered.push({ type: 'function', name, description, parameters, ...(instead && { instead }) })
     if (!names.has(wish.name)) names.set(wish.name, name)
     if (instance !== undefined) instances.set(wish.name, new Map([...same ?? [], [instance, name]]))
     ignored.push(...made.ignored)
@@ -189,6 +190,17 @@ function functionOf({ name, output }: ServerToolUse, { names, instances }: Kit):
   const same = instances.get(name)
   if (same && same.size > 1) for (const [instance, of] of same) if (instance !== null && output.includes(`"name":${JSON.stringify(instance)}`)) return of
   return same?.get(null) ?? names.get(name) ?? `openrouter_${name}`
+}
+
+/** What a model has called of a tool whose calls its caller sees, and what came back as the call of a function of that name. */
+function recalled(message: Message, { tools }: Kit): Message {
+  if (message.role !== 'assistant' || !message.parts.some((part) => part.type === 'tool-call' && tools.get(part.name)?.tool.called)) return message
+  return {
+    ...message, parts: message.parts.map((part) => {
+      const as = part.type === 'tool-call' ? tools.get(part.name)?.tool.called : undefined
+      return as && part.type === 'tool-call' ? { ...part, as } : part
+    }),
+  }
 }
 
 /** A choice that names a server tool names its function. */
@@ -272,16 +284,22 @@ class Running implements ServerTools {
     const ran = await Promise.all(own.map((call, at) => at < left && !late ? this.#run(call, { request, parts, generate }) : refused(late ? 'the time for tools is over' : 'no more tools may be called for this answer')))
     this.#ran += Math.min(own.length, left)
     const turn = this.#given.id()
-    const uses = own.map((call, at): ServerToolUse => {
-      const { output, failed, facts } = ran[at]!
-      return { id: `${turn}_${at}`, name: this.#kit.tools.get(call.name)!.name, input: call.input, output, ...(failed && { failed }), facts }
+    const calls = own.flatMap((call, at): readonly ToolCallPart[] => {
+      const { handed } = ran[at]!
+      const as = this.#kit.tools.get(call.name)!.tool.called
+      return handed === undefined ? [] : [{ ...call, ...(as && { as }), input: JSON.stringify(handed) }]
+    })
+    const uses = own.flatMap((call, at): readonly ServerToolUse[] => {
+      const { output, failed, facts, handed } = ran[at]!
+      if (handed !== undefined) return []
+      return [{ id: `${turn}_${at}`, name: this.#kit.tools.get(call.name)!.name, input: call.input, output, ...(failed && { failed }), facts }]
     })
     const fees: Fees = {
       services: added([{ server_tool_call: own.length, server_tool_result: ran.filter(({ failed }) => !failed).length }, ...ran.map(({ services = {} }) => services)]),
       cost: ran.reduce((sum, { cost = 0n }) => sum + cost, 0n),
     }
-    const told = { uses, annotations: ran.flatMap(({ annotations = [] }): readonly Annotation[] => annotations), fees }
-    if (own.length < called.length) return { ...told, next: null, last: true }
+    const told = { uses, ...(calls.length > 0 && { calls }), annotations: ran.flatMap(({ annotations = [] }): readonly Annotation[] => annotations), fees }
+    if (own.length < called.length || calls.length > 0) return { ...told, next: null, last: true }
     const tokens = { ...spent, cost: spent.cost + fees.cost }
     const last = this.#late() || step >= this.#rules.maxSteps || (this.#wishes.stopWhen
       ? this.#wishes.stopWhen.some((condition) => holds(condition, { step, spent: tokens, reason, names: uses.map(({ name }) => name) }))

@@ -1,8 +1,9 @@
 import {
-  fault, FaultError, type Annotation, type ChatRequest, type Departure, type Fault, type Generate, type JsonObject, type Nano, type Said, type ServerToolWish,
+  fault, FaultError, type Annotation, type ChatRequest, type Departure, type Fault, type Generate, type JsonObject, type Nano, type Said, type ServerToolWish, type VendorCall,
 } from '../core/index.ts'
 import type { Nest } from './agent.ts'
 import { advisor, subagent } from './delegation.ts'
+import { applyPatch } from './apply-patch.ts'
 import type { Callable } from './tool-index.ts'
 import { toolSearch } from './tool-search.ts'
 import { told, ToolSettings, wrong } from './tool-settings.ts'
@@ -62,14 +63,20 @@ export interface Ran {
   readonly cost?: Nano
   /** Of the caller's tools, those that the model is offered from now on. */
   readonly tools?: readonly Callable[]
+  /** The call is right, and its caller's to carry out: with these arguments. */
+  readonly handed?: JsonObject
 }
 
 /** A server tool as one request has it. */
 export interface ServerTool {
   /** Of a tool that may be offered several times: the name of this one, null for the one without. Absent: it may be there once. */
   readonly instance?: string | null
+  /** The function that the model calls, where a caller sees its calls; otherwise it has a name of ours. */
+  readonly called?: VendorCall
   readonly description: string
   readonly parameters: JsonObject
+  /** The tool of a dialect that endpoints which know it are sent in its place. */
+  readonly instead?: NonNullable<ServerToolWish['native']>
   /** Settings that change nothing here. */
   readonly ignored: readonly string[]
   /** Rejects with a FaultError, which is told to the model. */
@@ -187,7 +194,7 @@ const webFetch: Make = ({ page, pageCharacters }, wish) => {
   }
 }
 
-const KIT = { datetime, web_search: webSearch, web_fetch: webFetch, tool_search: toolSearch, advisor, subagent } as const satisfies Record<string, Make>
+const KIT = { datetime, web_search: webSearch, web_fetch: webFetch, tool_search: toolSearch, apply_patch: applyPatch, advisor, subagent } as const satisfies Record<string, Make>
 
 /** The names that there are, as OpenRouter has them. */
 export const SERVER_TOOL_NAMES: readonly string[] = Object.keys(KIT).map((name) => `openrouter:${name}`)

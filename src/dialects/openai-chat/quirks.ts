@@ -105,7 +105,7 @@ export const ELSEWHERE: readonly string[] = [
   'version-query', 'account-in-url', 'region-in-url', 'header-key', 'model-id-encoding', 'inference-profile-prefix', 'alt-sse',
   // other wire formats
   'responses-only-models', 'responses-store-default', 'summary-needs-verification', 'max-tokens-required', 'usage-cache-excluded',
-  'signature-opaque', 'no-sampling-on-new-models', 'tool-id-charset', 'four-cache-breakpoints', 'thought-signature',
+  'signature-opaque', 'openai-own-tools', 'no-sampling-on-new-models', 'tool-id-charset', 'four-cache-breakpoints', 'thought-signature',
   'usage-thoughts-excluded', 'prompt-block-no-candidates', 'schema-subset', 'vertex-anthropic-body', 'binary-event-stream',
   'tool-config-required', 'blank-text-rejected', 'tool-choice-no-none', 'p-k-names', 'billed-vs-token-usage', 'citations-by-offset',
   'base64-embeddings', 'int8-embeddings', 'output-dimension-name', 'embeddings-input-type', 'embeddings-query-or-passage', 'multimodal-embeddings',

@@ -202,3 +202,13 @@ test('video is refused by name, since it would only be lost', () => {
   )
   assert.ok('fault' in out && out.fault.field === 'messages' && /takes no video/.test(out.fault.message))
 })
+
+test("OpenAI's own tool goes in the place of the function that stands in for it to models that were taught it, and to no other", () => {
+  const tool = { type: 'function', name: 'apply_patch', parameters: { type: 'object' }, instead: { dialect: 'openai-responses', value: { type: 'apply_patch' } } } as const
+  const toolAt = (model: string, more: Parameters<typeof aTarget>[0] = { quirks: ['openai-own-tools'] }): unknown =>
+    (sent({ tools: [tool] }, { model, ...more }).body['tools'] as { type: string }[])[0]!.type
+  for (const model of ['openai/gpt-5.1', 'openai/gpt-5.1-codex-max', 'openai/gpt-5.4-mini', 'openai/gpt-6-astra']) assert.equal(toolAt(model), 'apply_patch', model)
+  for (const model of ['openai/gpt-5', 'openai/gpt-5-mini', 'openai/gpt-4.1', 'openai/gpt-5.1-chat', 'openai/o3', 'acme/gpt-9']) assert.equal(toolAt(model), 'function', model)
+  assert.equal(toolAt('openai/gpt-5.1', { quirks: [] }), 'function', 'the same model at a host that is not known to have it')
+  assert.equal(toolAt('acme/own', { parameters: ['tools', 'apply_patch'] }), 'apply_patch', 'a list of parameters says it')
+})

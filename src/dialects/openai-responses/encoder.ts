@@ -2,6 +2,7 @@ import {
   useIn, type Annotation, type ChatEvent, type ChatReply, type FinishReason, type Fault, type JsonObject, type Note, type ReplyPart, type Seal, type TokenLogprob,
 } from '../../core/index.ts'
 import type { Encoder, Rendered, ReplyMeta } from '../dialect.ts'
+import { APPLY_PATCH, operationIn, PatchReader } from './patch-call.ts'
 import { responseWriter, type Progress, type ResponseMeta } from './response.ts'
 import { namespacesOf, type Apart } from './namespaces.ts'
 import { closed } from './seals.ts'
@@ -27,6 +28,8 @@ interface Item {
   seal: string | null
   /** The seal itself, as OpenRouter's clients read it. */
   sealed: Seal | null
+  /** Of a patch, which is told once it is known to which file. */
+  readonly patch: PatchReader | null
 }
 
 interface Part {
@@ -220,10 +223,14 @@ export class ResponseEncoder implements Encoder {
     const before = this.leave()
     const at = this.finished.length
     this.finished.length = at + 1
-    const item: Item = { at, id: this.idOf(kind, block, at), kind, block, namespace, parts: [], open: 0, left: false, seal: null, sealed: null }
+    const item: Item = { at, id: this.idOf(kind, block, at), kind, block, namespace, parts: [], open: 0, left: false, seal: null, sealed: null, patch: isPatch(block) ? new PatchReader() : null }
     this.items.push(item)
     this.current = item
-    return before + (kind === 'audio' ? '' : this.event('response.output_item.added', `"output_index":${at},"item":${JSON.stringify(itemOf(item, 'in_progress'))}`))
+    return before + (kind === 'audio' || item.patch ? '' : this.added(item))
+  }
+
+  private added(item: Item): string {
+    return this.event('response.output_item.added', `"output_index":${item.at},"item":${JSON.stringify(itemOf(item, 'in_progress'))}`)
   }
 
   /** A tool's name as the caller declared it, where that was in a namespace. Looked for when the first call comes. */
@@ -244,7 +251,7 @@ export class ResponseEncoder implements Encoder {
   /** The id of a thought is its maker's, who may want it back with the seal; all others are ours, as ids have to be distinct. */
   private idOf(kind: Item['kind'], block: Item['block'], at: number): string {
     const own = block.type === 'reasoning' && block.id?.startsWith('rs_') && !this.ids.has(block.id) ? block.id
-      : `${kind === 'call' && block.type === 'tool-call' && block.form === 'custom' ? 'ctc' : PREFIXES[kind]}_${this.suffix}${at}`
+      : `${isPatch(block) ? 'apc' : kind === 'call' && block.type === 'tool-call' && block.form === 'custom' ? 'ctc' : PREFIXES[kind]}_${this.suffix}${at}`
     this.ids.add(own)
     return own
   }
@@ -281,10 +288,34 @@ export class ResponseEncoder implements Encoder {
     const part = open.part!
     part.text += text
     if (part.type === 'output_text') this.text += text
+    if (open.item.patch) return this.patched(open.item, open.item.patch, text)
     if (part.type === 'data') {
       return open.item.kind === 'audio' ? this.event('response.audio.delta', `"delta":${JSON.stringify(text)}`) : ''
     }
     return `${before}${open.head}${this.sequence++},${this.place(open.item, part)},"delta":${JSON.stringify(text)}${open.tail}`
+  }
+
+  private patched(item: Item, patch: PatchReader, text: string): string {
+    const begun = patch.head !== null
+    const diff = patch.push(text)
+    const added = !begun && patch.head !== null ? this.added(item) : ''
+    return added + (diff === '' ? '' : this.event('response.apply_patch_call_operation_diff.delta', `${this.placeOfItem(item)},"delta":${JSON.stringify(diff)}`))
+  }
+
+  /** What of a patch could not be told while it came, and its end. */
+  private patchDone(item: Item, patch: PatchReader): string {
+    const before = patch.head === null ? this.added(item) : ''
+    const operation = operationOf(item)
+    if (operation === null || typeof operation['diff'] !== 'string') return before
+    const { diff } = operation
+    const place = this.placeOfItem(item)
+    const rest = diff.startsWith(patch.diff) ? diff.slice(patch.diff.length) : ''
+    return before + (rest === '' ? '' : this.event('response.apply_patch_call_operation_diff.delta', `${place},"delta":${JSON.stringify(rest)}`))
+      + this.event('response.apply_patch_call_operation_diff.done', `${place},"diff":${JSON.stringify(diff)}`)
+  }
+
+  private placeOfItem(item: Item): string {
+    return `"item_id":${JSON.stringify(item.id)},"output_index":${item.at}`
   }
 
   /** The part of a thought begins with its first text. */
@@ -345,6 +376,7 @@ export class ResponseEncoder implements Encoder {
           + this.event('response.content_part.done', `${place},"part":${JSON.stringify(contentOf(part))}`)
       case 'input': {
         const { block } = item
+        if (item.patch) return this.patchDone(item, item.patch)
         if (block.type === 'tool-call' && block.form === 'custom') return this.event('response.custom_tool_call_input.done', `${place},"input":${text}`)
         return this.event('response.function_call_arguments.done', `${place},"name":${JSON.stringify(block.type === 'tool-call' ? block.name : '')},"arguments":${text}`)
       }
@@ -448,6 +480,14 @@ function contentOf(part: Part): JsonObject {
   }
 }
 
+const isPatch = (block: Item['block']): boolean => block.type === 'tool-call' && block.as === APPLY_PATCH
+
+/** What a patch does, as far as it is known; null for every other call, and for a patch that cannot be read: that stays a call of a function. */
+function operationOf({ block, parts, patch }: Item): JsonObject | null {
+  if (block.type !== 'tool-call' || patch === null) return null
+  return operationIn({ as: block.as!, input: parts[0]?.text ?? '' }) ?? (patch.head && { ...patch.head, diff: patch.diff })
+}
+
 /** An item as it stands. */
 function itemOf(item: Item, status: 'in_progress' | 'completed' | 'incomplete'): JsonObject {
   const { id, block, namespace, parts } = item
@@ -471,6 +511,11 @@ function itemOf(item: Item, status: 'in_progress' | 'completed' | 'incomplete'):
     case 'call': {
       if (block.type !== 'tool-call') return {}
       const input = parts[0]?.text ?? ''
+      const operation = operationOf(item)
+      if (operation) {
+        const begun = status === 'in_progress' && typeof operation['diff'] === 'string' ? { ...operation, diff: '' } : operation
+        return { type: 'apply_patch_call', id, call_id: block.id, operation: begun, status: status === 'incomplete' ? 'in_progress' : status }
+      }
       return block.form === 'custom'
         ? { type: 'custom_tool_call', id, call_id: block.id, name: block.name, namespace, input, status }
         : { type: 'function_call', id, call_id: block.id, name: block.name, namespace, arguments: input, status }
@@ -528,7 +573,7 @@ function addPart(events: ChatEvent[], part: ReplyPart, index: number): void {
       const { id, summary, format } = part
       return add({ type: 'reasoning', ...(id !== undefined && { id }), ...(summary && { summary }), ...(format !== undefined && { format }) }, part.text, part.seal)
     }
-    case 'tool-call': return add({ type: 'tool-call', id: part.id, name: part.name, form: part.form }, part.input, part.seal)
+    case 'tool-call': return add({ type: 'tool-call', id: part.id, name: part.name, form: part.form, ...(part.as && { as: part.as }) }, part.input, part.seal)
     case 'native': return add({ type: 'native', dialect: part.dialect, value: part.value }, '')
     case 'audio': return add({ type: 'media', kind: 'audio' }, part.base64)
     case 'media': {

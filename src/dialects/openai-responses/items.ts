@@ -3,6 +3,7 @@ import {
 } from '../../core/index.ts'
 import { audioMime, sourceOf } from '../openai-chat/media.ts'
 import { joined } from './namespaces.ts'
+import { APPLY_PATCH } from './patch-call.ts'
 import { opened } from './seals.ts'
 import { useOfItem } from './server-tools.ts'
 import { DIALECT, given, type Loose } from './wire.ts'
@@ -43,6 +44,16 @@ export function readInput(input: string | readonly Loose[]): { messages: Message
       case 'custom_tool_call':
         said().push({ type: 'tool-call', id: item['call_id'], name: joined(item['namespace'], item['name']), form: 'custom', input: item['input'] })
         break
+      case 'apply_patch_call':
+        said().push({ type: 'tool-call', id: item['call_id'], name: APPLY_PATCH, form: 'function', input: JSON.stringify(item['operation']) })
+        break
+      case 'apply_patch_call_output': {
+        const failed = item['status'] === 'failed'
+        const text: string = item['output'] || (failed ? 'Error: the patch could not be applied.' : 'The patch was applied.')
+        turn = null
+        messages.push({ role: 'tool', parts: [{ type: 'tool-result', callId: item['call_id'], content: [{ type: 'text', text }], ...(failed && { failed }) }] })
+        break
+      }
       case 'function_call_output':
       case 'custom_tool_call_output': {
         const read = readContent(item['output'], `${field}.output`)

@@ -3,6 +3,7 @@ import { fault, type Block, type ChatEvent, type Endpoint, type Fault, type Fini
 import { failureIn } from './faults.ts'
 import { citationOf } from './items.ts'
 import { joined } from './namespaces.ts'
+import { APPLY_PATCH, headOf, pieceOf, TAIL } from './patch-call.ts'
 import { traitsOf } from './traits.ts'
 import { readUsage } from './usage.ts'
 import { DIALECT, isObject, type Loose } from './wire.ts'
@@ -86,6 +87,7 @@ export class ResponseReader {
       case 'response.function_call_arguments.delta': case 'response.custom_tool_call_input.delta': this.input(value, value['delta']); return
       case 'response.function_call_arguments.done': this.fill(this.itemAt(this.indexOf(value)).blocks.get('call'), value['arguments']); return
       case 'response.custom_tool_call_input.done': this.fill(this.itemAt(this.indexOf(value)).blocks.get('call'), value['input']); return
+      case 'response.apply_patch_call_operation_diff.delta': this.diff(this.itemAt(this.indexOf(value)), value['delta']); return
       case 'response.output_text.annotation.added': this.annotation(value); return
       case 'response.completed': case 'response.incomplete': case 'response.done': this.end(value['response']); return
       case 'response.failed': case 'response.cancelled': case 'error': this.fail(failureIn(value, this.endpoint)); return
@@ -153,6 +155,7 @@ export class ResponseReader {
     if (!isObject(value['item'])) return
     item.value = value['item']
     if (isCall(item.value) && textOf(item.value['name']) !== '') this.openCall(item)
+    if (item.value['type'] === PATCH_CALL) this.openPatch(item)
   }
 
   private openCall(item: Item): OpenBlock {
@@ -163,6 +166,43 @@ export class ResponseReader {
     const id = textOf(value['call_id']) || textOf(value['id']) || madeId(this.upstreamId, this.calls)
     const form = value['type'] === 'custom_tool_call' ? 'custom' : 'function'
     return this.openBlock(item, 'call', { type: 'tool-call', id, name: joined(value['namespace'], textOf(value['name'])), form })
+  }
+
+  /** A patch that has a diff is told from its beginning on; its call has the operation as its arguments. */
+  private openPatch(item: Item): OpenBlock | null {
+    const known = item.blocks.get('call')
+    if (known) return known
+    const operation: unknown = item.value['operation']
+    if (!isObject(operation) || textOf(operation['path']) === '' || typeof operation['diff'] !== 'string') return null
+    const block = this.openPatchCall(item)
+    this.out.push({ type: 'block-delta', index: block.at, text: headOf(operation) })
+    return block
+  }
+
+  private openPatchCall(item: Item): OpenBlock {
+    this.calls++
+    const id = textOf(item.value['call_id']) || textOf(item.value['id']) || madeId(this.upstreamId, this.calls)
+    return this.openBlock(item, 'call', { type: 'tool-call', id, name: APPLY_PATCH, form: 'function', as: APPLY_PATCH })
+  }
+
+  private diff(item: Item, delta: unknown): void {
+    const block = item.blocks.get('call')
+    if (!block?.open || typeof delta !== 'string' || delta === '') return
+    block.sent += delta
+    this.out.push({ type: 'block-delta', index: block.at, text: pieceOf(delta) })
+  }
+
+  private patchDone(item: Item): void {
+    const operation: unknown = item.value['operation']
+    const block = this.openPatch(item)
+    if (block === null) {
+      const { at } = this.openPatchCall(item)
+      this.out.push({ type: 'block-delta', index: at, text: JSON.stringify(operation ?? {}) })
+      return
+    }
+    const whole = isObject(operation) ? textOf(operation['diff']) : ''
+    if (whole.startsWith(block.sent)) this.diff(item, whole.slice(block.sent.length))
+    this.out.push({ type: 'block-delta', index: block.at, text: TAIL })
   }
 
   private openBlock(item: Item, key: string, block: Block): OpenBlock {
@@ -256,6 +296,7 @@ export class ResponseReader {
         if (block.sent === '' && value['type'] === 'function_call') this.say(block, '{}', false)
         break
       }
+      case PATCH_CALL: this.patchDone(item); break
       case 'image_generation_call': this.image(item); break
       default:
         if (textOf(value['type']) === '') break
@@ -316,6 +357,7 @@ export class ResponseReader {
   }
 }
 
+const PATCH_CALL = 'apply_patch_call'
 const SUMMARY: Block = { type: 'reasoning', summary: true }
 const REASONING: Block = { type: 'reasoning' }
 const NOTHING: Loose = Object.freeze({})

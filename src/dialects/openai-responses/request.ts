@@ -4,9 +4,10 @@ import {
 } from '../../core/index.ts'
 import { checker, type Checker, type Issue } from '../../schema/index.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
-import { deferral, loopOf, serverToolOf, unfindable } from '../server-tools.ts'
+import { deferral, loopOf, serverToolOf, standInOf, unfindable } from '../server-tools.ts'
 import { cacheOf, readInput } from './items.ts'
 import { ambiguous, joined, NAMESPACE, toolsOf } from './namespaces.ts'
+import { APPLY_PATCH } from './patch-call.ts'
 import { DIALECT, given, ITEMS, KNOWN_KEYS, outlineSchema, ROUTER_KEYS, TOOLS, type Loose } from './wire.ts'
 
 /** Made once; they compile on the first request. */
@@ -39,7 +40,7 @@ export function decode(body: unknown, bytes?: Uint8Array): { readonly asked: Ask
   const request: Draft = { messages, sampling: readSampling(it), extras: extrasOf(it) }
   const placed = ((it['tools'] ?? []) as Loose[]).flatMap((tool, at): { readonly tool: Tool; readonly place: string }[] => (tool['type'] === NAMESPACE
     ? toolsOf(tool).map((inner, n) => ({ tool: readTool(inner), place: `tools[${at}].tools[${n}]` }))
-    : [{ tool: serverToolOf(tool, at) ?? readTool(tool), place: `tools[${at}]` }]))
+    : [{ tool: serverToolOf(tool, at) ?? vendorToolOf(tool, at) ?? readTool(tool), place: `tools[${at}]` }]))
   const tools = placed.map(({ tool }) => tool)
   const lost = unfindable(tools, (at) => `${placed[at]!.place}.defer_loading`)
   if (lost) return { fault: lost }
@@ -158,6 +159,11 @@ function readTool(tool: Loose): Tool {
   }
   if (type === 'custom') return { type: 'custom', name, ...optional('description', description), ...optional('format', nestedFormat(format)), ...deferral(tool) }
   return { type: 'native', dialect: DIALECT, value: tool }
+}
+
+/** OpenAI's own tools that other models are offered as well, and that a stage carries out for them. */
+function vendorToolOf(tool: Loose, at: number): Tool | null {
+  return tool['type'] === APPLY_PATCH ? standInOf(APPLY_PATCH, at, { dialect: DIALECT, value: tool }) : null
 }
 
 /** A grammar stands flat in this format and nested in the canonical one. */

@@ -11,10 +11,12 @@ export interface Traits {
   readonly breakpoints: boolean
   /** Sampling parameters are refused while the model thinks. */
   readonly noSamplingWhileThinking: boolean
+  /** Whether a tool of OpenAI's own is known to the model. */
+  knows(tool: string): boolean
 }
 
 export function traitsOf(endpoint: Endpoint): Traits {
-  const { provider, model, quirks } = endpoint
+  const { provider, model, quirks, parameters } = endpoint
   // Clouds resell models whose makers seal in a way of their own.
   const maker = quirks.has('azure-deployment-names') ? 'azure-openai'
     : quirks.has('inference-profile-prefix') ? `bedrock-${model.slice(0, model.indexOf('/')).replace('x-ai', 'xai')}` : provider
@@ -23,5 +25,15 @@ export function traitsOf(endpoint: Endpoint): Traits {
     replaysUnsealed: quirks.has('reasoning-rename') || quirks.has('reasoning-replay'),
     breakpoints: takesBreakpoints(endpoint),
     noSamplingWhileThinking: quirks.has('openai-reasoning-sampling'),
+    knows: (tool) => parameters?.has(tool) === true || (quirks.has('openai-own-tools') && isFrom(model, SINCE[tool])),
   }
+}
+
+/** The version of GPT from which on a tool is known, by OpenAI's documents. A list of parameters that names the tool says it as well. */
+const SINCE: Readonly<Record<string, number>> = { apply_patch: 5.1, tool_search: 5.4 }
+
+/** `chat-latest` models take functions and nothing else. */
+function isFrom(model: string, since: number | undefined): boolean {
+  const version = /^openai\/gpt-(\d+(?:\.\d+)?)(?!.*-chat)/.exec(model)?.[1]
+  return since !== undefined && version !== undefined && Number(version) >= since
 }

@@ -62,6 +62,13 @@ const part = z.discriminatedUnion('type', [inputText, inputImage, inputFile, inp
 const resultPart = z.discriminatedUnion('type', [inputText, inputImage, inputFile, outputText]).meta(byTag('type'))
 const output = z.union([text, z.array(resultPart)])
 
+const path = text.min(1)
+const operation = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('create_file'), path, diff: text }),
+  z.looseObject({ type: z.literal('update_file'), path, diff: text }),
+  z.looseObject({ type: z.literal('delete_file'), path }),
+]).meta(byTag('type'))
+
 const envelope = { id: text.nullish(), status: status.nullish() }
 
 /** The items that have a meaning here, by type. Others are native to the format: a provider of it gets them as they are. */
@@ -86,6 +93,10 @@ export const ITEMS = {
   function_call_output: z.looseObject({ type: z.literal('function_call_output'), call_id: text.min(1), output, ...envelope }),
   custom_tool_call: z.looseObject({ type: z.literal('custom_tool_call'), call_id: text.min(1), name: text.min(1), namespace: text.nullish(), input: text, ...envelope }),
   custom_tool_call_output: z.looseObject({ type: z.literal('custom_tool_call_output'), call_id: text.min(1), output, ...envelope }),
+  apply_patch_call: z.looseObject({ type: z.literal('apply_patch_call'), call_id: text.min(1), operation, ...envelope }),
+  apply_patch_call_output: z.looseObject({
+    type: z.literal('apply_patch_call_output'), call_id: text.min(1), id: text.nullish(), status: z.enum(['completed', 'failed']), output: text.nullish(),
+  }),
   item_reference: z.looseObject({ type: z.literal('item_reference'), id: text.min(1) }),
 } as const
 

@@ -3,6 +3,7 @@ import type {
 } from '../../core/index.ts'
 import { BREAKPOINT } from '../openai-chat/breakpoints.ts'
 import { audioFormat, urlOf } from '../openai-chat/media.ts'
+import { APPLY_PATCH, operationIn } from './patch-call.ts'
 import type { Traits } from './traits.ts'
 import { DIALECT, type Loose } from './wire.ts'
 
@@ -49,15 +50,16 @@ export function unsendable(messages: readonly Message[]): MediaPart | null {
 
 /** A canonical request as a body of this format; what an endpoint wants otherwise comes later. */
 export function writeBody(request: ChatRequest, traits: Traits): Record<string, unknown> {
-  const tools = request.tools?.map(writeTool).filter((tool) => tool !== null)
+  const tools = request.tools?.map((tool) => writeTool(tool, traits)).filter((tool) => tool !== null)
+  const patches = request.tools?.some((tool) => nativeIn(tool, traits)?.['type'] === APPLY_PATCH) === true
   const [first, ...rest] = request.messages
   const instructions = first?.role === 'system' && first.parts.length === 1 && first.parts[0]!.type === 'text' && !(first.parts[0]!.cache && traits.breakpoints) ? first.parts[0]!.text : undefined
   const format = request.format && writeFormat(request.format)
   return {
     ...(instructions !== undefined && { instructions }),
-    input: writeItems(instructions === undefined ? request.messages : rest, traits),
+    input: writeItems(instructions === undefined ? request.messages : rest, traits, patches),
     ...(tools && tools.length > 0 && { tools }),
-    ...(request.toolChoice !== undefined && { tool_choice: writeToolChoice(request.toolChoice, request.tools) }),
+    ...(request.toolChoice !== undefined && { tool_choice: writeToolChoice(request.toolChoice, request.tools, traits) }),
     ...(request.parallelToolCalls !== undefined && { parallel_tool_calls: request.parallelToolCalls }),
     ...((format || request.verbosity !== undefined) && {
       text: { ...(format && { format }), ...(request.verbosity !== undefined && { verbosity: request.verbosity }) },
@@ -71,17 +73,25 @@ export function writeBody(request: ChatRequest, traits: Traits): Record<string, 
   }
 }
 
-/** Messages as items, in their order: a thought before what it led to, a result behind its call. */
-export function writeItems(messages: readonly Message[], traits: Traits): Loose[] {
+/**
+ * Messages as items, in their order: a thought before what it led to, a result behind its call. Calls of a patch are items
+ * of their own only beside the tool.
+ */
+export function writeItems(messages: readonly Message[], traits: Traits, patches = false): Loose[] {
   const customs = new Set(messages.flatMap(({ parts }) => parts.flatMap((part) => (part.type === 'tool-call' && part.form === 'custom' ? [part.id] : []))))
+  const patched = new Set(patches ? messages.flatMap(({ parts }) => parts.flatMap((part) => (part.type === 'tool-call' && operationIn(part) ? [part.id] : []))) : NONE)
   const items: Loose[] = []
   for (const message of messages) {
     if (message.role === 'assistant') {
-      items.push(...writeTurn(message.parts, traits))
+      items.push(...writeTurn(message.parts, traits, patched))
       continue
     }
     const results = message.parts.filter((part): part is ToolResultPart => part.type === 'tool-result')
     for (const result of results) {
+      if (patched.has(result.callId)) {
+        items.push({ type: 'apply_patch_call_output', call_id: result.callId, status: result.failed ? 'failed' : 'completed', output: textOf(result.content) })
+        continue
+      }
       const type = customs.has(result.callId) ? 'custom_tool_call_output' : 'function_call_output'
       items.push({ type, call_id: result.callId, output: writeOutput(result, traits) })
     }
@@ -94,7 +104,7 @@ export function writeItems(messages: readonly Message[], traits: Traits): Loose[
 }
 
 /** What the assistant said, thought and called. Ids of items are left out: what is not kept there is not found there. */
-function writeTurn(parts: readonly Part[], traits: Traits): Loose[] {
+function writeTurn(parts: readonly Part[], traits: Traits, patched: ReadonlySet<string>): Loose[] {
   const items: Loose[] = []
   let message: { type: 'message'; role: 'assistant'; content: Loose[]; phase?: string } | null = null
   for (const [at, part] of parts.entries()) {
@@ -107,7 +117,7 @@ function writeTurn(parts: readonly Part[], traits: Traits): Loose[] {
       message.content.push(part.type === 'text' ? { type: 'output_text', text: part.text, annotations: (part.annotations ?? NONE).flatMap(writeCitation) } : { type: 'refusal', refusal: part.text })
       continue
     }
-    const item = part.type === 'reasoning' ? writeThought(parts, at, traits) : part.type === 'tool-call' ? writeCall(part)
+    const item = part.type === 'reasoning' ? writeThought(parts, at, traits) : part.type === 'tool-call' ? writeCall(part, patched)
       : part.type === 'native' && part.dialect === DIALECT ? part.value as Loose : null
     if (!item) continue
     message = null
@@ -155,11 +165,14 @@ const belongs = (before: ReasoningPart, part: ReasoningPart): boolean =>
 const readable = (seal: Seal | undefined, { format }: Traits): string | null =>
   (seal?.kind === 'encrypted' && seal.format === format ? seal.value : null)
 
-function writeCall(call: ToolCallPart): Loose {
+function writeCall(call: ToolCallPart, patched: ReadonlySet<string>): Loose {
+  if (patched.has(call.id)) return { type: 'apply_patch_call', call_id: call.id, operation: operationIn(call), status: 'completed' }
   return call.form === 'custom'
     ? { type: 'custom_tool_call', call_id: call.id, name: call.name, input: call.input }
     : { type: 'function_call', call_id: call.id, name: call.name, arguments: call.input }
 }
+
+const textOf = (content: readonly Part[]): string => content.map((part) => ('text' in part ? part.text : '')).join('')
 
 /** Plain text as a string, everything else as parts; nothing at all is an empty text. A mark of the result stands on its last part. */
 function writeOutput({ content, cache }: ToolResultPart, traits: Traits): unknown {
@@ -196,7 +209,9 @@ function writeMedia({ kind, source, name, detail }: MediaPart): Loose {
 }
 
 /** A tool; null for a server tool of another dialect. `strict` is said: here a function without it is a strict one. */
-function writeTool(tool: Tool): JsonObject | null {
+function writeTool(tool: Tool, traits: Traits): JsonObject | null {
+  const native = nativeIn(tool, traits)
+  if (native) return native
   switch (tool.type) {
     case 'function':
       return {
@@ -215,15 +230,23 @@ function writeTool(tool: Tool): JsonObject | null {
   }
 }
 
+/** OpenAI's own tool, in the place of a function that stands in for it, where the endpoint knows it. */
+function nativeIn(tool: Tool, { knows }: Traits): JsonObject | null {
+  const { instead } = tool.type === 'function' ? tool : {}
+  return instead?.dialect === DIALECT && knows(String(instead.value['type'])) ? instead.value : null
+}
+
 function flatFormat(format: JsonObject): JsonObject {
   const { grammar, ...rest } = format
   return typeof grammar === 'object' && grammar !== null ? { ...rest, ...grammar } : format
 }
 
-function writeToolChoice(choice: ToolChoice, tools: readonly Tool[] | undefined): unknown {
+function writeToolChoice(choice: ToolChoice, tools: readonly Tool[] | undefined, traits: Traits): unknown {
   if (typeof choice === 'string') return choice
   const one = (name: string): JsonObject => {
     const tool = tools?.find((it) => (it.type === 'native' ? it.value['type'] === name : it.name === name))
+    const native = tool && nativeIn(tool, traits)
+    if (native) return { type: native['type'] }
     return tool?.type === 'native' ? { type: name } : { type: tool?.type ?? 'function', name }
   }
   if ('tool' in choice) return one(choice.tool)
