@@ -355,8 +355,12 @@ export async function createCallPath(given: {
         available: search.available, search: search.ask, page, pageCharacters: () => config.serverTools.pageMaxCharacters, read: parseUpstream,
         unknown: (reference) => {
           const found = catalog.snapshot().offer(reference, 'chat')
-          return 'fault' in found ? found.fault.message : null
+          if ('fault' in found) return found.fault.message
+          return 'router' in found && found.router.router === 'fusion' ? `${reference} is a panel of models itself` : null
         },
+        panelTools: () => ['web_search', 'web_fetch']
+          .filter((name) => !config.serverTools.disabled.includes(`openrouter:${name}`) && (name !== 'web_search' || search.available().usual !== null))
+          .map((name) => ({ name, settings: {}, field: 'tools' })),
         rules: () => config.serverTools, now: ambient.now, monotonic: ambient.monotonic, id: () => `st_${Buffer.from(ambient.bytes(12)).toString('hex')}`,
       }),
       contextCompression(), cacheMarks({ automatic: () => config.promptCaching.automatic }), reasoningExclude(),

@@ -41,7 +41,7 @@ function demoModel(slug: string, name: string, description: string): ModelRow {
 }
 
 /** The names of our own that OpenRouter's router models also go by. */
-const OWN_NAMES: Readonly<Record<string, string>> = { 'openrouter/auto': 'signalbox/auto', 'openrouter/free': 'signalbox/free' }
+const OWN_NAMES: Readonly<Record<string, string>> = { 'openrouter/auto': 'signalbox/auto', 'openrouter/free': 'signalbox/free', 'openrouter/fusion': 'signalbox/fusion' }
 
 /** The seed's models with our own names for the router models that there is a rule for. */
 export function withOwnNames(models: readonly ModelRow[]): readonly ModelRow[] {

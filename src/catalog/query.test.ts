@@ -25,7 +25,7 @@ test('a list without a query holds every text model that can be asked, newest fi
   assert.ok(total > 480)
   for (const { row } of entries) {
     assert.ok(row.output_modalities.includes('text'), row.id)
-    assert.ok(row.status !== 'retired' && (row.kind !== 'router' || /^openrouter\/(auto|free)$/.test(row.id)), row.id)
+    assert.ok(row.status !== 'retired' && (row.kind !== 'router' || /^openrouter\/(auto|free|fusion)$/.test(row.id)), row.id)
   }
   const created = entries.map(({ row }) => row.created ?? 0)
   assert.deepEqual(created, created.toSorted((a, b) => b - a))

@@ -211,13 +211,14 @@ test('a router model is a reference of its own kind, by any of its names, with t
   }
   assert.deepEqual(routed('openrouter/auto:nitro').variants, ['nitro'])
   for (const name of ['openrouter/free', 'signalbox/free', 'openrouter/auto:free']) assert.equal(routed(name).router, 'free', name)
-  assert.match(refused('openrouter/auto:thinking').message, /:thinking is not for router models/)
+  for (const name of ['openrouter/auto:thinking', 'openrouter/fusion:free']) assert.match(refused(name).message, /is not for router models/)
+  for (const name of ['openrouter/fusion', 'signalbox/fusion', 'openrouter/fusion:nitro']) assert.equal(routed(name).router, 'fusion', name)
 })
 
 test('a router model without a rule is refused by name, with those that there are', () => {
-  const fault = refused('openrouter/fusion')
+  const fault = refused('openrouter/pareto-code')
   assert.equal(fault.kind, 'no-endpoint')
-  assert.match(fault.message, /^openrouter\/fusion is a router model that is not available here; openrouter\/auto and openrouter\/free are/)
+  assert.match(fault.message, /^openrouter\/pareto-code is a router model that is not available here; openrouter\/auto, openrouter\/free and openrouter\/fusion are/)
 })
 
 test("the operator's aliases come first, for any string, and may name one another once", () => {

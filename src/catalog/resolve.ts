@@ -11,7 +11,7 @@ const DYNAMIC = new Set(['nitro', 'floor', 'online', 'exacto'])
 const STATIC = new Set(['free', 'thinking', 'extended', 'batch'])
 
 /** The router models that there is a rule for; the others are refused by name. */
-const ROUTERS: Readonly<Record<string, RouterReference['router']>> = { 'openrouter/auto': 'auto', 'openrouter/free': 'free' }
+const ROUTERS: Readonly<Record<string, RouterReference['router']>> = { 'openrouter/auto': 'auto', 'openrouter/free': 'free', 'openrouter/fusion': 'fusion' }
 
 /** Where models of other kinds are asked, in the API's own words. */
 const ROUTE_OF_KIND: Readonly<Record<string, string>> = {
@@ -107,11 +107,11 @@ function meant(reference: string, entry: ModelEntry, suffixes: Suffixes, by: Res
 function routerOf(reference: string, id: string, { dynamic, static: fixed }: Suffixes): Resolved {
   const router = ROUTERS[id]
   if (router === undefined) {
-    const known = Object.keys(ROUTERS).join(' and ')
+    const known = Object.keys(ROUTERS).join(', ').replace(/, (?=[^,]*$)/, ' and ')
     return { fault: gone(reference, `${id} is a router model that is not available here; ${known} are, or name a model`, 'no_endpoints', []) }
   }
   const free = fixed.length === 0 ? router : 'free'
-  if (fixed.some((suffix) => suffix !== 'free')) {
+  if (fixed.some((suffix) => suffix !== 'free') || (router === 'fusion' && fixed.length > 0)) {
     return { fault: notFound(reference, [id], `:${fixed.join(':')} is not for router models`) }
   }
   return { router: { requested: reference, router: free, id, variants: dynamic } }

@@ -56,7 +56,7 @@ test('a model says what OpenRouter says, in its words', () => {
 test('a router model is listed without a price of its own, but for the free one, and the others not at all', () => {
   assert.equal(modelShape(entryOf('openrouter/auto'), snapshot).pricing.prompt, '-1')
   assert.deepEqual(modelShape(entryOf('openrouter/free'), snapshot).pricing, { prompt: '0', completion: '0' })
-  assert.deepEqual(['openrouter/auto', 'openrouter/free', 'openrouter/fusion'].map((id) => isListed(entryOf(id))), [true, true, false])
+  assert.deepEqual(['openrouter/auto', 'openrouter/free', 'openrouter/fusion', 'openrouter/pareto-code'].map((id) => isListed(entryOf(id))), [true, true, true, false])
 })
 
 test('a model without a known price is not shown as free', () => {

@@ -11,18 +11,20 @@ export interface Offer {
   readonly variants: readonly string[]
   readonly endpoints: readonly Endpoint[]
   /** How the model came about where the caller did not name it: by a moving alias, or by a router model's choice. */
-  readonly via?: 'latest' | 'auto' | 'free'
+  readonly via?: 'latest' | 'auto' | 'free' | 'fusion'
 }
 
-/** A reference that leaves the choice of the model to us: `openrouter/auto`, `openrouter/free`. */
+/** A reference that leaves the choice of the model to us: `openrouter/auto`, `openrouter/free`, `openrouter/fusion`. */
 export interface RouterReference {
   /** As the caller wrote it. */
   readonly requested: string
-  readonly router: 'auto' | 'free'
+  readonly router: 'auto' | 'free' | 'fusion'
   /** The id of the router model. */
   readonly id: string
   /** Dynamic variants, which hold for whatever is chosen. */
   readonly variants: readonly string[]
+  /** Of a panel: by which rule (`general-high`). */
+  readonly preset?: string
 }
 
 /** A model that a router reference may mean. */

@@ -15,6 +15,8 @@ export interface ServerToolWish {
   readonly field: string
   /** The tool of a dialect that endpoints which know it are sent in its place. */
   readonly native?: { readonly dialect: string; readonly value: JsonObject }
+  /** It is what its caller has asked for: where it comes to nothing there is no answer. */
+  readonly required?: boolean
 }
 
 /** What became of one call of a server tool. */

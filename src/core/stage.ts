@@ -18,6 +18,8 @@ export interface StageCall {
   readonly departure?: Departure
   /** Has a model asked within the call; there wherever the departure is. */
   readonly generate?: Generate
+  /** The models that a panel has by the rule of its preset, the one that writes the answer first. A fault of the field `preset` where there is no such. */
+  readonly panel?: (preset: unknown) => Promise<{ readonly models: readonly string[] } | { readonly fault: Fault }>
 }
 
 /**
@@ -131,6 +133,8 @@ export interface Turn {
   readonly next: ChatRequest | null
   /** The answer to that is the last: what it calls of server tools is not run. */
   readonly last: boolean
+  /** There is no answer without what was to come of a tool. */
+  readonly fault?: Fault
 }
 
 /**

@@ -31,6 +31,11 @@ export const SERVER_TOOL_SHAPES = [
   tool('tool_search', { max_results: z.int().nullish().describe('Tools that one search finds, 1 to 20; 5.') }),
   tool('advisor', { ...asking, forward_transcript: z.boolean().nullish().describe('The advisor reads the conversation.') }),
   tool('subagent', asking),
+  tool('fusion', {
+    analysis_models: z.array(text).nullish().describe('The panel, 1 to 8 models; else by the preset.'), preset: text.nullish().describe('general-high, general-budget or general-fast.'),
+    model: text.nullish().describe('The analyst.'), tools: nested, max_tool_calls: whole.describe('1 to 16; 4.'), max_completion_tokens: whole.describe('16000.'),
+    reasoning: asking.reasoning, temperature: asking.temperature,
+  }),
 ] as const
 
 /** Of a tool, on every surface but Anthropic's, whose own document says it. */
@@ -44,6 +49,12 @@ export const stopSchema = z.array(z.union([
   z.strictObject({ type: z.literal('max_cost'), max_cost_in_dollars: z.number().min(0) }),
   z.strictObject({ type: z.literal('finish_reason_is'), reason: text.min(1) }),
 ])).max(16).nullish()
+
+/** Whether a body that lists no tool may have one all the same: the plugin `fusion` brings its own, and so does `openrouter/fusion`. */
+export function bringsTool({ model, plugins }: Loose): boolean {
+  const plugin = Array.isArray(plugins) ? (plugins as readonly unknown[]).find((it) => isObject(it) && it['id'] === 'fusion') as Loose | undefined : undefined
+  return plugin ? plugin['enabled'] !== false : typeof model === 'string' && model.endsWith('/fusion')
+}
 
 const PREFIX = 'openrouter:'
 

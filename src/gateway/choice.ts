@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { needOf, type Asked, type Choosable, type Fault, type RouterReference } from '../core/index.ts'
 import type { Providers } from '../providers/index.ts'
-import { chooseModels, readRouterSettings, type Choice, type RouterCase, type RouterRules } from '../routing/index.ts'
+import { chooseModels, NO_SETTINGS, readRouterSettings, type Choice, type RouterCase, type RouterRules } from '../routing/index.ts'
 
 /** The models of the catalogue at one moment, as far as a router may choose them. */
 export interface Models {
@@ -32,7 +32,7 @@ export function createChooser(parts: ChooserParts): Choose {
     return known.pool
   }
   return async (reference, asked) => {
-    const read = readRouterSettings(asked.plugins)
+    const read = reference.router === 'fusion' ? { settings: NO_SETTINGS } : readRouterSettings(asked.plugins)
     if ('fault' in read) return read
     const pool = await poolOf()
     const { request } = asked.operation

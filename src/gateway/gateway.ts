@@ -219,7 +219,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const carryOut = async (
     call: Call, resolved: Resolved, place: Share | null, rank: number, relaying: RelayParts = relayParts,
   ): Promise<Outcome> => {
-    const preparing = staged(parts.stages, resolved, call, rank, withinOf)
+    const preparing = staged(parts.stages, choose, resolved, call, rank, withinOf)
     const prepared = preparing instanceof Promise ? await preparing : preparing
     if ('fault' in prepared) {
       if (prepared.within?.any) relaying.record(recordOf(call, demandOf(resolved.asked.operation, call.asked.stream), prepared.within.alone(prepared.fault), null, ambient.monotonic()))
@@ -444,7 +444,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         ? await resolve({ ...parts, offer: past.offer }, createChooser({ ...past, rules: parts.routerRules, given: givenThen }), asked)
         : await resolve(parts, choose, asked)
       if ('fault' in found) return found
-      const prepared = await staged(parts.stages, found)
+      const prepared = await staged(parts.stages, choose, found)
       if ('fault' in prepared) return prepared
       const need = demandOf(prepared.asked.operation, prepared.asked.stream)
       const given = givenThen(prepared.asked)
@@ -461,7 +461,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     async countTokens(asked) {
       const resolved = await resolve(parts, choose, asked)
       if ('fault' in resolved) return resolved
-      const prepared = await staged(parts.stages, resolved)
+      const prepared = await staged(parts.stages, choose, resolved)
       if ('fault' in prepared) return prepared
       if (!asksForChat(prepared.asked)) return { fault: fault('internal', 'The tokens of a conversation are counted') }
       const { request } = prepared.asked.operation
@@ -580,7 +580,7 @@ async function resolveChosen(parts: GatewayParts, choose: Choose, asked: Asked):
   let left: Fault | null = null
   for (const reference of asked.preferences.models) {
     const found = parts.offer(reference, 'chat')
-    const made = 'router' in found ? await choose(found.router, current) : found
+    const made = 'router' in found ? await chosenBy(parts, choose, found.router, current) : found
     if ('fault' in made) {
       if (isSlip(made.fault)) return made
       left ??= made.fault
@@ -600,6 +600,30 @@ async function resolveChosen(parts: GatewayParts, choose: Choose, asked: Asked):
   return resolvedOf(current, offers, notes, left)
 }
 
+/** Whom a router model means. A panel's answer is written by the model that its plugin names, else by the first of the panel. */
+async function chosenBy(parts: GatewayParts, choose: Choose, router: RouterReference, asked: Asked): Promise<Awaited<ReturnType<Choose>> | { readonly offer: Offer }> {
+  if (router.router !== 'fusion') return choose(router, asked)
+  const at = asked.plugins.findIndex(({ id, enabled }) => id === 'fusion' && enabled)
+  const { model, preset } = asked.plugins[at]?.settings ?? {}
+  if (typeof model !== 'string') {
+    const made = await choosePanel(choose, asked, preset, router)
+    const place = `plugins[${at}].preset`
+    return 'fault' in made && made.fault.field === 'preset' ? { fault: { ...made.fault, message: `${place}: ${made.fault.message}`, field: place } } : made
+  }
+  const named = parts.offer(model, 'chat')
+  if ('offer' in named) return { offer: { ...named.offer, requested: router.requested, via: 'fusion' } }
+  const field = `plugins[${at}].model`
+  const why = 'fault' in named ? named.fault.message : `${model} is a router model; name the one that shall write the answer`
+  return { fault: fault('invalid-request', `${field}: ${why}`, { field }) }
+}
+
+const PANEL: RouterReference = { requested: 'openrouter/fusion', router: 'fusion', id: 'openrouter/fusion', variants: NONE }
+
+/** What is no text is told apart from what is no preset by whoever reads the settings. */
+function choosePanel(choose: Choose, asked: Asked, preset: unknown, of = PANEL): ReturnType<Choose> {
+  return choose(preset === undefined || preset === null ? of : { ...of, preset: typeof preset === 'string' ? preset : JSON.stringify(preset) }, asked)
+}
+
 function isSlip({ kind }: Fault): boolean {
   return kind === 'model-not-found' || kind === 'ambiguous-model' || kind === 'invalid-request'
 }
@@ -611,13 +635,20 @@ function resolvedOf(asked: Asked<Operation>, offers: readonly Offer[], notes: re
 
 /** Runs the stages' request side, where one wants to; for a call that is not carried out (there is none), they fetch and ask nothing. */
 function staged(
-  stages: readonly Stage[], { asked, offers, notes }: Resolved, call: Call | null = null, rank = 0, withinOf: WithinOf | null = null,
+  stages: readonly Stage[], choose: Choose, { asked, offers, notes }: Resolved, call: Call | null = null, rank = 0, withinOf: WithinOf | null = null,
 ): Preparing | Promise<Preparing> {
   // Stages are about conversations.
   if (!asksForChat(asked)) return { asked, offers, notes, transforms: NONE, review: null }
   const seen: StageCall = call ? { asked, offers, departure: call.departure } : { asked, offers }
   if (!stages.some((stage) => stage.wants(seen))) return { asked, offers, notes, transforms: NONE, review: null }
-  return runStages(stages, seen, notes, call && withinOf && withinOf(call, rank))
+  return runStages(stages, { ...seen, panel: panelBy(choose, asked) }, notes, call && withinOf && withinOf(call, rank))
+}
+
+function panelBy(choose: Choose, asked: Asked): NonNullable<StageCall['panel']> {
+  return async (preset) => {
+    const made = await choosePanel(choose, asked, preset)
+    return 'fault' in made ? made : { models: made.offers.map(({ model }) => model.id) }
+  }
 }
 
 async function runStages(

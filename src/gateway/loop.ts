@@ -244,6 +244,7 @@ export class Loop implements AsyncIterableIterator<Batch> {
     }
     for (const annotation of turn.annotations) out.push({ type: 'note', choice: 0, note: { type: 'annotation', annotation } })
     if (call.departure.gone) return this.#end(out, fault('cancelled', 'The caller left'))
+    if (turn.fault) return this.#end(out, turn.fault)
     if (turn.next === null) return this.#end(out, null)
     this.#next = turn.next
     this.#last = turn.last

@@ -10,7 +10,7 @@ export { measuredIn, viewOf, type HealthSummary, type SummaryEntry } from './sum
 export { createAffinity, AFFINITY_RULES, type Affinity, type AffinityRules, type Conversation, type Sticky } from './affinity.ts'
 export { chooseModels, type Choice, type RouterCase } from './router.ts'
 export { COST_TIERS, ROUTER_RULES, routerRules, type RouterChanges, type RouterRules } from './router-rules.ts'
-export { matchesPattern, readRouterSettings, type RouterSettings } from './router-settings.ts'
+export { matchesPattern, NO_SETTINGS, readRouterSettings, type RouterSettings } from './router-settings.ts'
 export type { Standing } from './circuit.ts'
 export {
   afterAttempt, createHealth, figuresOf, hadOutage, HEALTH_RULES, scopeOf, UNKNOWN_HEALTH,

@@ -66,6 +66,24 @@ export const ROUTER_RULES: RouterRules = Object.freeze({
   slowSeconds: 60,
 })
 
+/** Whom the panels of `openrouter/fusion` are made of, by OpenRouter's names for them. */
+export interface PanelRule {
+  readonly costTier: CostTier
+  /** Models that reason go first within their cost tier. */
+  readonly reasoning: boolean
+  /** A model that was measured to take longer than this for the expected answer goes behind the others, in seconds; absent: as for every router model. */
+  readonly slowSeconds?: number
+}
+
+export const PANELS: Readonly<Record<string, PanelRule>> = Object.freeze({
+  'general-high': { costTier: 'xhigh', reasoning: true },
+  'general-budget': { costTier: 'low', reasoning: true },
+  'general-fast': { costTier: 'low', reasoning: false, slowSeconds: 10 },
+})
+export const USUAL_PANEL = 'general-high'
+/** Members, of different authors while there are such: models of one family make the same mistakes. */
+export const PANEL_SIZE = 3
+
 /** What an operator changes of the rules: tasks field by field, new ones behind the known ones, the rest as a whole. */
 export interface RouterChanges {
   readonly tasks?: Readonly<Record<string, Partial<TaskRule>>>

@@ -31,7 +31,8 @@ function model(slug: string, { usd = 1, released, aliases = [], reasons = false,
 }
 
 function choose(pool: readonly Choosable[], request = saying('Hi'), more: {
-  readonly router?: 'auto' | 'free'
+  readonly router?: 'auto' | 'free' | 'fusion'
+  readonly preset?: string
   readonly settings?: Partial<RouterSettings>
   readonly rules?: RouterRules
   readonly preferences?: Partial<Preferences>
@@ -39,7 +40,7 @@ function choose(pool: readonly Choosable[], request = saying('Hi'), more: {
 } = {}) {
   const router = more.router ?? 'auto'
   return chooseModels({
-    reference: { requested: `openrouter/${router}`, router, id: `openrouter/${router}`, variants: [] },
+    reference: { requested: `openrouter/${router}`, router, id: `openrouter/${router}`, variants: [], ...(more.preset !== undefined && { preset: more.preset }) },
     request, need: needOf(request, false), pool, settings: { ...NO_SETTINGS, ...more.settings }, rules: more.rules ?? ROUTER_RULES,
     given: given(more.preferences, more.given),
   })
@@ -256,6 +257,42 @@ describe('openrouter/free', () => {
     assert.equal(none.fault.availability?.['code'], 'constraint_filtered')
     const empty = choose([], saying('Hi'), { router: 'free' })
     assert.ok('fault' in empty && empty.fault.availability?.['code'] === 'no_endpoints')
+  })
+})
+
+describe('the panels of openrouter/fusion', () => {
+  const by = (author: string, slug: string, made: Made = {}): Choosable => {
+    const one = model(slug, { aliases: [`~${author}/${slug}-latest`], ...made })
+    return { ...one, offer: { ...one.offer, model: { ...one.offer.model, author } } }
+  }
+  /** Two models of each of four authors, from the cheapest to the dearest, of which the later reason. */
+  const pool = ['a', 'b', 'c', 'd'].flatMap((author, n) => ['x', 'y'].map((slug, m) => by(author, `${author}${slug}`, { usd: 1 + 2 * n + m, reasons: n > 1 })))
+  const panel = (preset?: string, of = pool, more: Parameters<typeof choose>[2] = {}) => ids(chosen(of, saying('Hi'), { router: 'fusion', ...(preset !== undefined && { preset }), ...more }))
+
+  it('are three of different authors, of the cost tier of the preset or the nearest', () => {
+    assert.deepEqual(panel('general-high'), panel(), 'general-high is the usual one')
+    for (const preset of ['general-high', 'general-budget', 'general-fast']) {
+      const authors = panel(preset).map(([author]) => author)
+      assert.equal(new Set(authors).size, 3, authors.join())
+    }
+    assert.equal(panel('general-high').includes('ax'), false)
+    assert.equal(panel('general-fast')[0]?.[0], 'a')
+  })
+
+  it('are of the same author where there is no other, and fewer where there are fewer', () => {
+    assert.deepEqual(panel('general-high', pool.slice(0, 2)).toSorted(), ['ax', 'ay'])
+  })
+
+  it('are the same each time, and of none whom the request leaves out', () => {
+    assert.deepEqual(panel('general-budget', pool.toReversed()), panel('general-budget'))
+    assert.deepEqual(panel('general-high', pool, { preferences: { only: ['bx', 'dy'] } }).toSorted(), ['bx', 'dy'])
+  })
+
+  it('come by their names alone', () => {
+    const none = choose(pool, saying('Hi'), { router: 'fusion', preset: 'best' })
+    assert.ok('fault' in none)
+    assert.deepEqual([none.fault.field, none.fault.message], ['preset', 'must be one of general-high, general-budget, general-fast, is "best"'])
+    assert.ok('fault' in choose([], saying('Hi'), { router: 'fusion', preset: 'toString' }))
   })
 })
 

@@ -8,7 +8,7 @@ import type { Given } from './given.ts'
 import { readIntent, type Intent } from './intent.ts'
 import { lacks, preferredOf } from './parameters.ts'
 import { caseOf, whyNot } from './reject.ts'
-import { COST_TIERS, type CostTier, type RouterRules } from './router-rules.ts'
+import { COST_TIERS, PANEL_SIZE, PANELS, USUAL_PANEL, type CostTier, type RouterRules } from './router-rules.ts'
 import { matchesPattern, type RouterSettings } from './router-settings.ts'
 import { readWishes, type Wishes } from './wishes.ts'
 
@@ -51,11 +51,13 @@ interface Fit {
  * prompt that cannot be read counts as one of the default task.
  *
  * `auto`: the task says which fifth of the models by cost is meant and whether reasoning helps; the heads of
- * families in wide use come before others, then the newest. `free`: one of the models that cost nothing, drawn.
+ * families in wide use come before others, then the newest. `free`: one of the models that cost nothing, drawn. `fusion`:
+ * a panel by the rule of its preset, whose first writes the answer.
  */
 export function chooseModels(of: RouterCase): Choice | { readonly fault: Fault } {
   const { reference, rules, given } = of
   const wishes = readWishes(given)
+  if (reference.router === 'fusion') return panelOf(of, wishes)
   const intent = intentOf(of)
   const rejections = new Map<string, number>()
   const fitting = fitsOf(of, wishes, rejections)
@@ -71,10 +73,7 @@ export function chooseModels(of: RouterCase): Choice | { readonly fault: Fault }
   const task = intent?.task ?? rules.defaultTask
   const rule = rules.tasks[task] ?? rules.tasks[rules.defaultTask]!
   const wanted = of.settings.costTier ?? (effort ? nextTier(rule.costTier) : rule.costTier)
-  const ranked = among.map((fit) => ({ fit, key: keyOf(fit, rule.models, wanted, rule.reasoning) }))
-    .toSorted((a, b) => byKey(a.key, b.key) || (a.fit.from.offer.model.id < b.fit.from.offer.model.id ? -1 : 1))
-    .map(({ fit }) => fit)
-  const chosen = ranked.slice(0, count)
+  const chosen = rankedBy(among, rule.models, wanted, rule.reasoning).slice(0, count)
   return {
     offers: chosen.map((fit) => offerOf(fit, of)),
     effort: effort?.effort ?? null,
@@ -95,6 +94,45 @@ export function chooseModels(of: RouterCase): Choice | { readonly fault: Fault }
       },
     },
   }
+}
+
+/**
+ * The panel of a preset: models of its cost tier or the nearest to it, as for `auto`, but of different authors while there
+ * are such. All of them can take the request.
+ */
+function panelOf(of: RouterCase, wishes: Wishes): Choice | { readonly fault: Fault } {
+  const preset = of.reference.preset ?? USUAL_PANEL
+  const rule = Object.hasOwn(PANELS, preset) ? PANELS[preset]! : null
+  if (rule === null) return { fault: fault('invalid-request', `must be one of ${Object.keys(PANELS).join(', ')}, is ${JSON.stringify(preset.slice(0, 60))}`, { field: 'preset' }) }
+  const rejections = new Map<string, number>()
+  const fitting = fitsOf(rule.slowSeconds === undefined ? of : { ...of, rules: { ...of.rules, slowSeconds: rule.slowSeconds } }, wishes, rejections)
+  if (fitting.length === 0) return { fault: nothingLeft(of, rejections) }
+  const able = preferring(fitting, (fit) => !fit.lacking)
+  const ranked = rankedBy(able, [], rule.costTier, rule.reasoning)
+  const authors = new Set<string>()
+  const apart = ranked.filter(({ from: { offer: { model } } }) => !authors.has(model.author) && authors.add(model.author))
+  const chosen = [...apart, ...ranked.filter((fit) => !apart.includes(fit))].slice(0, PANEL_SIZE)
+  return {
+    offers: chosen.map((fit) => offerOf(fit, of)),
+    effort: null,
+    note: {
+      type: 'plugin',
+      name: 'fusion',
+      summary: `${preset}: ${namesOf(chosen)} (of ${fitting.length} that fit)`,
+      data: {
+        preset, cost_tier: rule.costTier, fit: fitting.length, considered: of.pool.length,
+        models: chosen.map((fit) => ({
+          model: fit.from.offer.model.id, cost_tier: fit.tier, estimated_cost: fit.cost / 1e18, reasons: reasonsOf(fit, [], rule.costTier, rule.reasoning),
+        })),
+      },
+    },
+  }
+}
+
+function rankedBy(fits: readonly Fit[], named: readonly string[], wanted: CostTier, reasoning: boolean): readonly Fit[] {
+  return fits.map((fit) => ({ fit, key: keyOf(fit, named, wanted, reasoning) }))
+    .toSorted((a, b) => byKey(a.key, b.key) || (a.fit.from.offer.model.id < b.fit.from.offer.model.id ? -1 : 1))
+    .map(({ fit }) => fit)
 }
 
 /** Reading a prompt is a guess, and a guess that fails must not fail the request. */
@@ -148,7 +186,7 @@ function fitsOf(of: RouterCase, wishes: Wishes, rejections: Map<string, number>)
     else reject(why === 'variant' && reference.router === 'free' ? 'they are not free' : REJECTIONS[why ?? 'disabled'])
   }
   // A row of its own for a free variant has limits of its own, which a request that may cost something does not want.
-  const fits = reference.router === 'auto' ? preferring(found, (fit) => !fit.from.freeVariant) : found
+  const fits = reference.router !== 'free' ? preferring(found, (fit) => !fit.from.freeVariant) : found
   return tiered(fits)
 }
 

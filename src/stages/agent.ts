@@ -60,6 +60,8 @@ export interface AgentGiven {
   /** Calls of them where nobody says how many, and the most that may be said. */
   readonly calls: { readonly usual: number; readonly most: number }
   readonly tokens?: number
+  /** False for one whose instructions are not its caller's to set. */
+  readonly instructed?: boolean
 }
 
 const MOST_TOKENS = 1_000_000
@@ -67,11 +69,11 @@ const MOST_TOKENS = 1_000_000
 export const ASKING_TOOLS: readonly string[] = ['advisor', 'subagent', 'fusion']
 
 /** Reads how a model is asked: `model`, `instructions`, `tools`, `max_tool_calls`, `max_completion_tokens`, `reasoning`, `temperature`. */
-export function readAgent({ settings, nest, unknown, usual = [], calls, tokens }: AgentGiven): Agent {
+export function readAgent({ settings, nest, unknown, usual = [], calls, tokens, instructed = true }: AgentGiven): Agent {
   const model = settings.text('model')
   const why = model === null ? null : unknown(model)
   if (why !== null) throw settings.bad('model', why)
-  const instructions = settings.text('instructions')
+  const instructions = instructed ? settings.text('instructions') : null
   const maxOutputTokens = settings.whole('max_completion_tokens', MOST_TOKENS) ?? tokens
   const warmth = settings.number('temperature', 0, 2)
   const reasoning = reasoningOf(settings)

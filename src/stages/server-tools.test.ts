@@ -12,7 +12,7 @@ let ids = 0
 const stage = serverTools({
   available: () => ({ engines: [], usual: null }), search: () => Promise.reject(new Error('nothing is searched for here')), page: () => Promise.reject(new Error('no page is fetched here')),
   pageCharacters: () => 100, now: () => 0, monotonic: () => clock, id: () => `st_${++ids}`,
-  read: (text) => ({ value: JSON.parse(text) as unknown }), unknown: () => null, rules: () => ({ maxSteps: 3, timeoutMs: 1000, modelTimeoutMs: 1000, disabled: [] }),
+  read: (text) => ({ value: JSON.parse(text) as unknown }), unknown: () => null, panelTools: () => [], rules: () => ({ maxSteps: 3, timeoutMs: 1000, modelTimeoutMs: 1000, disabled: [] }),
 })
 const TIME = { type: 'native', dialect: SERVER_TOOL, value: { name: 'datetime', settings: {}, field: 'tools[0]' } } as const
 const callOf = (request: Partial<ChatRequest>, loop: LoopWishes = {}): StageCall => ({
@@ -60,7 +60,7 @@ describe('The tools of one answer', () => {
 
 const GIVEN: Parameters<typeof serverTools>[0] = {
   available: () => ({ engines: [], usual: null }), search: () => Promise.reject(new Error()), page: () => Promise.reject(new Error()), pageCharacters: () => 1,
-  now: () => 0, monotonic: () => 0, id: () => 'st_x', read: () => ({ value: {} }), unknown: () => null, rules: () => ({ maxSteps: 3, timeoutMs: 1000, modelTimeoutMs: 1000, disabled: [] }),
+  now: () => 0, monotonic: () => 0, id: () => 'st_x', read: () => ({ value: {} }), unknown: () => null, panelTools: () => [], rules: () => ({ maxSteps: 3, timeoutMs: 1000, modelTimeoutMs: 1000, disabled: [] }),
 }
 
 describe('An answer that comes back with its history', () => {

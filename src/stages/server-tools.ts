@@ -1,9 +1,10 @@
 import {
   fault, FaultError, rewrite, SERVER_TOOL, useIn,
-  type Annotation, type ChatRequest, type Departure, type Fees, type JsonObject, type LoopWishes, type Message, type Part, type Said, type ServerTools,
+  type Annotation, type Asked, type ChatRequest, type Departure, type Fees, type JsonObject, type LoopWishes, type Message, type Offer, type Part, type Said, type ServerTools,
   type ServerToolUse, type ServerToolWish, type Stage, type StageNote, type StopCondition, type Tool, type ToolCallPart, type ToolChoice, type Turn,
 } from '../core/index.ts'
 import { asTool, type Nest } from './agent.ts'
+import { hasPanel, isFused, withPanel } from './fusion.ts'
 import type { Callable } from './tool-index.ts'
 import { SERVER_TOOL_NAMES, serverTool, type Exchange, type Ran, type ServerTool, type ToolKitGiven, type ToolTurn } from './tool-kit.ts'
 
@@ -38,17 +39,21 @@ const MOST_AT_ONCE = 16
 export function serverTools(given: ServerToolsGiven): Stage {
   return {
     name: ID,
-    wants: ({ asked }) => {
-      const { tools, messages } = asked.operation.request
-      return tools?.some(isOurs) === true || messages.some(({ role, parts }) => role === 'assistant' && parts.some((part) => useIn(part) !== null))
+    wants: (call) => {
+      const { tools, messages } = call.asked.operation.request
+      return hasPanel(call) || tools?.some(isOurs) === true || messages.some(({ role, parts }) => role === 'assistant' && parts.some((part) => useIn(part) !== null))
     },
-    async request({ asked, departure }) {
-      const { request } = asked.operation
+    async request(call) {
+      const { offers, departure } = call
       try {
+        const whole = await withPanel(call)
+        if ('fault' in whole) return whole
+        const { asked } = whole
+        const { request } = asked.operation
         const kit = kitOf(given, request, asked.inside)
-        const { tools, toolChoice, ...bare } = request
+        const { tools: _, toolChoice, ...bare } = request
         // A choice among tools none of which is left is none.
-        const choice = toolChoice === undefined || (tools && kit.offered.length === 0) ? undefined : choiceIn(toolChoice, kit)
+        const choice = toolChoice === undefined || kit.offered.length === 0 ? undefined : choiceIn(toolChoice, kit)
         const pass = rewrite(bare, {
           messages: request.messages.flatMap((message) => unfolded(recalled(message, kit), kit, given.read)),
           ...(kit.offered.length > 0 && { tools: kit.offered }),
@@ -58,13 +63,18 @@ export function serverTools(given: ServerToolsGiven): Stage {
         const next = { ...asked, operation: { type: 'chat' as const, request: pass }, ...(kit.ignored.length > 0 && { ignored: [...asked.ignored, ...kit.ignored] }) }
         if (kit.tools.size === 0) return { pass: next }
         if (!departure) return { pass: next, note: { type: 'server_tools', name: ID, summary: `the model may call ${[...kit.names.keys()].map((name) => `openrouter:${name}`).join(', ')}` } }
-        return { pass: next, tools: new Running(given, kit, asked.loop ?? {}, departure, asked.preferences.models) }
+        return { pass: next, tools: new Running(given, kit, asked.loop ?? {}, departure, modelsOf(asked, offers)) }
       } catch (error) {
         if (error instanceof FaultError) return { fault: error.fault }
         throw error
       }
     },
   }
+}
+
+/** The models as they were asked for; a panel is not asked by its own members. */
+function modelsOf({ preferences }: Asked, offers: readonly Offer[]): readonly string[] {
+  return offers.some(isFused) ? offers.map(({ model }) => model.id) : preferences.models
 }
 
 const isOurs = (tool: Tool): boolean => tool.type === 'native' && tool.dialect === SERVER_TOOL
@@ -299,6 +309,8 @@ class Running implements ServerTools {
       cost: ran.reduce((sum, { cost = 0n }) => sum + cost, 0n),
     }
     const told = { uses, ...(calls.length > 0 && { calls }), annotations: ran.flatMap(({ annotations = [] }): readonly Annotation[] => annotations), fees }
+    const broken = ran.find((it) => it.fault !== undefined)
+    if (broken) return { ...told, next: null, last: true, fault: broken.fault! }
     if (own.length < called.length || calls.length > 0) return { ...told, next: null, last: true }
     const tokens = { ...spent, cost: spent.cost + fees.cost }
     const last = this.#late() || step >= this.#rules.maxSteps || (this.#wishes.stopWhen

@@ -4,6 +4,7 @@ import {
 import type { Nest } from './agent.ts'
 import { advisor, subagent } from './delegation.ts'
 import { applyPatch } from './apply-patch.ts'
+import { fusion } from './fusion.ts'
 import type { Callable } from './tool-index.ts'
 import { toolSearch } from './tool-search.ts'
 import { told, ToolSettings, wrong } from './tool-settings.ts'
@@ -24,6 +25,8 @@ export interface ToolKitGiven {
   readonly page: (url: string, bounds: { readonly permits: (host: string) => boolean }, departure: Departure) => Promise<WebPage>
   /** Characters of a page that go into a prompt where nobody says less. */
   readonly pageCharacters: () => number
+  /** The tools of a panel whose caller says nothing of tools: those of the web, as far as they are set up. */
+  readonly panelTools: () => readonly ServerToolWish[]
   /** JSON as models write it. */
   readonly read: (text: string) => { readonly value: unknown } | { readonly fault: Fault }
   /** Why no model can be asked by this name; null for one that may. */
@@ -65,6 +68,8 @@ export interface Ran {
   readonly tools?: readonly Callable[]
   /** The call is right, and its caller's to carry out: with these arguments. */
   readonly handed?: JsonObject
+  /** There is no answer without it. */
+  readonly fault?: Fault
 }
 
 /** A server tool as one request has it. */
@@ -194,7 +199,9 @@ const webFetch: Make = ({ page, pageCharacters }, wish) => {
   }
 }
 
-const KIT = { datetime, web_search: webSearch, web_fetch: webFetch, tool_search: toolSearch, apply_patch: applyPatch, advisor, subagent } as const satisfies Record<string, Make>
+const KIT = {
+  datetime, web_search: webSearch, web_fetch: webFetch, tool_search: toolSearch, apply_patch: applyPatch, advisor, subagent, fusion,
+} as const satisfies Record<string, Make>
 
 /** The names that there are, as OpenRouter has them. */
 export const SERVER_TOOL_NAMES: readonly string[] = Object.keys(KIT).map((name) => `openrouter:${name}`)

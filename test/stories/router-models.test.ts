@@ -155,8 +155,8 @@ describe('openrouter/auto', () => {
   test('is in the list of models, with the free one, and the routers without a rule are not', async () => {
     const { data } = await (await box.get('/api/v1/models')).json() as { data: { id: string }[] }
     const ids = new Set(data.map(({ id }) => id))
-    assert.deepEqual(['openrouter/auto', 'openrouter/free', 'openrouter/fusion'].map((id) => ids.has(id)), [true, true, false])
-    assert.equal((await box.refused(saying('openrouter/fusion', 'Hi'))).status, 404)
+    assert.deepEqual(['openrouter/auto', 'openrouter/free', 'openrouter/fusion', 'openrouter/pareto-code'].map((id) => ids.has(id)), [true, true, true, false])
+    assert.equal((await box.refused(saying('openrouter/pareto-code', 'Hi'))).status, 404)
   })
 })
 

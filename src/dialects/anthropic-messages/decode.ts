@@ -3,7 +3,7 @@ import { checker } from '../../schema/index.ts'
 import type { RequestHeaders } from '../dialect.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
 import { faultOfIssue, readPlugins } from '../openai-chat/request.ts'
-import { deferral, loopOf, serverToolOf } from '../server-tools.ts'
+import { bringsTool, deferral, loopOf, serverToolOf } from '../server-tools.ts'
 import { advisorIn } from './server-tools.ts'
 import { betasIn, versionFault } from './headers.ts'
 import { markIn, readConversation } from './decode-messages.ts'
@@ -38,7 +38,7 @@ export function decode(body: unknown, bytes?: Uint8Array, headers?: RequestHeade
   const tools = it['tools'] as readonly Loose[] | null | undefined
   if (tools && tools.length > 0) request.tools = tools.map((tool, at) => serverToolOf(tool, at) ?? advisorIn(tool, at) ?? toolOf(tool))
   const choice = it['tool_choice'] as Loose | null | undefined
-  if (choice && tools && tools.length > 0) {
+  if (choice && ((tools && tools.length > 0) || bringsTool(it))) {
     request.toolChoice = choiceOf(choice)
     if (choice['disable_parallel_tool_use'] === true) request.parallelToolCalls = false
   }
@@ -84,7 +84,7 @@ function withFallbacks(body: Loose): Loose {
 function contradiction(body: Loose): Fault | null {
   const { fallbacks, models, tools, tool_choice: choice, thinking, max_tokens: limit } = body
   if (Array.isArray(fallbacks) && fallbacks.length > 0 && Array.isArray(models)) return bad('fallbacks', 'contradicts models: send one of them')
-  if (isLoose(choice) && (choice['type'] === 'any' || choice['type'] === 'tool') && !(Array.isArray(tools) && tools.length > 0)) {
+  if (isLoose(choice) && (choice['type'] === 'any' || choice['type'] === 'tool') && !(Array.isArray(tools) && tools.length > 0) && !bringsTool(body)) {
     return bad('tool_choice', 'asks for a tool, but tools is empty')
   }
   if (isLoose(thinking) && thinking['type'] === 'enabled' && typeof limit === 'number' && (thinking['budget_tokens'] as number) >= limit) {

@@ -3,7 +3,7 @@ import {
   type SamplingName, type Tool, type ToolChoice,
 } from '../../core/index.ts'
 import { checker, type Issue } from '../../schema/index.ts'
-import { deferral, loopOf, serverToolOf, unfindable } from '../server-tools.ts'
+import { bringsTool, deferral, loopOf, serverToolOf, unfindable } from '../server-tools.ts'
 import { cacheOf, readMessages } from './messages.ts'
 import { readPreferences } from './preferences.ts'
 import { given, KNOWN_KEYS, requestSchema, ROUTER_KEYS, type Loose } from './wire.ts'
@@ -234,7 +234,7 @@ function contradiction(body: Loose): Fault | null {
   if (route === 'sort' && partition === 'model') return clash('route', 'provider.sort.partition', '"sort" means partition "none"')
   if (route === 'fallback' && partition === 'none') return clash('route', 'provider.sort.partition', '"fallback" means partition "model"')
   const forced = body['tool_choice'] === 'required' || (typeof body['tool_choice'] === 'object' && body['tool_choice'] !== null)
-  if (forced && !body['tools']?.length) return bad('tool_choice', 'asks for a tool, but tools is empty')
+  if (forced && !body['tools']?.length && !bringsTool(body)) return bad('tool_choice', 'asks for a tool, but tools is empty')
   return null
 }
 

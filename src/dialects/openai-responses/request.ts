@@ -4,7 +4,7 @@ import {
 } from '../../core/index.ts'
 import { checker, type Checker, type Issue } from '../../schema/index.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
-import { deferral, loopOf, serverToolOf, standInOf, unfindable } from '../server-tools.ts'
+import { bringsTool, deferral, loopOf, serverToolOf, standInOf, unfindable } from '../server-tools.ts'
 import { cacheOf, readInput } from './items.ts'
 import { ambiguous, joined, NAMESPACE, toolsOf } from './namespaces.ts'
 import { APPLY_PATCH } from './patch-call.ts'
@@ -223,7 +223,7 @@ function contradiction(body: Loose): Fault | null {
     if (type === 'allowed_tools' && !given(choice['tools'])) return bad('tool_choice.tools', 'is required beside the type "allowed_tools"')
   }
   const forced = choice === 'required' || (given(choice) && typeof choice === 'object')
-  if (forced && !tools?.length) return bad('tool_choice', 'asks for a tool, but tools is empty')
+  if (forced && !tools?.length && !bringsTool(body)) return bad('tool_choice', 'asks for a tool, but tools is empty')
   if (given(body['previous_response_id']) && given(body['conversation'])) {
     return clash('previous_response_id', 'conversation', 'each of them says what was before')
   }
