@@ -95,6 +95,13 @@ export type ToolCallPart = Marks & {
   /** Also OpenAI's own call of that name, where a format has it; the input is its `operation`. */
   readonly as?: VendorCall
 }
+export interface VendorTool {
+  readonly dialect: string
+  readonly value: JsonObject
+  /** It needs more of the body that its caller wrote: it is sent only in that. */
+  readonly asWritten?: true
+}
+
 /** Calls that have a form of their own at OpenAI; everywhere else they are calls of a function. */
 export type VendorCall = 'apply_patch'
 export type ToolResultPart = Marks & {
@@ -130,7 +137,7 @@ export type Tool =
       /** Kept from the model until it has searched for it (`defer_loading`). */
       readonly deferred?: true
       /** A tool of one dialect that the function stands in for: it is sent to endpoints that know it. */
-      readonly instead?: { readonly dialect: string; readonly value: JsonObject }
+      readonly instead?: VendorTool
     }
   | { readonly type: 'custom'; readonly name: string; readonly description?: string; readonly format?: JsonObject; readonly deferred?: true }
   | { readonly type: 'native'; readonly dialect: string; readonly value: JsonObject }

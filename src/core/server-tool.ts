@@ -1,4 +1,4 @@
-import type { JsonObject, Part } from './chat.ts'
+import type { JsonObject, Part, VendorTool } from './chat.ts'
 
 /**
  * Server tools: what a model may call and we run ourselves, within one answer. A tool that is asked for, and a use of one,
@@ -14,7 +14,7 @@ export interface ServerToolWish {
   /** `tools[0].parameters`, or `tools[0]` where they stand beside the type. */
   readonly field: string
   /** The tool of a dialect that endpoints which know it are sent in its place. */
-  readonly native?: { readonly dialect: string; readonly value: JsonObject }
+  readonly native?: VendorTool
   /** It is what its caller has asked for: where it comes to nothing there is no answer. */
   readonly required?: boolean
 }

@@ -1,4 +1,4 @@
-import { fault, SERVER_TOOL, type Fault, type LoopWishes, type ServerToolUse, type ServerToolWish, type StopCondition, type Tool } from '../core/index.ts'
+import { fault, SERVER_TOOL, type ChatRequest, type Fault, type LoopWishes, type ServerToolUse, type ServerToolWish, type StopCondition, type Tool, type VendorTool } from '../core/index.ts'
 import { z } from '../schema/index.ts'
 import { isObject, type Loose } from './loose.ts'
 
@@ -85,7 +85,7 @@ const NATIVES: ReadonlyMap<string, Pick<ServerToolWish, 'native'>> = new Map([
 ])
 
 /** A vendor's own tool that is run here for models that do not know it. */
-export function standInOf(name: string, at: number, native: NonNullable<ServerToolWish['native']>): Tool {
+export function standInOf(name: string, at: number, native: VendorTool): Tool {
   return { type: 'native', dialect: SERVER_TOOL, value: { name, settings: {}, field: `tools[${at}]`, native } satisfies ServerToolWish }
 }
 
@@ -134,3 +134,11 @@ export const readUse = (id: string, name: string, input: string, output: string)
 
 /** How the result of a tool begins that has failed; those that ask models tell theirs as OpenRouter does. */
 const FAILED = ['Error: ', '{"status":"error"'] as const
+
+/**
+ * Whether a request may go to an endpoint in the words of its caller: each of a vendor's tools in them is known there. A
+ * function stands in for those that are not, with all that belongs to it.
+ */
+export function saysAsWritten({ tools }: ChatRequest, dialect: string, knows: (tool: string) => boolean): boolean {
+  return tools?.every((tool) => tool.type !== 'function' || tool.instead?.dialect !== dialect || knows(String(tool.instead.value['type']))) !== false
+}

@@ -60,7 +60,8 @@ export function serverTools(given: ServerToolsGiven): Stage {
           ...(choice !== undefined && { toolChoice: choice }),
           ...(request.extras['max_tool_calls'] !== undefined && { extras: without(request.extras, 'max_tool_calls') }),
         })
-        const next = { ...asked, operation: { type: 'chat' as const, request: pass }, ...(kit.ignored.length > 0 && { ignored: [...asked.ignored, ...kit.ignored] }) }
+        const asWritten = kit.ignored.length === 0 && isInOthersWords(request) && { origin: request.origin! }
+        const next = { ...asked, operation: { type: 'chat' as const, request: { ...pass, ...asWritten } }, ...(kit.ignored.length > 0 && { ignored: [...asked.ignored, ...kit.ignored] }) }
         if (kit.tools.size === 0) return { pass: next }
         if (!departure) return { pass: next, note: { type: 'server_tools', name: ID, summary: `the model may call ${[...kit.names.keys()].map((name) => `openrouter:${name}`).join(', ')}` } }
         return { pass: next, tools: new Running(given, kit, asked.loop ?? {}, departure, modelsOf(asked, offers)) }
@@ -75,6 +76,15 @@ export function serverTools(given: ServerToolsGiven): Stage {
 /** The models as they were asked for; a panel is not asked by its own members. */
 function modelsOf({ preferences }: Asked, offers: readonly Offer[]): readonly string[] {
   return offers.some(isFused) ? offers.map(({ model }) => model.id) : preferences.models
+}
+
+/**
+ * Whether all that is run here was asked for in the words of a vendor, and nothing came back of it: an endpoint that knows
+ * them is sent the body as its caller wrote it.
+ */
+function isInOthersWords({ tools = [], messages, origin }: ChatRequest): boolean {
+  return origin !== undefined && tools.some(isOurs) && messages.every(({ parts }) => parts.every((part) => useIn(part) === null))
+    && tools.every((tool) => !isOurs(tool) || (tool.type === 'native' && (tool.value as unknown as ServerToolWish).native?.asWritten === true))
 }
 
 const isOurs = (tool: Tool): boolean => tool.type === 'native' && tool.dialect === SERVER_TOOL

@@ -1,5 +1,5 @@
 import {
-  fault, FaultError, type Annotation, type ChatRequest, type Departure, type Fault, type Generate, type JsonObject, type Nano, type Said, type ServerToolWish, type VendorCall,
+  fault, FaultError, type Annotation, type ChatRequest, type Departure, type Fault, type Generate, type JsonObject, type Nano, type Said, type ServerToolWish, type VendorCall, type VendorTool,
 } from '../core/index.ts'
 import type { Nest } from './agent.ts'
 import { advisor, subagent } from './delegation.ts'
@@ -81,7 +81,7 @@ export interface ServerTool {
   readonly description: string
   readonly parameters: JsonObject
   /** The tool of a dialect that endpoints which know it are sent in its place. */
-  readonly instead?: NonNullable<ServerToolWish['native']>
+  readonly instead?: VendorTool
   /** Settings that change nothing here. */
   readonly ignored: readonly string[]
   /** Rejects with a FaultError, which is told to the model. */

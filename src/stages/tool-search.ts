@@ -20,6 +20,7 @@ export function toolSearch(_: ToolKitGiven, wish: ServerToolWish, { deferred: li
     description: `Searches a library of ${library.length} tools that you do not see. Search for what you want to do before you say that you cannot do it; what is found you can call from your next step on.`,
     parameters: { type: 'object', properties: { query: { type: 'string', description: 'What the tool does, in a few words' } }, required: ['query'] },
     ignored: settings.ignored,
+    ...(wish.native && { instead: wish.native }),
     async run({ query }) {
       if (typeof query !== 'string' || query.trim() === '') throw wrong('query', 'has to be a text')
       if (query.length > MOST_CHARACTERS) throw wrong('query', `has to be of at most ${MOST_CHARACTERS} characters`)

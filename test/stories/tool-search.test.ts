@@ -10,7 +10,10 @@ type Loose = Record<string, any>
 
 const upstream = await startUpstream()
 const at = (name: string, model: string, given: Parameters<typeof providerAt>[2] = {}) => providerAt(name, `${upstream.url}/${name}/v1`, { model, prompt: 10, completion: 20, ...given })
-const box = await startSignalbox({ config: together(at('acme', 'acme/one'), at('claude', 'acme/claude', { dialect: 'anthropic-messages' }), at('small', 'acme/small', { endpoint: { context_length: 4000 } })) })
+const KNOWS = ['tools', 'tool_choice', 'max_tokens', 'tool_search']
+const box = await startSignalbox({ config: together(
+  at('acme', 'acme/one'), at('claude', 'acme/claude', { dialect: 'anthropic-messages' }), at('taught', 'acme/taught', { dialect: 'anthropic-messages', endpoint: { supported_parameters: KNOWS } }), at('first', 'acme/both', { dialect: 'anthropic-messages', endpoint: { supported_parameters: KNOWS } }), at('second', 'acme/both'),
+  at('native', 'acme/native', { dialect: 'openai-responses', endpoint: { supported_parameters: KNOWS } }), at('plain', 'acme/plain', { dialect: 'openai-responses' }), at('small', 'acme/small', { endpoint: { context_length: 4000 } })) })
 const TOLD = { 'x-openrouter-metadata': 'enabled' }
 const USED = { input: 100, output: 10 }
 const STEP = (100 * 10 + 10 * 20) / 1e6
@@ -174,6 +177,81 @@ describe('A search for tools on each surface', () => {
     const reply = await post('/models/acme/one:generateContent', { contents: [{ role: 'user', parts: [{ text: 'How is it?' }] }], tools: [{ functionDeclarations: declared }, { 'openrouter:tool_search': {} }] })
     assert.deepEqual(offered(0), ['openrouter_tool_search'])
     assert.deepEqual(reply['candidates'][0].content.parts[0].functionCall.name, 'get_weather')
+  })
+})
+
+describe("A search for tools in a vendor's own words", () => {
+  const ask = { role: 'user', content: 'How is it?' }
+  const mine = (name: string): Loose => ({ name, description: ABOUT[name], input_schema: schema, defer_loading: true })
+  const CLAUDES = [{ name: 'ring', input_schema: { type: 'object', properties: {} } }, ...Object.keys(ABOUT).map(mine), { type: 'tool_search_tool_regex_20251119', name: 'tool_search_tool_regex' }]
+  const GPTS = [...Object.keys(ABOUT).map((name) => ({ type: 'function', name, description: ABOUT[name], parameters: schema, defer_loading: true })), { type: 'tool_search' }]
+
+  test('goes as it was written to a model of that vendor which knows it, and what the vendor found comes back as it is', async () => {
+    const found = [
+      { type: 'server_tool_use', id: 'srvtoolu_1', name: 'tool_search_tool_regex', input: { query: 'weather' } },
+      { type: 'tool_search_tool_result', tool_use_id: 'srvtoolu_1', content: { type: 'tool_search_tool_search_result', tool_references: [{ type: 'tool_reference', tool_name: 'get_weather' }] } },
+      { type: 'tool_use', id: 'toolu_1', name: 'get_weather', input: { city: 'Olten' } },
+    ]
+    answers({ body: { id: 'msg_1', type: 'message', role: 'assistant', model: 'm', content: found, stop_reason: 'tool_use', stop_sequence: null, usage: { input_tokens: 100, output_tokens: 10 } } }, { text: 'Sunny.' })
+    const body = { model: 'acme/taught', max_tokens: 99, tools: CLAUDES }
+    const first = await post('/messages', { ...body, messages: [ask] })
+    assert.deepEqual([sent(0)['tools'], first['content']], [CLAUDES, found])
+    const history = [ask, { role: 'assistant', content: first['content'] }, { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'toolu_1', content: 'sunny' }] }]
+    const second = await post('/messages', { ...body, messages: history, tool_choice: { type: 'auto', disable_parallel_tool_use: true } })
+    assert.deepEqual([sent(1)['tools'], sent(1)['messages'][1].content, sent(1)['tool_choice']], [CLAUDES, found, { type: 'auto', disable_parallel_tool_use: true }])
+    assert.equal(second['content'][0].text, 'Sunny.')
+  })
+
+  test('is made here for every other model, in words, whatever its provider speaks', async () => {
+    for (const model of ['acme/one', 'acme/claude', 'acme/plain']) {
+      answers(searching('weather'), { calls: [call('get_weather', { city: 'Olten' })] })
+      const { content, stop_reason: stop } = await post('/messages', { model, max_tokens: 99, messages: [ask], tools: CLAUDES })
+      assert.deepEqual([offered(0), offered(1)], [['ring', 'openrouter_tool_search'], ['ring', 'openrouter_tool_search', 'get_weather', 'get_forecast']])
+      assert.deepEqual([stop, content.map((block: Loose) => block['type'] as string)], ['tool_use', ['server_tool_use', 'tool_search_tool_result', 'tool_use']])
+      answers(searching('weather'), { calls: [call('get_weather', { city: 'Olten' })] })
+      const { output } = await post('/responses', { model, input: [ask], tools: GPTS })
+      assert.deepEqual([offered(0), output.map((item: Loose) => item['type'] as string)], [['openrouter_tool_search'], ['openrouter:tool_search', 'function_call']])
+    }
+  })
+
+  test("goes as it was written to OpenAI's models that know it", async () => {
+    const found = [
+      { type: 'tool_search_call', id: 'tsc_1', call_id: null, execution: 'server', status: 'completed', arguments: { paths: ['weather'] } },
+      { type: 'tool_search_output', id: 'tso_1', call_id: null, execution: 'server', status: 'completed', tools: [GPTS[0]] },
+    ]
+    const called = { type: 'function_call', id: 'fc_1', call_id: 'call_1', name: 'get_weather', arguments: '{"city":"Olten"}', status: 'completed' }
+    answers({ body: { id: 'resp_1', object: 'response', created_at: 1, status: 'completed', model: 'm', output: [...found, called], usage: { input_tokens: 100, output_tokens: 10, total_tokens: 110 } } }, { text: 'Sunny.' })
+    const first = await post('/responses', { model: 'acme/native', input: [ask], tools: GPTS })
+    assert.deepEqual([sent(0)['tools'], first['output'].slice(0, 2), first['output'][2].name], [GPTS, found, 'get_weather'])
+    await post('/responses', { model: 'acme/native', tools: GPTS, input: [ask, ...first['output'], { type: 'function_call_output', call_id: 'call_1', output: 'sunny' }] })
+    assert.deepEqual([sent(1)['tools'], sent(1)['input'].slice(1, 3)], [GPTS, found])
+  })
+
+  test('is made here as soon as the model that knows it has failed', async () => {
+    upstream.forget()
+    upstream.when({ path: '/first/' }, { status: 503 })
+    upstream.next({ ...searching('weather'), usage: USED }, { path: '/second/' })
+    upstream.when({ path: '/second/' }, { calls: [{ name: 'get_weather', arguments: '{}' }], usage: USED })
+    const { content } = await post('/messages', { model: 'acme/both', max_tokens: 99, messages: [ask], tools: CLAUDES, provider: { order: ['first', 'second'] } })
+    assert.equal(content.at(-1).name, 'get_weather')
+    const bodies = upstream.requests.filter(({ path }) => path.includes('/second/')).map(({ body }) => (body as Loose)['tools'].map(nameOf) as string[])
+    assert.deepEqual(bodies, [['ring', 'openrouter_tool_search'], ['ring', 'openrouter_tool_search', 'get_weather', 'get_forecast']])
+    assert.deepEqual(sent(0)['tools'], CLAUDES)
+  })
+
+  test('that was made here in an earlier turn goes on here, also with a model that knows it', async () => {
+    answers(searching('weather'), { calls: [call('get_weather', { city: 'Olten' })] }, { text: 'Sunny.' })
+    const { output } = await post('/responses', { model: 'acme/plain', input: [ask], tools: GPTS })
+    await post('/responses', { model: 'acme/native', tools: GPTS, input: [ask, ...output, { type: 'function_call_output', call_id: output[1].call_id, output: 'sunny' }] })
+    assert.deepEqual(offered(2), offered(1))
+    assert.deepEqual((sent(2)['input'] as Loose[]).map(({ type }) => type as string), ['message', 'function_call', 'function_call_output', 'function_call', 'function_call_output'])
+  })
+
+  test('that its caller carries out itself is none of ours', async () => {
+    answers({ text: 'Sunny.' })
+    const tools = [{ ...mine('get_weather'), defer_loading: true }, { name: 'find', input_schema: { type: 'object', properties: {} } }]
+    await post('/messages', { model: 'acme/taught', max_tokens: 99, messages: [ask], tools })
+    assert.deepEqual(sent(0)['tools'], tools)
   })
 })
 

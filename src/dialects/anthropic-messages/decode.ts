@@ -3,7 +3,7 @@ import { checker } from '../../schema/index.ts'
 import type { RequestHeaders } from '../dialect.ts'
 import { readPreferences } from '../openai-chat/preferences.ts'
 import { faultOfIssue, readPlugins } from '../openai-chat/request.ts'
-import { bringsTool, deferral, loopOf, serverToolOf } from '../server-tools.ts'
+import { bringsTool, deferral, loopOf, serverToolOf, standInOf } from '../server-tools.ts'
 import { advisorIn } from './server-tools.ts'
 import { betasIn, versionFault } from './headers.ts'
 import { markIn, readConversation } from './decode-messages.ts'
@@ -36,7 +36,7 @@ export function decode(body: unknown, bytes?: Uint8Array, headers?: RequestHeade
     origin: { dialect: DIALECT, body: it, ...(bytes && { bytes }), ...(betas.passed !== '' && { headers: { 'anthropic-beta': betas.passed } }) },
   }
   const tools = it['tools'] as readonly Loose[] | null | undefined
-  if (tools && tools.length > 0) request.tools = tools.map((tool, at) => serverToolOf(tool, at) ?? advisorIn(tool, at) ?? toolOf(tool))
+  if (tools && tools.length > 0) request.tools = tools.map((tool, at) => serverToolOf(tool, at) ?? advisorIn(tool, at) ?? searchIn(tool, at) ?? toolOf(tool))
   const choice = it['tool_choice'] as Loose | null | undefined
   if (choice && ((tools && tools.length > 0) || bringsTool(it))) {
     request.toolChoice = choiceOf(choice)
@@ -108,6 +108,11 @@ function extrasOf(body: Loose): JsonObject {
   const extras: Record<string, unknown> = {}
   for (const key in body) if (!READ_KEYS.has(key) && body[key] !== undefined && body[key] !== null) extras[key] = body[key]
   return extras
+}
+
+/** Anthropic's own search for tools, by words or by a pattern; other models search by words. */
+function searchIn(tool: Loose, at: number): Tool | null {
+  return textOf(tool['type']).startsWith('tool_search_tool_') ? standInOf('tool_search', at, { dialect: DIALECT, value: tool, asWritten: true }) : null
 }
 
 function toolOf(tool: Loose): Tool {

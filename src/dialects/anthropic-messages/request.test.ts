@@ -85,3 +85,20 @@ test('without a limit of the caller, a long prompt leaves room for itself in the
   const { max_tokens: limit } = JSON.parse(String(body)) as { max_tokens: number }
   assert.ok(limit <= 200_000 - 100_000 && limit >= 1024, String(limit))
 })
+
+test("Anthropic's own search for tools goes, with what is deferred, to the models that know it, and a function in its place to all others", () => {
+  const value = { type: 'tool_search_tool_bm25_20251119', name: 'tool_search_tool_bm25' }
+  const body = { model: 'x', messages: [], tools: [value, { name: 'get', input_schema: { type: 'object' }, defer_loading: true }] }
+  const request: ChatRequest = {
+    ...A_REQUEST, extrasFrom: 'anthropic-messages', origin: { dialect: 'anthropic-messages', body },
+    tools: [{ type: 'function', name: 'find', instead: { dialect: 'anthropic-messages', value, asWritten: true } }],
+  }
+  const toolsAt = (model: string, quirks: string[] = ['no-sampling-on-new-models'], of = request): unknown =>
+    (JSON.parse(String(written(of, aTarget({ model, quirks })).body)) as { tools: unknown }).tools
+  for (const model of ['anthropic/claude-opus-4.5', 'anthropic/claude-sonnet-4.6', 'anthropic/claude-haiku-5', 'anthropic/claude-fable-5.1']) assert.deepEqual(toolsAt(model), body.tools, model)
+  const { origin: _, ...bare } = request
+  for (const [model, quirks, of] of [
+    ['anthropic/claude-opus-4.1', undefined, request], ['anthropic/claude-3.7-sonnet', undefined, request], ['anthropic/claude-haiku-4.5', undefined, request],
+    ['anthropic/claude-opus-4.5', [], request], ['anthropic/claude-opus-4.5', undefined, bare],
+  ] as const) assert.deepEqual((toolsAt(model, quirks as string[] | undefined, of) as { name: string }[]).map(({ name }) => name), ['find'], model)
+})

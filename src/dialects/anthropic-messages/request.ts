@@ -5,6 +5,7 @@ import type { Changed, Outgoing, Target } from '../dialect.ts'
 import { foreignTool } from '../native-tools.ts'
 import { nearestEffort, thinkingOf } from '../reasoning.ts'
 import { asDeclared, asSaid, asWished, furtherConfig } from './as-said.ts'
+import { saysAsWritten } from '../server-tools.ts'
 import { settleMarks } from './cache-marks.ts'
 import { markOf } from './content.ts'
 import { forcesTool, planFormat } from './format.ts'
@@ -56,6 +57,8 @@ export function encode(request: ChatRequest, target: Target, envelope: Envelope 
     ...((reasons.effort ?? verbosity.effort) !== undefined && { effort: reasons.effort ?? verbosity.effort }),
     ...(format.by === 'config' && { format: format.format }),
   }
+  // Its deferred tools stand in its caller's body alone.
+  const asWritten = own && request.tools?.some((tool) => tool.type === 'function' && tool.instead?.dialect === DIALECT) && saysAsWritten(request, DIALECT, traits.knows) ? own.body : null
   const stops = request.stop?.filter((text) => text.trim() !== '') ?? []
   const tier = tierOf(request.serviceTier, endpoint)
 
@@ -64,8 +67,8 @@ export function encode(request: ChatRequest, target: Target, envelope: Envelope 
     max_tokens: limit,
     ...(system.length > 0 && { system: systemOf(system) }),
     messages,
-    ...(toolbox.tools.length > 0 && { tools: own ? asDeclared(toolbox.tools, own.body) : toolbox.tools }),
-    ...(toolbox.choice && { tool_choice: toolbox.choice }),
+    ...(toolbox.tools.length > 0 && { tools: asWritten ? asWritten['tools'] : own ? asDeclared(toolbox.tools, own.body) : toolbox.tools }),
+    ...(toolbox.choice && { tool_choice: asWritten?.['tool_choice'] ?? toolbox.choice }),
     ...(reasons.thinking && { thinking: own ? asWished(reasons.thinking, own.body) : reasons.thinking }),
     ...(Object.keys(config).length > 0 && { output_config: config }),
     ...sampling.body,

@@ -23,12 +23,14 @@ export interface Traits {
   readonly structuredOutputs: boolean
   /** Thinking without a signature is taken back, and missed when it is not there (MiniMax, Kimi, DeepSeek, MiMo). */
   readonly replaysUnsealed: boolean
+  /** Whether a tool that Anthropic runs is known to the model. */
+  knows(tool: string): boolean
   /** The provider's own headers have the version. */
   readonly hasVersionHeader: boolean
 }
 
 export function traitsOf(endpoint: Endpoint): Traits {
-  const { parameters, quirks, reasoning } = endpoint
+  const { model, parameters, quirks, reasoning } = endpoint
   const has = (name: string): boolean => parameters === null || parameters.has(name)
   const claude = quirks.has('no-sampling-on-new-models')
   const temperature = has('temperature')
@@ -48,6 +50,13 @@ export function traitsOf(endpoint: Endpoint): Traits {
     noPrefill: claude && reasoning.supported && !temperature,
     structuredOutputs: has('structured_outputs'),
     replaysUnsealed: quirks.has('reasoning-replay') || quirks.has('anthropic-first'),
+    knows: (tool) => tool.startsWith('tool_search_tool_') && (parameters?.has('tool_search') === true || (claude && searchesTools(model))),
     hasVersionHeader: quirks.has('version-header'),
   }
+}
+
+/** By Anthropic's documents: from Claude Opus 4.5 and Sonnet 4.5 on, and of the smallest from 5 on. */
+function searchesTools(model: string): boolean {
+  const [, family, version] = /^anthropic\/claude-([a-z]+)-(\d+(?:\.\d+)?)/.exec(model) ?? []
+  return version !== undefined && Number(version) >= (family === 'haiku' ? 5 : 4.5)
 }

@@ -209,6 +209,12 @@ test("OpenAI's own tool goes in the place of the function that stands in for it 
     (sent({ tools: [tool] }, { model, ...more }).body['tools'] as { type: string }[])[0]!.type
   for (const model of ['openai/gpt-5.1', 'openai/gpt-5.1-codex-max', 'openai/gpt-5.4-mini', 'openai/gpt-6-astra']) assert.equal(toolAt(model), 'apply_patch', model)
   for (const model of ['openai/gpt-5', 'openai/gpt-5-mini', 'openai/gpt-4.1', 'openai/gpt-5.1-chat', 'openai/o3', 'acme/gpt-9']) assert.equal(toolAt(model), 'function', model)
+  const search = { type: 'function', name: 'find', instead: { dialect: 'openai-responses', value: { type: 'tool_search' }, asWritten: true } } as const
+  const body = { model: 'x', input: 'Hi', tools: [{ type: 'tool_search' }, { type: 'function', name: 'get', defer_loading: true }] }
+  const origin = { dialect: 'openai-responses', body }
+  const toolsAt = (model: string, more: Partial<ChatRequest> = { origin }): unknown => sent({ tools: [search], ...more }, { model, quirks: ['openai-own-tools'] }).body['tools']
+  assert.deepEqual(toolsAt('openai/gpt-5.4'), body.tools)
+  for (const [model, more] of [['openai/gpt-5.3', { origin }], ['openai/gpt-5.4', {}]] as const) assert.equal((toolsAt(model, more) as { type: string }[])[0]!.type, 'function', 'what belongs to it stands in the body of its caller alone')
   assert.equal(toolAt('openai/gpt-5.1', { quirks: [] }), 'function', 'the same model at a host that is not known to have it')
   assert.equal(toolAt('acme/own', { parameters: ['tools', 'apply_patch'] }), 'apply_patch', 'a list of parameters says it')
 })

@@ -4,6 +4,7 @@ import { isObject } from '../loose.ts'
 import { foreignTool } from '../native-tools.ts'
 import { bytesOf } from '../openai-chat/encode.ts'
 import { effortOf, nearestEffort, thinkingOf, type Thinking } from '../reasoning.ts'
+import { saysAsWritten } from '../server-tools.ts'
 import { opened } from './seals.ts'
 import { traitsOf, type Traits } from './traits.ts'
 import { DIALECT, given, ITEMS, ROUTER_KEYS, type Loose } from './wire.ts'
@@ -35,7 +36,7 @@ export function encode(request: ChatRequest, target: Target): Outgoing | { reado
   const traits = traitsOf(endpoint)
   const lost = unsendable(request.messages)
   if (lost) return { fault: fault('invalid-request', `messages: ${endpoint.providerName} takes no ${lost.kind}${lost.kind === 'audio' ? ' by its address' : ''} in this format`, { field: 'messages' }) }
-  const origin = request.origin?.dialect === DIALECT ? request.origin : undefined
+  const origin = request.origin?.dialect === DIALECT && saysAsWritten(request, DIALECT, traits.knows) ? request.origin : undefined
   const foreign = origin ? null : foreignTool(request, DIALECT)
   if (foreign) return { fault: foreign }
   const draft: Draft = { body: origin ? patchable(origin.body, traits) : writeBody(request, traits), dropped: [] }

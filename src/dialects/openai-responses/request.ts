@@ -161,9 +161,13 @@ function readTool(tool: Loose): Tool {
   return { type: 'native', dialect: DIALECT, value: tool }
 }
 
+const TOOL_SEARCH = 'tool_search'
+
 /** OpenAI's own tools that other models are offered as well, and that a stage carries out for them. */
 function vendorToolOf(tool: Loose, at: number): Tool | null {
-  return tool['type'] === APPLY_PATCH ? standInOf(APPLY_PATCH, at, { dialect: DIALECT, value: tool }) : null
+  if (tool['type'] === APPLY_PATCH) return standInOf(APPLY_PATCH, at, { dialect: DIALECT, value: tool })
+  // One that its caller carries out is known to OpenAI's models alone.
+  return tool['type'] === TOOL_SEARCH && tool['execution'] !== 'client' ? standInOf(TOOL_SEARCH, at, { dialect: DIALECT, value: tool, asWritten: true }) : null
 }
 
 /** A grammar stands flat in this format and nested in the canonical one. */

@@ -233,7 +233,7 @@ function writeTool(tool: Tool, traits: Traits): JsonObject | null {
 /** OpenAI's own tool, in the place of a function that stands in for it, where the endpoint knows it. */
 function nativeIn(tool: Tool, { knows }: Traits): JsonObject | null {
   const { instead } = tool.type === 'function' ? tool : {}
-  return instead?.dialect === DIALECT && knows(String(instead.value['type'])) ? instead.value : null
+  return instead?.dialect === DIALECT && !instead.asWritten && knows(String(instead.value['type'])) ? instead.value : null
 }
 
 function flatFormat(format: JsonObject): JsonObject {
