@@ -5,7 +5,7 @@ import { ResponseStream } from 'openai/lib/responses/ResponseStream'
 import { collectNow } from '../../src/core/index.ts'
 import { DIALECTS, type ReplyMeta } from '../../src/dialects/index.ts'
 import { aTarget } from '../../src/dialects/laws/endpoint.ts'
-import { assertEvents, assertTyped, eventsOf, KNOWN_EVENTS } from './responses-grammar.ts'
+import { assertEvents, assertTyped, eventsOf, KNOWN_EVENTS, UNTYPED } from './responses-grammar.ts'
 
 /**
  * Every recorded stream of every provider's wire format, as a caller of Responses gets it: each event is what OpenAI's
@@ -56,6 +56,8 @@ for (const name of DIALECTS.keys()) {
         assert.deepEqual(kinds(whole['output']), kinds(end['response'].output))
         if (/novelty/.test(raw)) return
         assertTyped('Response', whole)
+        // The accumulator refuses what the client has no type for, also when it is OpenAI that sends it.
+        if (told.some(({ type }) => String(type) in UNTYPED)) return
         const collected = await ResponseStream.fromReadableStream(lines(told)).finalResponse()
         assert.equal(collected.output_text, end['response'].output_text)
         assert.equal(collected.output.length, end['response'].output.length)
