@@ -15,8 +15,8 @@ import { createUpstreams } from './upstreams.ts'
 
 /** Stages that have a model asked before the one that answers. A token costs a nano-dollar at either. */
 
-/** What a model says, whole; `hang` waits until its caller has left. */
-type Says = readonly ChatEvent[] | 'hang'
+/** What a model says, whole; `hang` waits until its caller has left, and `linger` notices that a while later. */
+type Says = readonly ChatEvent[] | 'hang' | 'linger'
 
 const SHEET: PriceSheet = { rates: { prompt: 10n ** 9n, completion: 10n ** 9n }, overrides: [], source: 'operator' }
 const TIMEOUTS = { connectMs: 1000, firstTokenMs: 60_000, firstTokenReasoningMs: 60_000, idleMs: 60_000, totalMs: 60_000, preTokenTotalMs: 60_000 }
@@ -62,8 +62,9 @@ function gatewayWith(stages: readonly Stage[], does: Readonly<Record<string, Say
     async *stream(request: ChatRequest, _: Endpoint, departure: Departure): EventStream {
       asked.push({ provider, request })
       const says = does[provider] ?? failing
-      if (says !== 'hang') return yield says
+      if (says !== 'hang' && says !== 'linger') return yield says
       await new Promise<void>((resolve) => departure.listen(resolve))
+      if (says === 'linger') for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve))
       yield [{ type: 'fault', fault: fault('cancelled', 'left') } as const]
     },
   }]))
@@ -220,6 +221,25 @@ describe('Tools that a stage runs', () => {
     await assert.rejects(collect(outcome.events), TypeError)
     assert.deepEqual([gateway.inFlight(), admission.figures().running], [0, 0])
     assert.deepEqual(records.map(({ cost, absorbed, fault: of }) => [cost, absorbed, of]), [[0n, 15n, 'internal']])
+  })
+
+  test('and that have a model asked as their caller leaves are waited for: its attempt is on record, and what was answered is paid', async () => {
+    const turn: ServerTools['turn'] = async ({ generate, request }) => {
+      await generate({ models: ['acme/reader'], request, tool: 'openrouter:dig' })
+      return { uses: [], annotations: [], fees: { services: {}, cost: 0n }, next: null, last: true }
+    }
+    const { gateway, records, asked, departure, call, admission } = gatewayWith([digs(turn)], { main: CALLS, reader: 'linger' })
+    const outcome = await gateway.generate(call())
+    assert.ok('events' in outcome)
+    const reading = outcome.events[Symbol.asyncIterator]()
+    const rest = (async () => { while (!(await reading.next()).done); })()
+    while (asked.length < 2) await new Promise((resolve) => setImmediate(resolve))
+    departure.leave()
+    await Promise.all([reading.return!(), rest])
+    await gateway.idle()
+    const [record] = records
+    assert.deepEqual([records.length, record!.cost, record!.cancelled, admission.figures().running], [1, 15n, true, 0])
+    assert.deepEqual(record!.attempts.map(({ provider, within, step }) => [provider, within, step]), [['main', undefined, 1], ['reader', 'openrouter:dig', 1]])
   })
 
   test('are asked nothing more by a reader who stops, and what was answered is paid', async () => {

@@ -65,8 +65,12 @@ export interface AgentGiven {
 }
 
 const MOST_TOKENS = 1_000_000
-/** Tools that ask models themselves are not given to a model that a tool asks: nothing would bound how deep that goes. */
-export const ASKING_TOOLS: readonly string[] = ['advisor', 'subagent', 'fusion']
+const ASKS = 'which would ask models in its turn, and nothing would bound how deep that goes'
+/** Tools that a model which a tool asks is not given, and why. */
+const NOT_GIVEN: ReadonlyMap<string, string> = new Map([
+  ['advisor', ASKS], ['subagent', ASKS], ['fusion', ASKS],
+  ['apply_patch', 'whose calls are carried out by the caller, who is not there'], ['tool_search', 'which finds tools of the request, and these are not given either'],
+])
 
 /** Reads how a model is asked: `model`, `instructions`, `tools`, `max_tool_calls`, `max_completion_tokens`, `reasoning`, `temperature`. */
 export function readAgent({ settings, nest, unknown, usual = [], calls, tokens, instructed = true }: AgentGiven): Agent {
@@ -158,7 +162,8 @@ function wishesOf(settings: ToolSettings): readonly ServerToolWish[] | null {
       throw settings.bad(`${key}.type`, 'must be a server tool, such as openrouter:web_search: nobody is there who could run another')
     }
     const name = type.slice('openrouter:'.length)
-    if (ASKING_TOOLS.includes(name)) throw settings.bad(`${key}.type`, `must not be ${type}, which would ask models in its turn`)
+    const why = NOT_GIVEN.get(name)
+    if (why !== undefined) throw settings.bad(`${key}.type`, `must not be ${type}, ${why}`)
     if (name === 'apply_patch') throw settings.bad(`${key}.type`, 'must not be openrouter:apply_patch: nobody is there who has the files')
     const inside = typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters)
     return { name, settings: inside ? parameters as JsonObject : beside, field: `${settings.field}.${key}${inside ? '.parameters' : ''}` }

@@ -1,6 +1,6 @@
 import {
   fault, FaultError, rewrite, SERVER_TOOL, useIn,
-  type Annotation, type Asked, type ChatRequest, type Departure, type Fees, type JsonObject, type LoopWishes, type Message, type Offer, type Part, type Said, type ServerTools,
+  type Annotation, type Asked, type ChatRequest, type Departure, type Fees, type Generate, type JsonObject, type LoopWishes, type Message, type Offer, type Part, type Said, type ServerTools,
   type ServerToolUse, type ServerToolWish, type Stage, type StageNote, type StopCondition, type Tool, type ToolCallPart, type ToolChoice, type Turn,
 } from '../core/index.ts'
 import { asTool, type Nest } from './agent.ts'
@@ -297,11 +297,17 @@ class Running implements ServerTools {
   }
 
   async turn({ request, parts, reason, step, spent, generate }: Said): Promise<Turn> {
+    let asked = 0n
+    const counted: Generate = async (asking) => {
+      const made = await generate(asking)
+      if ('cost' in made) asked += made.cost
+      return made
+    }
     const called = parts.filter((part): part is ToolCallPart => part.type === 'tool-call')
     const own = called.filter(({ name }) => this.runs(name))
     const late = this.#late()
     const left = Math.min(MOST_AT_ONCE, this.#wishes.stopWhen ? Infinity : (this.#wishes.maxCalls ?? Infinity) - this.#ran)
-    const ran = await Promise.all(own.map((call, at) => at < left && !late ? this.#run(call, { request, parts, generate }) : refused(late ? 'the time for tools is over' : 'no more tools may be called for this answer')))
+    const ran = await Promise.all(own.map((call, at) => at < left && !late ? this.#run(call, { request, parts, generate: counted }) : refused(late ? 'the time for tools is over' : 'no more tools may be called for this answer')))
     this.#ran += Math.min(own.length, left)
     const turn = this.#given.id()
     const calls = own.flatMap((call, at): readonly ToolCallPart[] => {
@@ -322,7 +328,7 @@ class Running implements ServerTools {
     const broken = ran.find((it) => it.fault !== undefined)
     if (broken) return { ...told, next: null, last: true, fault: broken.fault! }
     if (own.length < called.length || calls.length > 0) return { ...told, next: null, last: true }
-    const tokens = { ...spent, cost: spent.cost + fees.cost }
+    const tokens = { ...spent, cost: spent.cost + fees.cost + asked }
     const last = this.#late() || step >= this.#rules.maxSteps || (this.#wishes.stopWhen
       ? this.#wishes.stopWhen.some((condition) => holds(condition, { step, spent: tokens, reason, names: uses.map(({ name }) => name) }))
       : this.#ran >= (this.#wishes.maxCalls ?? Infinity))

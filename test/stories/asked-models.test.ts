@@ -84,6 +84,12 @@ describe('A model that asks an advisor', () => {
     assert.equal(box.app.admission.figures().running, 0, 'its place is free')
   })
 
+  test('has it counted where its caller says how much an answer may cost', async () => {
+    answers({ boss: [asksSage(), { text: 'So left.' }], sage: [{ text: 'Go left.' }] })
+    await box.whole(saying('acme/boss', 'Where to?', { tools: [ADVISOR], stop_server_tools_when: [{ type: 'max_cost', max_cost_in_dollars: STEP + SAGE / 2 }] }))
+    assert.deepEqual([asked(), sent(2)['tool_choice']], [['boss', 'sage', 'boss'], 'none'])
+  })
+
   test('streams as one answer', async () => {
     answers({ ...ADVISED, boss: [{ parts: [{ type: 'text', text: 'Hm. ' }, { type: 'call', name: 'openrouter_advisor', arguments: '{"prompt":"Which way?"}' }] }, { text: 'So left.' }] })
     const streamed = await readStream(await box.chat(saying('acme/boss', 'Where to?', { tools: [ADVISOR], stream: true })))
@@ -355,6 +361,7 @@ describe('A tool that asks models', () => {
       [[advisor({ model: 'acme/nobody' })], 'tools[0].parameters.model'], [[advisor({ temperature: 3 })], 'tools[0].parameters.temperature'], [[advisor({ name: 'a/b' })], 'tools[0].parameters.name'],
       [[advisor({ tools: [{ type: 'function', function: { name: 'ring' } }] })], 'tools[0].parameters.tools[0].type'], [[advisor({ tools: [{ type: 'openrouter:subagent' }] })], 'tools[0].parameters.tools[0].type'],
       [[advisor({ tools: [{ type: 'openrouter:datetime', parameters: { timezone: 'Mars' } }] })], 'tools[0].parameters.tools[0].parameters.timezone'],
+      [[advisor({ tools: [TIME, { type: 'openrouter:apply_patch' }] })], 'tools[0].parameters.tools[1].type'],
       [[advisor({ tools: [{ type: 'openrouter:shell' }] })], 'tools[0].parameters.tools[0]'], [[advisor({ reasoning: { effort: 'much' } })], 'tools[0].parameters.reasoning.effort'],
       [[advisor({ reasoning: { effort: 'low', max_tokens: 9 } })], 'tools[0].parameters.reasoning.max_tokens'], [[advisor({ max_tool_calls: 26 })], 'tools[0].parameters.max_tool_calls'],
       [[advisor({ forward_transcript: 'yes' })], 'tools[0].parameters.forward_transcript'], [[advisor({}), advisor({})], 'tools[1]'], [[advisor({ name: 'a' }), advisor({ name: ' a ' })], 'tools[1].parameters.name'],
