@@ -26,6 +26,7 @@ const CASES: readonly (readonly [string, string, SseEvent[]])[] = [
   ['all line ends in one stream', 'data: a\r\n\ndata: b\n\rdata: c\r\r\ndata: d\n\n', data('a', 'b', 'c', 'd')],
   ['several data lines', 'data: {\ndata: "a": 1\ndata:}\n\n', data('{\n"a": 1\n}')],
   ['named events', 'event: error\ndata: x\n\ndata: y\n\nevent: lonely\n\ndata: z\n\n', [{ event: 'error', data: 'x' }, ...data('y', 'z')]],
+  ['names with every kind of line end and of data', 'event: a\ndata: x\n\nevent: b\ndata: y\r\n\r\nevent:c\ndata:z\ndata: w\n\nevent: \ndata: v\n\nevent: d\ndata: u\rdata: t\n\n', [{ event: 'a', data: 'x' }, { event: 'b', data: 'y' }, { event: 'c', data: 'z\nw' }, { event: '', data: 'v' }, { event: 'd', data: 'u\nt' }]],
   ['fields around the data', 'id: 7\nretry: 10\ndata: x\nevent: late\n\n', [{ event: 'late', data: 'x' }]],
   ['comments before, between and inside', ': hi\n\n:\ndata: a\n: mid\n\n: PROCESSING\n\ndata: b\n\n', data('a', 'b')],
   ['a mark at the start', '\ufeffdata: a\n\n', data('a')],

@@ -172,11 +172,23 @@ export class SseParser {
         if (lf - at > this.maxEventBytes) this.overflow = true
         else this.sink.sse('', text.slice(text.charCodeAt(at + 5) === 0x20 ? at + 6 : at + 5, lf))
         at = lf + 2
+      } else if (!this.hasData && this.name === '' && this.named(text, at, lf, cr)) {
+        at = text.indexOf('\n', lf + 1) + 2
       } else {
         this.line(text.slice(at, lf))
         at = lf + 1
       }
     }
+  }
+
+  /** An `event:` line, one `data:` line and its blank line in one read, which whoever names events sends: whether that stands here. */
+  private named(text: string, at: number, lf: number, cr: number): boolean {
+    if (!text.startsWith('event:', at) || !text.startsWith('data:', lf + 1)) return false
+    const end = text.indexOf('\n', lf + 1)
+    if (text.charCodeAt(end + 1) !== LF || (cr >= 0 && cr < end)) return false
+    if (end - lf > this.maxEventBytes) this.overflow = true
+    else this.sink.sse(valueIn(text, at + 6, lf), valueIn(text, lf + 6, end))
+    return true
   }
 
   private line(text: string): void {
@@ -207,6 +219,9 @@ export class SseParser {
     }
   }
 }
+
+/** A field's value without the one blank that may stand before it. */
+const valueIn = (text: string, from: number, to: number): string => text.slice(text.charCodeAt(from) === 0x20 ? from + 1 : from, to)
 
 /** How many bytes end with a line end; a read mostly does, and then nothing is searched. */
 function afterLastLine(bytes: Uint8Array): number {

@@ -4,12 +4,15 @@ import { annotationOf } from './decode-messages.ts'
 import { errorInside } from './faults.ts'
 import { answerOf } from './format.ts'
 import { nameOf } from './names.ts'
+import type { PieceType } from './piece-frame.ts'
 import { createUsageReader } from './usage.ts'
 import { DIALECT, isLoose, SEAL_FORMAT, textOf, type Loose } from './wire.ts'
 
 /** Turns the events of one message into canonical ones. The type inside an event's JSON is what counts. */
 export interface MessageReader {
   event(value: Loose): readonly ChatEvent[]
+  /** The same of an event that is a piece of a block and nothing else; null where the block wants more than to go on. */
+  piece(index: number, type: PieceType, text: string): readonly ChatEvent[] | null
   /** The upstream closed: completes the reply, or reports the cut. */
   close(): readonly ChatEvent[]
   readonly started: boolean
@@ -292,6 +295,12 @@ export function createMessageReader(endpoint: Pick<Endpoint, 'providerName'>, { 
       }
       return take()
     },
+    piece(index, type, text) {
+      const block = done ? undefined : blocks.get(index)
+      if (block === undefined || block.kind !== KIND_OF[type]) return null
+      say(block, text)
+      return take()
+    },
     close() {
       if (done) return take()
       // A reason to stop is the end of the content: some hosts close without `message_stop`.
@@ -304,6 +313,9 @@ export function createMessageReader(endpoint: Pick<Endpoint, 'providerName'>, { 
     get finished() { return !done && stopReason !== '' && blocks.size === 0 },
   }
 }
+
+/** The blocks that such a piece goes into as it is. */
+const KIND_OF: Readonly<Record<PieceType, Open['kind']>> = { text_delta: 'text', thinking_delta: 'thinking', input_json_delta: 'call' }
 
 function parsed(text: string): unknown {
   const read = parseUpstream(text)

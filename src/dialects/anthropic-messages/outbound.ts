@@ -1,15 +1,19 @@
 import { fault, type ChatEvent, type Fault } from '../../core/index.ts'
 import type { Decoder, Outbound, Target } from '../dialect.ts'
 import { parseUpstream } from '../json.ts'
+import { match } from '../openai-chat/prefix-cache.ts'
 import { approximate, isKnownToSearch, leavesRoom, withSearchTool } from '../own-search.ts'
 import { createSseReader, type SseEvent } from '../sse.ts'
 import { decodeFault, errorInside, noMessage } from './faults.ts'
 import { createMessageReader } from './message-reader.ts'
+import { learn, unpadded, type PieceFrame } from './piece-frame.ts'
 import { encode } from './request.ts'
 import { DIALECT, isLoose } from './wire.ts'
 
 /** Long thoughts and the results of server tools come in one event. */
 const MAX_EVENT_BYTES = 32 * 1024 * 1024
+/** Events that are worth learning from before it is given up: each costs a second parse. */
+const MAX_LESSONS = 8
 
 /** Anthropic Messages, version 2023-06-01, as it is spoken to Claude and to the many hosts that offer the same route. */
 export const outbound: Outbound = {
@@ -73,7 +77,17 @@ function decoder(target: Target): Decoder {
   const sse = createSseReader({ maxEventBytes: MAX_EVENT_BYTES })
   const reader = createMessageReader(target.endpoint, { streamed: true })
   let failed = false
+  let frame: PieceFrame | null = null
+  let lessons = 0
 
+  /** The events of one that is like the one before but for its piece; null of any other. */
+  const like = (data: string): readonly ChatEvent[] | null => {
+    if (frame === null) return null
+    const piece = match(frame, unpadded(data))
+    const events = piece === null ? null : reader.piece(frame.block, frame.type, piece)
+    if (events !== null) lessons = 0
+    return events
+  }
   const read = (events: readonly SseEvent[], atEnd = false): readonly ChatEvent[] => {
     if (events.length === 0 && !sse.overflow && !sse.garbled) return NONE
     const out: ChatEvent[] = []
@@ -81,6 +95,11 @@ function decoder(target: Target): Decoder {
       if (reader.done || failed) break
       // Bridges from OpenAI's format add its end mark.
       if (event.data === '' || event.data === '[DONE]') continue
+      const piece = like(event.data)
+      if (piece !== null) {
+        for (const found of piece) out.push(found)
+        continue
+      }
       const parsed = parseUpstream(event.data)
       if ('fault' in parsed) {
         // An event that was cut in the middle is a cut, not a bad event.
@@ -91,6 +110,11 @@ function decoder(target: Target): Decoder {
       const untyped = parsed.value['type'] === undefined && event.event !== ''
       const value = untyped ? { ...parsed.value, type: event.event } : parsed.value
       for (const found of reader.event(value)) out.push(found)
+      if (lessons >= MAX_LESSONS || value['type'] !== 'content_block_delta') continue
+      const learned = learn(unpadded(event.data), value)
+      if (learned === null) continue
+      lessons++
+      frame = learned
     }
     if (!(sse.overflow || sse.garbled) || failed || reader.done) return out
     return fail(out, fault('invalid-response', `The provider sent ${sse.overflow ? 'an event that is too large' : 'bytes that are no UTF-8'}.`))

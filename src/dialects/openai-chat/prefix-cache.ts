@@ -5,9 +5,7 @@ import type { Loose } from './wire.ts'
  * The events of one stream differ in one short string. What stands before and behind it is remembered from an event
  * that was parsed; an event that has the same bytes around its string is read without parsing the rest again.
  */
-export interface Template {
-  readonly kind: 'text' | 'reasoning'
-  readonly choice: number
+export interface Frame {
   /** Up to and with the quote that opens the string. */
   readonly prefix: string
   /** From the quote that closes the string. */
@@ -16,10 +14,16 @@ export interface Template {
   readonly tail: string | null
 }
 
+/** The same of a chunk, with what its string is. */
+export interface Template extends Frame {
+  readonly kind: 'text' | 'reasoning'
+  readonly choice: number
+}
+
 const QUOTE = 0x22
 
 /** The string of an event that fits the template, or null. */
-export function match(template: Template, data: string): string | null {
+export function match(template: Frame, data: string): string | null {
   const { prefix, suffix, tail } = template
   const from = prefix.length
   // Comparing slices costs a fifth of `startsWith`, which goes character by character.
@@ -70,14 +74,8 @@ export function learn(data: string, value: unknown): Template | null {
   if (!quiet(delta, QUIET_DELTA, EMPTY_IN_DELTA)) return null
   const key = onlySpoken(delta)
   if (key === null || typeof choice['index'] !== 'number') return null
-  const place = placeOf(data, key)
-  if (!place) return null
-  const suffix = data.slice(place.end)
-  const pad = suffix.includes('"obfuscation"') ? PADDING.exec(suffix) : null
-  return {
-    kind: key === 'content' ? 'text' : 'reasoning', choice: choice['index'], prefix: own(data.slice(0, place.start + 1)),
-    suffix: own(pad ? pad[1]! : suffix), tail: pad ? own(pad[2]!) : null,
-  }
+  const frame = placeOf(data, key, (of) => of['choices']?.[0]?.delta?.[key])
+  return frame && { ...frame, kind: key === 'content' ? 'text' : 'reasoning', choice: choice['index'] }
 }
 
 const PADDING = /^(.*"obfuscation"\s*:\s*")[^"\\]*(".*)$/s
@@ -106,7 +104,11 @@ function quiet(at: Loose | null | undefined, known: ReadonlySet<string>, empty: 
 
 const SENTINEL = '\u0001here'
 
-function placeOf(data: string, key: string): { start: number; end: number } | null {
+/**
+ * What stands around the string of a key in the text of an object; `read` finds it in the object. Null where no place of
+ * the key is the one that is read.
+ */
+export function placeOf(data: string, key: string, read: (value: Loose) => unknown): Frame | null {
   const name = `"${key}"`
   for (let at = data.indexOf(name); at >= 0; at = data.indexOf(name, at + 1)) {
     let start = at + name.length
@@ -117,12 +119,11 @@ function placeOf(data: string, key: string): { start: number; end: number } | nu
     if (data.charCodeAt(start) !== QUOTE) continue
     const end = textStringEnd(data, start)
     if (end < 0) return null
-    if (isThere(`${data.slice(0, start)}${JSON.stringify(SENTINEL)}${data.slice(end + 1)}`, key)) return { start, end }
+    const parsed = parseUpstream(`${data.slice(0, start)}${JSON.stringify(SENTINEL)}${data.slice(end + 1)}`)
+    if (!('value' in parsed) || read(parsed.value as Loose) !== SENTINEL) continue
+    const suffix = data.slice(end)
+    const pad = suffix.includes('"obfuscation"') ? PADDING.exec(suffix) : null
+    return { prefix: own(data.slice(0, start + 1)), suffix: own(pad ? pad[1]! : suffix), tail: pad ? own(pad[2]!) : null }
   }
   return null
-}
-
-function isThere(data: string, key: string): boolean {
-  const parsed = parseUpstream(data)
-  return 'value' in parsed && (parsed.value as Loose)['choices']?.[0]?.delta?.[key] === SENTINEL
 }
