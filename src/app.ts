@@ -147,7 +147,7 @@ export async function createApp(given: {
   const hasCredential = (provider: string): boolean => path.providers().credentials(provider).length > 0
   const pageFailed = (error: unknown): void => log.error({ err: error }, 'a page failed by a fault of ours')
   const site = createSite({
-    catalog: path.catalog, figures, rankings, apps, parameters, minKeys: () => keeping.stats.minKeys, ambient, version: given.version,
+    catalog: path.catalog, figures, rankings, apps, parameters, prices, minKeys: () => keeping.stats.minKeys, ambient, version: given.version,
     operator: () => keeping.site, docs: DOCS, openApi: () => http.document(), hasCredential, report: pageFailed,
     probes: () => keeping.probes && { everyMs: keeping.probes.everyMs, endpoints: path.probed().size },
   })

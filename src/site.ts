@@ -29,6 +29,8 @@ export interface Site {
   performance(id: string, window: Window): Promise<SeriesView>
   /** By day, the last `days` of them, today included. */
   activity(id: string, days: number): Promise<ActivityView>
+  /** What the lists of a model asked over time, and what was really paid. */
+  prices(id: string, range: PriceRange): Promise<PricesView>
   uptime(id: string, days: number): Promise<UptimeView>
   apps(id: string, days: number): Promise<AppsView>
   /** What callers set the sampling parameters of a model to, and their medians for a sample. */
@@ -74,6 +76,9 @@ export type Window = '1h' | '1d' | '7d' | '30d'
 
 /** `today` is the day so far; `week` and `month` are seven and thirty days, today's included; days are UTC's. */
 export type RankingPeriod = 'today' | 'week' | 'month' | 'trending'
+
+/** How far back prices are looked at; `all` is as far as anything is known. */
+export type PriceRange = '3d' | '30d' | '90d' | 'all'
 
 /** Decimal strings of dollars per unit by price key, as the API has them; null where no price is known. */
 export type Pricing = Readonly<Record<string, string>> | null
@@ -254,6 +259,44 @@ export interface SpeedView {
 
 export interface SeriesView extends SpeedView {
   readonly endpoints: readonly (EndpointSpeed & { readonly points: readonly Point[] })[]
+}
+
+export interface PricesView {
+  readonly range: PriceRange
+  readonly from: number
+  readonly to: number
+  /** The stretches that paid prices are told by. */
+  readonly by: 'hour' | 'day' | 'week' | 'month'
+  /** Ms since the epoch, from when on lists were written down here; null where none was yet. */
+  readonly since: number | null
+  /** The tokens of all paid answers of the range, by whose shares a list is told as one figure; three in for one out where `requests` is 0. */
+  readonly mix: { readonly prompt: number; readonly completion: number; readonly requests: number }
+  /** Those with a price in the range, also where they are gone by now: the most tokens first, then the cheapest. */
+  readonly endpoints: readonly {
+    readonly id: string
+    readonly tag: string
+    readonly providerName: string
+    /** Oldest first: what its list asked when the range began, where that is known, and each change since. */
+    readonly listed: readonly {
+      /** Ms since the epoch; it may be before the range. */
+      readonly at: number
+      /** null: not on sale, or without a usable price, from then on. */
+      readonly pricing: Pricing
+      readonly overrides: readonly { readonly minPromptTokens: number; readonly pricing: Readonly<Record<string, string>> }[]
+      /** Dollars for a million tokens of the mix, as a decimal; null where there is no price, or one of other units. */
+      readonly perMillion: string | null
+    }[]
+    /** Oldest first. */
+    readonly paid: readonly {
+      readonly at: number
+      readonly requests: number
+      readonly promptTokens: number
+      readonly completionTokens: number
+      readonly perMillion: string
+      /** The same tokens by the list that held when the stretch ended. */
+      readonly listPerMillion: string | null
+    }[]
+  }[]
 }
 
 export interface UptimeView {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createCatalog, NO_OVERLAY } from '../catalog/index.ts'
 import { usage, type FaultKind, type Generation } from '../core/index.ts'
 import type { Site } from '../site.ts'
-import { createApps, createFigures, createParameters, createRankings, createRollups, createStats } from '../stats/index.ts'
+import { createApps, createFigures, createParameters, createPrices, createRankings, createRollups, createStats } from '../stats/index.ts'
 import type { Store } from '../store/index.ts'
 import { createFakeAmbient } from '../testing/index.ts'
 import { forEachStore } from '../../test/stores.ts'
@@ -35,7 +35,7 @@ async function open(store: Store, calls: readonly Generation[], minKeys = 1): Pr
   await createRollups({ store, ambient }).catchUp()
   const figures = createFigures({ store, ambient })
   const apps = createApps({ store, ambient })
-  return createSite({ catalog, figures, apps, rankings: createRankings({ figures, apps, ambient }), parameters: createParameters({ store, ambient }), minKeys: () => minKeys, ambient, version: 'test', operator: () => ({ pages: {}, links: {} }), docs: '', openApi: () => ({ paths: {}, components: { schemas: {} } }), hasCredential: () => false, probes: () => null, report: (error) => { throw error } })
+  return createSite({ catalog, figures, apps, rankings: createRankings({ figures, apps, ambient }), parameters: createParameters({ store, ambient }), prices: createPrices({ store, figures, ambient }), minKeys: () => minKeys, ambient, version: 'test', operator: () => ({ pages: {}, links: {} }), docs: '', openApi: () => ({ paths: {}, components: { schemas: {} } }), hasCredential: () => false, probes: () => null, report: (error) => { throw error } })
 }
 
 forEachStore((_, openStore) => {

@@ -2,13 +2,14 @@ import { setImmediate } from 'node:timers/promises'
 import { asksForFigures, isListed, nearest, queryModels, type ModelEntry, type ProviderRow, type Snapshot } from '../catalog/index.ts'
 import { canBeCalled, type Ambient, type Endpoint } from '../core/index.ts'
 import type { OpenApiView, OperatorView, ProbesView, Site, Window } from '../site.ts'
-import { availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentOf, speedOf, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Rankings, type Speed, type Sum, type Total } from '../stats/index.ts'
+import { availabilityOf, hitRateOf, PARAMETER_DAYS, paidPerMillionOf, percentOf, speedOf, toldParameters, uptimeOf, type Apps, type Figures, type Parameters, type Prices, type Rankings, type Speed, type Sum, type Total } from '../stats/index.ts'
 import { appCardOf, createBoards } from './boards.ts'
 import { createGuides } from './guides.ts'
+import { createPriceHistory } from './prices.ts'
 import { createReport } from './report.ts'
 import { findIn, type Findable } from './search.ts'
 import { createStatus } from './status.ts'
-import { cardOf, endpointOf, modelOf, providerCardOf, type Shelf } from './views.ts'
+import { cardOf, countedAs, endpointOf, modelOf, providerCardOf, saleOf, type Shelf } from './views.ts'
 
 /** What the site asks the other rooms. */
 export interface SiteGiven {
@@ -19,6 +20,7 @@ export interface SiteGiven {
   readonly rankings: Rankings
   readonly apps: Pick<Apps, 'of'>
   readonly parameters: Parameters
+  readonly prices: Pick<Prices, 'history'>
   /** From how many different keys on a visitor is told what a parameter is set to. */
   minKeys(): number
   readonly ambient: Ambient
@@ -56,7 +58,7 @@ const TOP_APPS = 20
 const SLICE = 40
 
 /** Answers the pages' questions from the catalogue and from what was added up; no question reads a record. */
-export function createSite({ catalog, figures, rankings, apps, parameters, minKeys, ambient, version, operator, docs, openApi, hasCredential, probes, report }: SiteGiven): Site {
+export function createSite({ catalog, figures, rankings, apps, parameters, prices, minKeys, ambient, version, operator, docs, openApi, hasCredential, probes, report }: SiteGiven): Site {
   /** Figures that a page of the catalogue stands without. */
   const unlessLost = <T>(asked: Promise<T>): Promise<T | null> => asked.catch((error) => {
     report(error)
@@ -99,9 +101,6 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
     })
     return new Map(sums.map((sum) => [sum.a, sum]))
   }
-  /** The model under whose name traffic to an entry is counted: of a moving alias its target. */
-  const countedAs = ({ at }: Shelf, entry: ModelEntry): string => (at.targetOf(entry) ?? entry).row.id
-  const saleOf = ({ at }: Shelf, id: string): readonly Endpoint[] => at.endpointsOf(id).filter(({ disabled, simulated }) => !disabled && !simulated)
 
   const spanOf = (window: Window) => {
     const { ms, grain } = WINDOWS[window]
@@ -117,6 +116,7 @@ export function createSite({ catalog, figures, rankings, apps, parameters, minKe
     behind: figures.behind,
     ...createBoards({ shelf, stocked, figures, rankings, apps, ambient }),
     ...createGuides(docs),
+    ...createPriceHistory({ shelf, prices }),
     ...createReport({ shelf, figures, ambient }),
     ...createStatus({ shelf, figures, ambient, hasCredential, probes }),
     operator,

@@ -10,6 +10,16 @@ export interface Shelf {
   usable(endpoint: Endpoint): boolean
 }
 
+/** The model under whose name traffic to an entry is counted: of a moving alias its target. */
+export function countedAs({ at }: Shelf, entry: ModelEntry): string {
+  return (at.targetOf(entry) ?? entry).row.id
+}
+
+/** What is on sale of a model: neither hidden nor a simulation. */
+export function saleOf({ at }: Shelf, id: string): readonly Endpoint[] {
+  return at.endpointsOf(id).filter(({ disabled, simulated }) => !disabled && !simulated)
+}
+
 export function cardOf({ at, usable }: Shelf, entry: ModelEntry): ModelCard {
   const { row } = entry
   const endpoints = at.endpointsOf(row.id)

@@ -30,12 +30,14 @@ export type ListPricing = Readonly<Record<string, unknown>>
 export const PRICE_RANGES = ['3d', '30d', '90d', 'all'] as const
 export type PriceRange = typeof PRICE_RANGES[number]
 
+export type PriceStretch = Exclude<Stretch, 'minute'>
+
 export interface PriceHistory {
   /** Ms since the epoch. `to` is not in it. */
   readonly from: number
   readonly to: number
   /** The stretch that paid prices are told by. */
-  readonly by: Stretch
+  readonly by: PriceStretch
   /** Ms since the epoch, from when on lists were written down here; null where none was yet. */
   readonly since: number | null
   /** Those with a price in the range, by id. */
@@ -107,7 +109,7 @@ export function createPrices({ store, figures, ambient }: {
   }
 
   /** Where a range begins, and by which stretches it is told. */
-  const beginning = async (range: PriceRange, now: number, recorded: readonly { readonly at: number }[], ids: readonly EndpointId[]): Promise<{ from: number; by: Stretch }> => {
+  const beginning = async (range: PriceRange, now: number, recorded: readonly { readonly at: number }[], ids: readonly EndpointId[]): Promise<{ from: number; by: PriceStretch }> => {
     if (range !== 'all') {
       const { ms, by } = RANGES[range]
       return { from: beginOf(by, now) - ms + LENGTHS[by], by }
@@ -183,8 +185,8 @@ function heldAt(listed: readonly ListedPrice[], at: number): ListPricing | null 
   return listed.findLast((it) => it.at < at)?.pricing ?? null
 }
 
-function endOf(by: Stretch, at: number): number {
-  return by === 'month' ? beginOf('month', at + 32 * DAY_MS) : at + LENGTHS[by as keyof typeof LENGTHS]
+function endOf(by: PriceStretch, at: number): number {
+  return by === 'month' ? beginOf('month', at + 32 * DAY_MS) : at + LENGTHS[by]
 }
 
 function paidIn({ at, counts, money }: Sum, held: ListPricing | null): readonly PaidPrice[] {

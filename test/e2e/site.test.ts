@@ -7,6 +7,7 @@ import { COMPARISONS } from './compare.ts'
 import { MANUAL } from './docs.ts'
 import { SHORT_PAGES } from './pages.ts'
 import { SEARCHES } from './palette.ts'
+import { PRICES } from './prices.ts'
 import { box, browser, endpoints, everybody, HOSTILE, look, type Look } from './world.ts'
 
 const MOST_SCRIPT = 130 * 1024
@@ -33,6 +34,7 @@ const PAGES: readonly (readonly [url: string, shows: RegExp])[] = [
   ...COMPARISONS,
   ...MANUAL,
   ...SHORT_PAGES,
+  ...PRICES,
   ...SEARCHES,
   ['/providers', /sell models of the catalogue/],
   ['/providers/sound', /Privacy policy/],

@@ -10,7 +10,7 @@ import type { Page } from 'playwright-core'
 import { createCatalog, NO_OVERLAY } from '../../src/catalog/index.ts'
 import { usage, type Generation } from '../../src/core/index.ts'
 import { createPages, createSite } from '../../src/pages/index.ts'
-import { createApps, createFigures, createParameters, createRankings, createRollups, createStats } from '../../src/stats/index.ts'
+import { createApps, createFigures, createParameters, createPrices, createRankings, createRollups, createStats } from '../../src/stats/index.ts'
 import { openStore, type Store } from '../../src/store/index.ts'
 import { createFakeAmbient } from '../../src/testing/index.ts'
 import { browser, everybody, PATIENCE_MS } from './world.ts'
@@ -58,7 +58,15 @@ async function roomsOf(given: readonly Generation[]) {
   await stats.close()
   const figures = createFigures({ store, ambient })
   const apps = createApps({ store, ambient })
-  return { figures, apps, rankings: createRankings({ figures, apps, ambient }), parameters: createParameters({ store, ambient }) }
+  const prices = createPrices({ store, figures, ambient })
+  // Lists are known where calls are: since some days, in which one provider became dearer and another went.
+  const lists = [{ prompt: '0.0000025', completion: '0.00001' }, { prompt: '0.000003', completion: '0.00001' }]
+  for (const [i, pricing] of given.length === 0 ? [] : lists.entries()) {
+    await createPrices({ store, figures, ambient: createFakeAmbient({ now: NOW - (10 - i * 4) * DAY }) }).keep({
+      version: `v${i}`, listPrices: () => ['openai', ...(i === 0 ? ['azure'] : [])].map((tag) => ({ endpoint: `openai/gpt-4o@${tag}`, model: 'openai/gpt-4o', pricing })),
+    })
+  }
+  return { figures, apps, prices, rankings: createRankings({ figures, apps, ambient }), parameters: createParameters({ store, ambient }) }
 }
 
 let url = ''
@@ -79,7 +87,7 @@ before(async () => {
   })
   const site = createSite({
     catalog: createCatalog({ overlay: NO_OVERLAY, faces: new Set(['openai-chat']), settings: () => ({}) }),
-    figures: moody('figures'), apps: moody('apps'), rankings: moody('rankings'), parameters: moody('parameters'),
+    figures: moody('figures'), apps: moody('apps'), rankings: moody('rankings'), parameters: moody('parameters'), prices: moody('prices'),
     minKeys: () => 1, ambient, version: 'test', operator: () => ({ pages: {}, links: {} }), docs: path.join(import.meta.dirname, '..', '..', 'docs'),
     openApi: () => ({ paths: {}, components: { schemas: {} } }), hasCredential: (provider) => provider === 'openai', probes: () => null, report: (error) => reported.push(error),
   })
@@ -111,10 +119,13 @@ const PAGES: readonly Shown[] = [
   { page: '/', stands: /Newest models/, blocks: [[/GPT-4o-mini\s+[\d.]+K tokens/i, /No traffic yet/]] },
   { page: '/openai/gpt-4o', stands: /OpenAI/, blocks: [
     [/2 answers in all/, /No answer came through this instance/], [/answers through this instance/, /Nothing measured in the last 30 days/], [/Really paid per 1M/, /Nothing paid yet/],
+    [/Input \$2\.50 → \$3 \(\+20 %\)/, /No list written down yet/],
     [/40 tries in all/, /Nothing tried in 30 days/], [/tokens in 40 requests/, /No traffic in 30 days/], [/one\.example/, /No app in 7 days/], [/needs 50 requests, has 40/, /needs 50 requests, has 0/],
   ] },
   { page: '/openai/gpt-4o/performance', window: '24 hours', stands: /Overview/, blocks: [[/answers through this instance/, /Nothing measured in the last 7 days/]] },
-  { page: '/openai/gpt-4o/pricing', stands: /What it would cost/, blocks: [[/Really paid per 1M/, /Nothing paid yet/]] },
+  { page: '/openai/gpt-4o/pricing', window: '90 days', stands: /What it would cost/, blocks: [
+    [/Really paid per 1M/, /Nothing paid yet/], [/OpenAI list \$[\d.]+, paid \$[\d.]+ in 40 requests[^]*Azure\s+gone from sale/, /No list written down yet/],
+  ] },
   { page: '/openai/gpt-4o/uptime', window: '7 days', stands: /Window/, blocks: [[/tries in all/, /Nothing tried in 30 days/]] },
   { page: '/openai/gpt-4o/activity', window: '7 days', stands: /Window/, blocks: [[/tokens in 40 requests/, /No traffic in 30 days/]] },
   { page: '/openai/gpt-4o/apps', window: '30 days', stands: /Window/, blocks: [[/one\.example/, /No app in 7 days/]] },
@@ -174,17 +185,17 @@ for (const { page: at, blocks, window, stands } of PAGES) {
     test(`${at} keeps what it shows while another window is asked for, and says that it is asked for`, async () => {
       mood = 'there'
       const page = await visit(at)
-      const block = page.locator('.block-of-figures')
+      const block = page.locator('.block-of-figures').first()
       const shown = await block.innerText()
       held = Promise.withResolvers()
       mood = 'held'
       await page.locator('main').getByRole('link', { name: window, exact: true }).click()
-      await page.locator('.block-of-figures[aria-busy="true"]').waitFor()
+      await page.locator('.block-of-figures[aria-busy="true"]').first().waitFor()
       assert.equal(await block.innerText(), shown)
       assert.equal(await page.getByText('Loading', { exact: true }).count(), 1)
       mood = 'there'
       held.resolve()
-      await page.locator('.block-of-figures[aria-busy="false"]').waitFor()
+      await page.locator('.block-of-figures[aria-busy="false"]').first().waitFor()
       assert.equal(await page.getByText('Loading', { exact: true }).count(), 0)
       assert.notEqual(new URL(page.url()).search, '')
       await page.close()

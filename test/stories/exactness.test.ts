@@ -136,6 +136,18 @@ onBothStores((start) => {
     }
     assert.ok(judged > 0)
 
+    // What was paid by the day, to the last digit; of lists nothing is known, for a demonstration makes none up.
+    const prices = await site.prices(model, '90d')
+    for (const { id, paid } of prices.endpoints) {
+      const days = await ask(box, sql`select created_at - created_at % ${sql.lit(DAY)} as day, count(*) as requests, sum(input_tokens) as prompt, sum(output_tokens) as completion, sum(cost_nano) as cost
+        from generations where endpoint = ${id} and created_at >= ${TODAY - 89 * DAY} group by 1 having sum(input_tokens + output_tokens) > 0 order by 1`) as unknown as Record<string, number>[]
+      assert.deepEqual(paid.map((it) => [it.at, it.requests, it.promptTokens, it.completionTokens, Math.round(Number(it.perMillion) * 1e9)]),
+        days.map(({ day, requests, prompt, completion, cost }) => [day, requests, prompt, completion, Math.round(cost! * 1e6 / (prompt! + completion!))]), id)
+    }
+    assert.equal(prices.endpoints.reduce((sum, { paid }) => sum + paid.length, 0) > 0, true)
+    assert.deepEqual((await get(box, `/api/v1/models/${model}/endpoints/prices?range=90d`)).data.endpoints.map((it: { tag: string; effective_prices: Row[] }) => [it.tag, it.effective_prices.map((paid) => paid['effective_price_per_million'])]).toSorted(),
+      prices.endpoints.map(({ tag, paid }) => [tag, paid.map(({ perMillion }) => perMillion)]).toSorted(), 'page and API agree')
+
     // Percentiles, within what a sketch may be beside them.
     const speed = await site.performance(model, '30d')
     for (const endpoint of speed.endpoints) {

@@ -85,6 +85,10 @@ onBothStores((start) => {
     const cachedPaid = told.endpoints[0].effective_prices[0]
     assert.ok(Number(cachedPaid.effective_price_per_million) < Number(cachedPaid.list_price_per_million) / 2, 'what a cache saved shows beside the list')
 
+    const page = await box.app.site.prices('acme/one', '30d')
+    assert.deepEqual(page.endpoints.map((it) => [it.tag, it.listed.map(({ at: since }) => new Date(since).toISOString()), it.paid.map((paid) => [paid.requests, paid.perMillion, paid.listPerMillion])]).toSorted(),
+      told.endpoints.map((it: { tag: string; list_prices: { since: string }[]; effective_prices: Record<string, unknown>[] }) => [it.tag, it.list_prices.map(({ since }) => since),
+        it.effective_prices.map((paid) => [paid['requests'], paid['effective_price_per_million'], paid['list_price_per_million']])]).toSorted(), 'page and API agree')
     assert.deepEqual((await pricesOf(box, '?range=3d')).endpoints.map((it: { list_prices: unknown[] }) => it.list_prices.length), [2, 3])
     assert.deepEqual(box.complaints, [])
   })

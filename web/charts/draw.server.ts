@@ -99,6 +99,68 @@ function apart(heights: readonly number[]): readonly number[] {
   return placed
 }
 
+/** A price that holds until it changes, and what was paid meanwhile. */
+export interface PriceSeries {
+  readonly name: string
+  readonly steps: readonly { readonly from: number; readonly to: number; readonly value: number }[]
+  readonly dots: readonly { readonly at: number; readonly value: number; readonly weight: number; readonly said: string }[]
+}
+
+/** A small chart for each series, all to one scale, so that their heights can be compared. */
+export interface PanelDrawing {
+  readonly width: number
+  readonly height: number
+  readonly left: number
+  readonly right: number
+  readonly ticks: readonly { readonly value: number; readonly y: number }[]
+  readonly panels: readonly {
+    readonly name: string
+    /** A path for each run without a gap. */
+    readonly paths: readonly string[]
+    readonly dots: readonly { readonly x: number; readonly y: number; readonly r: number; readonly over: boolean; readonly said: string }[]
+  }[]
+}
+
+const PANEL = { width: 320, height: 132, left: 46, right: 312 } as const
+const DOT = { least: 1.75, most: 4.5 } as const
+/** What a handful of calls cost may be ten times the list: to show that, everything else would lie on the ground. */
+const MOST_OVER_LIST = 2
+
+/** Null where there is nothing at all. A dot stands in the middle of its stretch, and is as large as its weight beside the greatest; what is over the scale is marked at its edge. */
+export function drawPanels(series: readonly PriceSeries[], { from, to, stepMs }: { readonly from: number; readonly to: number; readonly stepMs: number }): PanelDrawing | null {
+  const shown = series.filter(({ steps, dots }) => steps.length + dots.length > 0)
+  if (shown.length === 0) return null
+  const { height, left, right } = PANEL
+  const list = Math.max(...shown.flatMap(({ steps }) => steps.map(({ value }) => value)))
+  const paid = Math.max(...shown.flatMap(({ dots }) => dots.map(({ value }) => value)))
+  const top = list > 0 ? Math.max(list, Math.min(paid, list * MOST_OVER_LIST)) : paid
+  const heaviest = Math.max(1, ...shown.flatMap(({ dots }) => dots.map(({ weight }) => weight)))
+  const scale = scaleLinear([from, to], [left, right]).clamp(true)
+  const x = (at: number): number => round(scale(at))
+  const y = scaleLinear([0, top * 1.05 || 1], [height - BOTTOM, TOP / 2]).nice(3).clamp(true)
+  const most = y.domain()[1]!
+  return {
+    ...PANEL,
+    ticks: y.ticks(3).map((value) => ({ value, y: round(y(value)) })),
+    panels: shown.map(({ name, steps, dots }) => ({
+      name,
+      paths: unbroken(steps).map((run) => run.map((step, place) => `${place === 0 ? `M${x(step.from)},` : 'V'}${round(y(step.value))}H${x(step.to)}`).join('')),
+      dots: dots.map(({ at, value, weight, said }) => ({
+        x: x(at + stepMs / 2), y: round(y(value)), r: round(DOT.least + (DOT.most - DOT.least) * Math.sqrt(weight / heaviest)), over: value > most, said,
+      })),
+    })),
+  }
+}
+
+function unbroken(steps: PriceSeries['steps']): readonly PriceSeries['steps'][] {
+  const all: PriceSeries['steps'][number][][] = []
+  for (const step of steps) {
+    if (all.at(-1)?.at(-1)!.to === step.from) all.at(-1)!.push(step)
+    else all.push([step])
+  }
+  return all
+}
+
 export interface BarDrawing {
   readonly width: number
   readonly height: number

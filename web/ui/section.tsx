@@ -74,3 +74,14 @@ export function Chip({ children, strong, good }: { readonly children: ReactNode;
     <span className={`inline-block px-1.5 rounded-[2px] text-[0.6875rem] leading-4.5 whitespace-nowrap ${strong ? 'bg-arm-wash text-arm' : good ? 'bg-well text-clear' : 'bg-well text-soft'}`}>{children}</span>
   )
 }
+
+/** What a section can be asked for besides; it stays where figures are lost, because others may not be. */
+export function Choices({ label, of, now }: { readonly label: string; readonly of: readonly (readonly [name: string, text: string, to: string])[]; readonly now: string }) {
+  return (
+    <p className="text-[0.8125rem] text-soft">{label}{' '}
+      {of.map(([name, text, to]) => (
+        <Link key={name} to={to} preventScrollReset aria-current={name === now ? 'true' : undefined} className="inline-block px-1.5 py-1 plain aria-[current]:text-ink aria-[current]:font-semibold">{text}</Link>
+      ))}
+    </p>
+  )
+}

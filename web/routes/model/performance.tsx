@@ -1,5 +1,6 @@
 import { Lines } from '../../charts/lines.tsx'
 import { duration, percent, plural, probed, rate } from '../../data/format.ts'
+import { roughly } from '../../data/paid.ts'
 import { Empty, Scroll } from '../../ui/section.tsx'
 import type { Metric, PerformanceShown } from './figures.server.ts'
 import { WINDOWS } from './sections.ts'
@@ -79,7 +80,7 @@ export function Paid({ shown }: { readonly shown: PerformanceShown }) {
           {paid.map(({ id, name, paidPerMillion, cacheHitRate, answers, probes }) => (
             <tr key={id}>
               <th scope="row">{name}</th>
-              <td className="num"><data value={paidPerMillion!}>{shortened(paidPerMillion!)}</data></td>
+              <td className="num"><data value={paidPerMillion!}>{roughly(paidPerMillion!)}</data></td>
               <td className="num">{cacheHitRate === null ? '–' : `${percent(cacheHitRate)} of the prompt`}</td>
               <td className="num">{answers - probes}</td>
             </tr>
@@ -88,10 +89,4 @@ export function Paid({ shown }: { readonly shown: PerformanceShown }) {
       </table>
     </Scroll>
   )
-}
-
-/** Dollars with four decimals, or as many as a small amount needs. */
-function shortened(dollars: string): string {
-  const value = Number(dollars)
-  return `$${value === 0 ? '0' : value >= 0.01 ? value.toFixed(4).replace(/0{1,2}$/, '') : value.toPrecision(2)}`
 }

@@ -45,7 +45,7 @@ function PriceRow({ endpoint, columns }: { readonly endpoint: EndpointView; read
         {cells(endpoint.pricing!, false)}
       </tr>
       {endpoint.overrides.map(({ minPromptTokens, pricing }) => (
-        <tr key={minPromptTokens}><th scope="row" className="font-normal text-soft pl-4">above {compact(minPromptTokens)} prompt tokens</th>{cells(pricing, true)}</tr>
+        <tr key={minPromptTokens}><th scope="row"><span className="pl-4 font-normal text-soft">above {compact(minPromptTokens)} prompt tokens</span></th>{cells(pricing, true)}</tr>
       ))}
     </>
   )
@@ -75,6 +75,7 @@ export function Calculator({ model }: { readonly model: ModelView }) {
             <input name={name} type="number" min="0" max="1000000000" defaultValue={[prompt, completion, requests][i]} className="field w-32" />
           </label>
         ))}
+        {query.has('range') && <input type="hidden" name="range" value={query.get('range')!} />}
         <button type="submit" className="key">Work it out</button>
       </Form>
       <Scroll label="Cost of a day">

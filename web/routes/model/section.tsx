@@ -1,13 +1,14 @@
-import { Link, useLoaderData, useOutletContext, type LoaderFunctionArgs, type RouterContextProvider } from 'react-router'
+import { useLoaderData, useOutletContext, type LoaderFunctionArgs, type RouterContextProvider } from 'react-router'
 import type { Window } from '../../../src/site.ts'
 import { shortName } from '../../data/format.ts'
 import { told } from '../../data/told.server.ts'
 import { siteOf } from '../../site.ts'
 import { Block } from '../../ui/block.tsx'
-import { Section } from '../../ui/section.tsx'
-import { Activity, Api, Apps, Benchmarks, Calculator, ListPrices, Medians, More, Paid, Parameters, Performance, Providers, Uptime } from './blocks.tsx'
+import { Choices, Section } from '../../ui/section.tsx'
+import { Activity, Api, Apps, Benchmarks, Costs, ListPrices, Medians, More, Parameters, Performance, PriceHistory, Providers, Uptime } from './blocks.tsx'
 import { activityShown, performanceShown } from './figures.server.ts'
 import type { Outside } from './page.tsx'
+import { pricesShown, RANGES, rangesOf } from './prices.server.ts'
 import { RANKS, soldOf, WINDOWS, type SectionName } from './sections.ts'
 
 const DAYS = [7, 30, 90] as const
@@ -23,7 +24,11 @@ async function figuresOf(section: SectionName, context: Readonly<RouterContextPr
       const [window, rank] = [among(WINDOWS.map(([name]) => name), query.get('window'), '7d'), among(RANKS, query.get('p'), 'p50')]
       return { section, window, rank, performance: await told(context, speed(window, rank)) }
     }
-    case 'pricing': return { section, performance: await told(context, speed('30d', 'p50')) }
+    case 'pricing': {
+      const range = among(RANGES.map(([name]) => name), query.get('range'), '30d')
+      const [performance, prices] = await Promise.all([told(context, speed('30d', 'p50')), told(context, site.prices(id, range).then((prices) => pricesShown(prices)))])
+      return { section, range, ranges: rangesOf(query), performance, prices }
+    }
     case 'uptime': return { section, days, uptime: await told(context, site.uptime(id, days)) }
     case 'activity': return { section, days, activity: await told(context, site.activity(id, days).then(activityShown)) }
     case 'apps': return { section, days, apps: await told(context, site.apps(id, days)) }
@@ -63,8 +68,11 @@ export default function SectionPage() {
     case 'pricing': return (
       <>
         <Section id="section" title="List prices" intro="What each endpoint asks, cheapest first."><ListPrices model={model} /></Section>
-        <Section id="paid" title="Really paid, 30 days" intro="What the answers of the last 30 days cost through this instance."><Block told={shown.performance}>{(performance) => <Paid shown={performance} />}</Block></Section>
-        <Section id="calculator" title="What it would cost"><Calculator model={model} /></Section>
+        <Section id="prices" title="Prices over time">
+          <div className="mb-5"><Choices label="Over" of={shown.ranges} now={shown.range} /></div>
+          <Block told={shown.prices}>{(prices) => <PriceHistory shown={prices} />}</Block>
+        </Section>
+        <Costs model={model} performance={shown.performance} />
       </>
     )
     case 'benchmarks': return <Section id="section" title="Benchmarks" intro="As others report them; nothing was measured here."><Benchmarks model={model} /></Section>
@@ -75,15 +83,4 @@ export default function SectionPage() {
     case 'api': return <Section id="section" title={`Sample code and API for ${shortName(model.name)}`}><Api model={model} origin={origin} /></Section>
     default: return null
   }
-}
-
-/** What a section can be asked for besides; it stays where figures are lost, because others may not be. */
-function Choices({ label, of, now }: { readonly label: string; readonly of: readonly (readonly [name: string, text: string, to: string])[]; readonly now: string }) {
-  return (
-    <p className="text-[0.8125rem] text-soft">{label}{' '}
-      {of.map(([name, text, to]) => (
-        <Link key={name} to={to} preventScrollReset aria-current={name === now ? 'true' : undefined} className="inline-block px-1.5 py-1 plain aria-[current]:text-ink aria-[current]:font-semibold">{text}</Link>
-      ))}
-    </p>
-  )
 }
