@@ -164,7 +164,6 @@ function wishesOf(settings: ToolSettings): readonly ServerToolWish[] | null {
     const name = type.slice('openrouter:'.length)
     const why = NOT_GIVEN.get(name)
     if (why !== undefined) throw settings.bad(`${key}.type`, `must not be ${type}, ${why}`)
-    if (name === 'apply_patch') throw settings.bad(`${key}.type`, 'must not be openrouter:apply_patch: nobody is there who has the files')
     const inside = typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters)
     return { name, settings: inside ? parameters as JsonObject : beside, field: `${settings.field}.${key}${inside ? '.parameters' : ''}` }
   })
