@@ -57,9 +57,13 @@ function addressOf(text: string): string | null {
  * and direction characters, cut to a length.
  */
 function clean(value: string, most: number): string {
+  if (PRINTABLE.test(value)) return value.trim().slice(0, most)
   const text = /[\u0080-\u00ff]/.test(value) ? utf8Of(value) : value
   return text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '').trim().slice(0, most)
 }
+
+/** As nearly all are: nothing to take out, and every byte a character. */
+const PRINTABLE = /^[ -~]*$/
 
 function utf8Of(latin1: string): string {
   const text = Buffer.from(latin1, 'latin1').toString('utf8')

@@ -194,6 +194,14 @@ describe('the router', () => {
   const route = (paths: readonly string[]) => ({ name: 'x', methods: ['GET' as const], paths, tag: '', summary: '', replies: {}, errors: [], policy: 'none' as const, handle() {} })
   const router = createRouter([route(['/api/v1/models', '/v1/models']), route(['/model/{author}/{slug}'])])
 
+  it('finds the same at an address as it is written in the table and in every other spelling of it', () => {
+    const plain = router.find('GET', '/v1/models')!
+    for (const url of ['/v1/models/', '//v1/models', '/v1/models?x=1', '/v1/%6dodels', 'http://host/v1/models']) assert.equal(router.find('GET', url)!.route, plain.route, url)
+    assert.deepEqual({ ...plain.params }, {})
+    assert.equal(router.find('POST', '/v1/models'), null)
+    assert.ok(router.find('HEAD', '/v1/models'))
+  })
+
   it('undoes the escapes of a parameter, and reads an absolute address as proxies send it', () => {
     assert.deepEqual({ ...router.find('GET', '/model/openai/gpt%3Afree?x=1')!.params }, { author: 'openai', slug: 'gpt:free' })
     assert.ok(router.find('GET', 'http://host/v1/models'))

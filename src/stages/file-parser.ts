@@ -48,7 +48,7 @@ const DOWNLOAD_MS = 10_000
 export function fileParser(given: FileParserGiven): Stage {
   return {
     name: ID,
-    wants: (call) => reads(call) && call.asked.operation.request.messages.some(({ parts }) => parts.some(isPdfSomewhere)),
+    wants: (call) => call.asked.operation.request.messages.some(({ parts }) => parts.some(isPdfSomewhere)) && reads(call),
     async request(call) {
       const { asked, departure, generate } = call
       const refused = engineFault(call, given.bounds().ocrModels)
