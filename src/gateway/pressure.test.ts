@@ -247,6 +247,26 @@ describe('Calls that come all at once', () => {
     assert.equal(pressure.refuses('greedy', API), false)
   })
 
+  test('after trouble still find room for what two turns of the loop begin, however long each of them takes', async (t) => {
+    const { pressure, come, turn, work, overcome } = turning()
+    t.after(() => pressure.close())
+    overcome()
+    for (let i = 0; i < 200; i++) {
+      come('greedy')
+      work(30)
+      await turn()
+    }
+    let standing = 0
+    for (; standing < 200 && !pressure.refuses('greedy', API); standing++) come('greedy')
+    assert.equal(standing, 8)
+    for (let i = 0; i < 4; i++) {
+      assert.equal(pressure.refuses('modest', API), false, `its call number ${i + 1}`)
+      come('modest')
+    }
+    assert.equal(pressure.refuses('modest', API), true)
+    assert.deepEqual((await turn()).filter((name) => name === 'modest').length + (await turn()).filter((name) => name === 'modest').length, 4)
+  })
+
   test('and have waited since before anybody was turned away are told so, and nothing is begun for them', async (t) => {
     const { pressure, come, turn, work, overcome } = turning()
     t.after(() => pressure.close())

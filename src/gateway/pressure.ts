@@ -49,6 +49,11 @@ const FULL_AT = 1 / 8
  */
 const AT_ONCE = 8
 const BEGIN = 4
+/**
+ * Two turns of the loop have the line empty, so for so many there is room however long a turn takes: on a core that others
+ * keep busy it takes long, and the second call of a key that asks for little would be one too many.
+ */
+const LEAST_ROOM = 2 * BEGIN
 /** Of those who have waited for too long, so many are told so before the next one begins. */
 const TOLD = 16
 /** A task that has the processor for longer than this part counts for no more in the wait of the line. */
@@ -231,7 +236,8 @@ export function createPressure(given: {
     return clock
   }
   const waited = (): number => line.oldest === null ? 0 : lineClock() - line.oldest.since
-  const tooLong = (key: string, rank: number): boolean => alert && line.size > 0 && !line.fits(key, rank, rules().delayMs * FULL_AT / eachMs)
+  const tooLong = (key: string, rank: number): boolean =>
+    alert && line.size > 0 && !line.fits(key, rank, Math.max(LEAST_ROOM, rules().delayMs * FULL_AT / eachMs))
 
   /** Begins the call whose turn it is, and comes back for the next in another turn of the loop. */
   const begin = (): void => {
