@@ -59,6 +59,23 @@ function ownerOf(frame: CallFrame): string {
   return room ? `src/${room}` : frame.url.split('/').slice(-1)[0]!
 }
 
+/**
+ * What a call is made of, by where it is done; the first that fits. What is written and added up is done later, in batches,
+ * and by the same thread: there is no other that could hide it.
+ */
+const PARTS: readonly (readonly [name: string, is: (frame: CallFrame) => boolean])[] = [
+  ['record: the row of a call, and its writing', (frame) => /\/src\/(?:stats\/(?:stats|row)|gateway\/record)\.ts$/.test(frame.url) || /\/src\/store\//.test(frame.url) && frame.functionName === 'insertNew'],
+  ['adding up what was recorded', (frame) => /\/src\/stats\//.test(frame.url) || /\/src\/store\//.test(frame.url) && frame.functionName === 'addUp'],
+  ['plan: catalogue, candidates, health', (frame) => /\/src\/(?:routing|catalog)\//.test(frame.url)],
+  ['translation: both wire formats', (frame) => /\/src\/dialects\//.test(frame.url)],
+  ['price and hold: key, limits, meter', (frame) => /\/src\/(?:accounts|gateway\/(?:meter|admission|places|pressure)\.ts|core\/(?:price|money)\.ts)/.test(frame.url)],
+  ['the story of the call', (frame) => /\/src\/(?:gateway|stages|providers)\//.test(frame.url)],
+  ['carrying: sockets, heads, routes', (frame) => /\/src\/(?:net|http1?|core|schema)\//.test(frame.url)],
+]
+
+const NOBODY = 'node and the system, for nobody in particular'
+const OF_STORE = 'other work of the database, transactions of what is added up among it'
+
 const place = (frame: CallFrame): string => {
   if (!frame.url) return ''
   const short = frame.url.replace(/^file:\/\//, '').replace(/^.*\/(src|node_modules|bench)\//, '$1/')
@@ -66,7 +83,7 @@ const place = (frame: CallFrame): string => {
 }
 
 /**
- * Three lists. Functions by their own time; the same by owner; and by room: each sample is booked to the nearest frame of
+ * Four lists. Parts of a call, each with what it called; functions by their own time; the same by owner; and by room: each sample is booked to the nearest frame of
  * src/ above it, so that what JSON.parse or a socket write costs is seen at the room that asked for it.
  * `requests` and `cpuUs` turn shares into microseconds of CPU per request.
  */
@@ -84,11 +101,26 @@ export function describeProfile(profile: CpuProfile, requests: number, cpuUs: nu
     total += us
   })
   const add = (to: Map<string, number>, key: string, us: number) => to.set(key, (to.get(key) ?? 0) + us)
+  const parts = new Map<string, number>()
+  const partOf = new Map<number, string>()
+  /** Of the innermost frame that is of a part: a price that a row is written with is recording, a body that is read translation. */
+  const partAt = (id: number): string => {
+    let part = partOf.get(id)
+    if (part !== undefined) return part
+    const { callFrame } = nodes.get(id)!
+    const above = parent.get(id)
+    part = callFrame.functionName === '(garbage collector)' ? 'the collector of memory'
+      : PARTS.find(([, is]) => is(callFrame))?.[0] ?? (above === undefined ? NOBODY : partAt(above))
+    if (part === NOBODY && /\/src\/store\//.test(callFrame.url)) part = OF_STORE
+    partOf.set(id, part)
+    return part
+  }
   const functions = new Map<string, number>(), owners = new Map<string, number>(), rooms = new Map<string, number>()
   for (const [id, us] of self) {
     const frame = nodes.get(id)!.callFrame
     add(functions, `${frame.functionName || '(anonymous)'}  ${place(frame)}`.trimEnd(), us)
     add(owners, ownerOf(frame), us)
+    add(parts, partAt(id), us)
     let at: number | undefined = id
     while (at !== undefined && !SOURCE.test(nodes.get(at)!.callFrame.url)) at = parent.get(at)
     add(rooms, at === undefined ? '(outside src: node, undici, collector)' : `src/${SOURCE.exec(nodes.get(at)!.callFrame.url)![1]}`, us)
@@ -100,6 +132,7 @@ export function describeProfile(profile: CpuProfile, requests: number, cpuUs: nu
   return [
     `${requests.toLocaleString('en')} requests, ${perRequest.toFixed(1)} µs of CPU each (all threads); main thread busy ${((100 * total) / (total + idle)).toFixed(0)} % of the time.`,
     'Microseconds are shares of that CPU time: right in proportion, not to the digit.',
+    list('By part of a call, with what it called', parts, PARTS.length + 2),
     list('By function, own time', functions, top),
     list('By owner, own time', owners, 20),
     list('By room, with what it called outside src', rooms, 20),

@@ -250,7 +250,7 @@ async function insertNew(
   try {
     for (const [at, row] of rows.entries()) {
       try {
-        statement.run(...row.map(value => (typeof value === 'string' ? storable(value) : value)))
+        statement.run(...kept(row))
       } catch (error) {
         if (!REFUSALS.has(resultCode(error) & 0xff)) throw error
         refused.push(row)
@@ -265,6 +265,14 @@ async function insertNew(
   return refused
 }
 
+/** A row with its text as a column keeps it: the row itself where that changes nothing, which is so of nearly all. */
+function kept(row: Row): Row {
+  for (const value of row) {
+    if (typeof value === 'string' && storable(value) !== value) return row.map(each => (typeof each === 'string' ? storable(each) : each))
+  }
+  return row
+}
+
 async function addUp(writer: Handle, table: string, { key, add, set }: AddedColumns, rows: readonly Row[]): Promise<void> {
   const columns = [...key, ...add, ...set]
   const names = (of: readonly string[]): string => of.map(name => `"${name}"`).join(', ')
@@ -272,7 +280,7 @@ async function addUp(writer: Handle, table: string, { key, add, set }: AddedColu
     + `on conflict (${names(key)}) do update set `
     + [...add.map(name => `"${name}" = "${name}" + excluded."${name}"`), ...set.map(name => `"${name}" = excluded."${name}"`)].join(', '))
   for (const [at, row] of rows.entries()) {
-    statement.run(...row.map(value => (typeof value === 'string' ? storable(value) : value)))
+    statement.run(...kept(row))
     if (at % SLICE === SLICE - 1) await setImmediate()
   }
 }
