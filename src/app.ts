@@ -9,6 +9,7 @@ import {
   createAdmission, createGateway, createLargeBodies, createPdfReader, createTokenCounter, createUpstreams,
   type Admission, type Alarm, type Gateway, type LargeBodies, type Past, type PlacesRules, type Timeouts, type Upstreams,
 } from './gateway/index.ts'
+import { createFeedback } from './feedback/index.ts'
 import { createHistory, type History, type Kept } from './history/index.ts'
 import { createHttp, createIds, type Http, type Log } from './http/index.ts'
 import { createJobs, createProbes, tinyRequest, type Probes } from './jobs/index.ts'
@@ -161,7 +162,7 @@ export async function createApp(given: {
     workspace: (id) => path.workspace(id),
     admission: path.admission, upstreams: path.upstreams,
     responses, answers, storeDefault: (id) => keeping.workspaces[id]?.storeDefault ?? keeping.responses.storeDefault,
-    hasCredential, pages, presets,
+    hasCredential, pages, presets, feedback: createFeedback({ store, ambient }),
     async probes() {
       if (keeping.probes === null) return null
       const { month, endpoints } = await probes.report()

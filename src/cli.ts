@@ -7,7 +7,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { ambient } from './ambient.ts'
 import { ConfigError, readConfig, type Config } from './config/index.ts'
 import { FaultError, usdFromNano } from './core/index.ts'
-import { compareWithLive, explainRequest, openAccounts, readProbes, rebuildFigures, removeDemo, seedDemo, type DemoProgress, type AccountsHandle } from './offline.ts'
+import { compareWithLive, explainRequest, openAccounts, readFeedback, readProbes, rebuildFigures, removeDemo, seedDemo, type DemoProgress, type AccountsHandle } from './offline.ts'
 
 /** The command line: what an operator does beside a running server. Each command takes --json and then prints one object. */
 
@@ -132,6 +132,24 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       const added = await rebuildFigures({ config, ambient, progress: (count) => shows && process.stderr.write(`\r${count} records added up`) })
       if (shows) process.stderr.write('\n')
       return { json: { records: added }, text: `Figures were made again from ${added} records.` }
+    },
+  },
+  'docs feedback': {
+    usage: 'docs feedback',
+    summary: 'which pages of the manual their readers found helpful, and what they said',
+    options: {},
+    arguments: [],
+    async run({ config }) {
+      const told = await readFeedback({ config, ambient })
+      return {
+        json: { data: told.map(({ page, helpful, notHelpful, texts }) => ({
+          page, helpful, not_helpful: notHelpful, texts: texts.map(({ at, helpful: was, text }) => ({ at: new Date(at).toISOString(), helpful: was, text })),
+        })) },
+        text: told.length === 0 ? 'Nobody has said anything of a page of the manual yet.' : told.flatMap(({ page, helpful, notHelpful, texts }) => [
+          `${page}: helpful to ${helpful}, not to ${notHelpful}`,
+          ...texts.map(({ at, helpful: was, text }) => `  ${new Date(at).toISOString().slice(0, 10)} ${was ? '+' : '-'} ${text}`),
+        ]).join('\n'),
+      }
     },
   },
   'probes': {

@@ -4,6 +4,7 @@ import { catalogInput, createCallPath, getJson, probesOf, type AppHistory } from
 import type { Config } from './config/index.ts'
 import { fault, FaultError, type Ambient } from './core/index.ts'
 import { DIALECTS, parseBody } from './dialects/index.ts'
+import { createFeedback, type PageFeedback } from './feedback/index.ts'
 import { readExplaining, type Explanation } from './gateway/index.ts'
 import { createHistory } from './history/index.ts'
 import type { Probes } from './jobs/index.ts'
@@ -150,6 +151,16 @@ export async function readProbes({ config, ambient }: { readonly config: Config;
     }).report()
   } finally {
     await path.close()
+    await store.close()
+  }
+}
+
+/** What readers said of the pages of the manual; works beside a running server. */
+export async function readFeedback({ config, ambient }: { readonly config: Config; readonly ambient: Ambient }): Promise<readonly PageFeedback[]> {
+  const store = await openStore({ url: config.databaseUrl, home: config.home })
+  try {
+    return await createFeedback({ store, ambient }).read()
+  } finally {
     await store.close()
   }
 }

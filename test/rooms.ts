@@ -24,20 +24,21 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   presets: ['core', 'store'],
   search: ['core'],
   jobs: ['core', 'store'],
+  feedback: ['core', 'store'],
   pages: ['core', 'catalog', 'stats', 'site'],
   gateway: ['core', 'dialects', 'net', 'providers', 'routing'],
-  http: ['core', 'http1', 'schema', 'dialects', 'catalog', 'accounts', 'stats', 'responses', 'presets', 'gateway'],
+  http: ['core', 'http1', 'schema', 'dialects', 'catalog', 'accounts', 'stats', 'responses', 'presets', 'feedback', 'gateway'],
   testing: ['core', 'schema', 'dialects', 'net', 'store', 'app', 'config', 'ambient'],
 
   site: ['core'],
   ambient: ['core'],
   app: [
     'core', 'schema', 'dialects', 'providers', 'catalog', 'routing', 'stages', 'gateway', 'net', 'accounts', 'stats', 'responses',
-    'store', 'history', 'presets', 'search', 'jobs', 'http', 'pages', 'site', 'ambient', 'config',
+    'store', 'history', 'presets', 'search', 'jobs', 'feedback', 'http', 'pages', 'site', 'ambient', 'config',
   ],
   main: ['core', 'app', 'config', 'ambient', 'welcome', 'offline'],
   welcome: ['app'],
-  offline: ['core', 'accounts', 'catalog', 'dialects', 'gateway', 'net', 'stats', 'store', 'history', 'jobs', 'app', 'config'],
+  offline: ['core', 'accounts', 'catalog', 'dialects', 'gateway', 'net', 'stats', 'store', 'history', 'jobs', 'feedback', 'app', 'config'],
   cli: ['core', 'offline', 'config', 'ambient', 'testing'],
 }
 

@@ -46,6 +46,20 @@ export function checkBodyHead(headers: RequestHeaders, limits: HttpLimits): void
   }
 }
 
+/** A browser states how long a form is, and no form here has to be longer. */
+const FORM_BYTES = 16 * 1024
+
+/** The same for the form of a page. Throws FaultErrors of 400, 413 and 415. */
+export function checkFormHead(headers: RequestHeaders): void {
+  const type = headers['content-type'] ?? ''
+  if (!/^application\/x-www-form-urlencoded\s*(?:;|$)/i.test(type)) {
+    throw new FaultError(fault('unsupported-media-type', `Content-Type must be application/x-www-form-urlencoded, is ${JSON.stringify(type.slice(0, 80))}`))
+  }
+  const length = headers['content-length']
+  if (length === undefined) throw new FaultError(fault('invalid-request', 'Content-Length: must be stated for a form', { field: 'Content-Length' }))
+  if (Number(length) > FORM_BYTES) throw new FaultError(fault('payload-too-large', `A form must be at most ${FORM_BYTES} bytes, is ${length} bytes`))
+}
+
 const JSON_TYPE = /^(?:application\/(?:[\w.+-]{1,60}\+)?|text\/)json\s*(?:;\s*charset\s*=\s*"?([\w-]{1,40})"?)?\s*;?\s*$/i
 
 /**

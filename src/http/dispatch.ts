@@ -3,7 +3,7 @@ import type { Inbound } from '../dialects/index.ts'
 import type { RequestHeaders } from '../http1/index.ts'
 import type { KeyRecord } from '../accounts/index.ts'
 import { createRefusalGuard, isLocal, presentedKey } from './auth.ts'
-import { checkBodyHead, ClientGone, readBody, SlowBody } from './body.ts'
+import { checkBodyHead, checkFormHead, ClientGone, readBody, SlowBody } from './body.ts'
 import { JSON_TYPE, send, sendEmpty, type Exchange } from './exchange.ts'
 import { caught, plainError, sendFault } from './failure.ts'
 import { createIds } from './ids.ts'
@@ -113,8 +113,9 @@ export function createDispatch(given: DispatchGiven, router: Router, site: Route
         if (refused !== null) return turnAway(x, wordsFor(x, route), refused)
         if (x.unreachable) return
       }
-      if (route.body !== undefined) {
-        checkBodyHead(x.headers, limits)
+      if (route.body !== undefined || route.form === true) {
+        if (route.form === true) checkFormHead(x.headers)
+        else checkBodyHead(x.headers, limits)
         const body = readBody(x)
         x.body = body instanceof Promise ? await body : body
         x.startedAt = ambient.monotonic()

@@ -20,7 +20,8 @@ export interface OpenApi {
 export function openApiOf(routes: readonly Route[], version: string): OpenApi {
   const schemas: Json = {}
   const paths: Record<string, Record<string, Json>> = {}
-  for (const route of routes) {
+  // What only our own pages send is no part of the API.
+  for (const route of routes.filter(({ ownOrigin }) => ownOrigin === undefined)) {
     // Once for all its addresses: to publish the shapes of all routes takes a quarter of a second.
     const operation = operationOf(route, schemas)
     for (const [at, path] of route.paths.entries()) {
@@ -40,7 +41,7 @@ export function openApiOf(routes: readonly Route[], version: string): OpenApi {
     },
     servers: [{ url: '/' }],
     security: [{ bearer: [] }, { apiKey: [] }],
-    tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
+    tags: [...new Set(routes.flatMap(({ tag, ownOrigin }) => ownOrigin === undefined ? [tag] : []))].map((name) => ({ name })),
     paths,
     components: {
       schemas,

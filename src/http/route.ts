@@ -38,6 +38,8 @@ interface Described {
   /** The shape of the JSON body; a route without one reads none. */
   readonly body?: z.ZodType | Readonly<Record<string, unknown>>
   readonly bodyExample?: unknown
+  /** The body is that of a form on one of our pages, which the handler reads. */
+  readonly form?: true
   readonly replies: Readonly<Record<number, ReplyDoc>>
   /** Failures that the route can answer with, beside those of its policy, its body and its address. */
   readonly errors: readonly FaultKind[]

@@ -7,6 +7,7 @@ import { conversationRoutes } from './api/conversations.ts'
 import { datasetRoutes } from './api/datasets.ts'
 import { embeddingsRoutes } from './api/embeddings.ts'
 import { explainRoutes } from './api/explain.ts'
+import { feedbackRoutes } from './api/feedback.ts'
 import { generateContentRoutes } from './api/generate-content.ts'
 import { generationRoutes } from './api/generation.ts'
 import { goneRoutes } from './api/gone.ts'
@@ -72,6 +73,7 @@ export function createRoutes({ services, limits, face, metrics, draining }: Rout
     ...datasetRoutes(services),
     ...analyticsRoutes(services),
     ...parameterRoutes(services),
+    ...feedbackRoutes(services),
     ...priceRoutes(services),
     ...healthRoutes(services, metrics, draining),
     {

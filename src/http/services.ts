@@ -3,6 +3,7 @@ import type { Catalog } from '../catalog/index.ts'
 import type { Ambient } from '../core/index.ts'
 import type { Dialect } from '../dialects/index.ts'
 import type { Admission, Gateway, LargeBodies, Upstreams } from '../gateway/index.ts'
+import type { Feedback } from '../feedback/index.ts'
 import type { Presets } from '../presets/index.ts'
 import type { Answers, Responses } from '../responses/index.ts'
 import type { ProviderPreferences } from '../schema/index.ts'
@@ -60,6 +61,8 @@ export interface Services {
   readonly large?: Pick<LargeBodies, 'read'>
   /** The site; without one every address that is not in the table is refused as an API refuses it. */
   readonly pages?: Pages
+  /** What readers say of the manual's pages; without it they are not asked. */
+  readonly feedback?: Pick<Feedback, 'allows' | 'take'>
   /** Whether there is a key to a provider, or none is needed: what `/v1/models` shows as usable. */
   hasCredential(provider: string): boolean
   /** The routing preferences of a workspace, in the shape of a request's `provider`. */

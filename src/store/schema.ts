@@ -31,6 +31,8 @@ export interface Schema {
   readonly list_prices: ListPriceTable
   readonly probes: ProbeTable
   readonly probe_months: ProbeMonthTable
+  readonly page_votes: PageVoteTable
+  readonly visitor_salts: VisitorSaltTable
   readonly migrations: MigrationTable
 }
 
@@ -416,4 +418,22 @@ export interface ProbeMonthTable {
   spent_nano: bigint
   /** When the last one was sent, whichever node did. */
   last_at: number
+}
+
+/** What a visitor said of a page of the manual. */
+export interface PageVoteTable {
+  /** Its address. */
+  page: string
+  /** A hash that means nothing without the salt of its day. */
+  visitor: string
+  at: number
+  helpful: Flag
+  text: string | null
+}
+
+/** What visitors of a day are told apart by; it goes with the day. */
+export interface VisitorSaltTable {
+  /** The beginning of the day, UTC. */
+  day: number
+  salt: string
 }

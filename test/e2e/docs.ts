@@ -1,7 +1,10 @@
 /** The manual: guides from the files, the reference from the document of the API, and both true. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { EXAMPLES, PARAMETERS } from '../../web/data/parameters.ts'
 import { saying } from '../stories/signalbox.ts'
 import { box, browser, everybody, look } from './world.ts'
@@ -143,3 +146,63 @@ test('with .md behind its address a page is Markdown: the manual\'s as written, 
   assert.doesNotMatch(model, /(?<!\\)<(?:img|b|\/script)/)
   for (const missing of ['/docs/nothing.md', '/acme/none.md', '/docs/../package.md', '/x.md']) assert.equal((await fetch(box.url + missing)).status, 404, missing)
 })
+
+const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+const told = async (): Promise<readonly { page: string, helpful: number, not_helpful: number, texts: readonly { text: string }[] }[]> => {
+  const { PORT: _, ...env } = box.env
+  const { stdout } = await promisify(execFile)(process.execPath, [CLI, 'docs', 'feedback', '--json'], { env: { PATH: process.env['PATH'], ...env }, timeout: 60_000 })
+  return (JSON.parse(stdout) as { data: Awaited<ReturnType<typeof told>> }).data
+}
+
+test('a reader says without scripts whether a page was helpful, changes their mind, adds words, and the operator alone reads it', async () => {
+  const context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 1440, height: 900 } })
+  const page = await context.newPage()
+  await page.goto(`${box.url}/docs/errors`)
+  await page.getByRole('button', { name: 'Yes', exact: true }).click()
+  assert.equal(page.url(), `${box.url}/docs/errors?helpful=yes#helpful`)
+  await page.getByRole('button', { name: 'It was not helpful' }).click()
+  await page.getByRole('textbox', { name: /What is missing/ }).fill('The 418 is <b>missing</b>.')
+  await page.getByRole('button', { name: 'Send' }).click()
+  assert.match(await page.getByRole('region', { name: 'Thank you.' }).innerText(), /What you wrote is with whoever runs this instance/)
+  assert.deepEqual((await told()).map(({ page: at, helpful, not_helpful: not, texts }) => [at, helpful, not, texts.map(({ text }) => text)]), [['/docs/errors', 0, 1, ['The 418 is <b>missing</b>.']]])
+  assert.doesNotMatch((await pageAt('/docs/errors')).html, /418 is/)
+  await context.close()
+})
+
+test('only a form of our own pages says something, of a page that there is', async () => {
+  const say = async (form: Record<string, string>, headers: Record<string, string> = { origin: box.url }) => {
+    const response = await fetch(`${box.url}/api/web/v1/docs/feedback`, { method: 'POST', redirect: 'manual', headers, body: new URLSearchParams(form) })
+    return [response.status, response.headers.get('location') ?? (await response.json() as { error: { message: string } }).error.message] as const
+  }
+  const vote = { page: '/docs/faults', helpful: 'yes' }
+  for (const headers of [{}, { origin: 'https://evil.example' }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site', origin: box.url }, { 'sec-fetch-site': 'none' }] as Record<string, string>[]) {
+    assert.equal((await say(vote, headers))[0], 403, JSON.stringify(headers))
+  }
+  for (const [form, message] of [
+    [{ ...vote, helpful: 'maybe' }, /^helpful: must be yes or no, is "maybe"$/], [{ page: vote.page }, /^helpful: must be yes or no, is null$/],
+    [{ ...vote, page: '//evil.example' }, /^page: must be the address of a page of the manual/], [{ ...vote, page: '/models' }, /^page: must be/],
+    [{ ...vote, page: '/docs/there-is-none' }, /^page: names no page of the manual/], [{ ...vote, text: 'x'.repeat(1001) }, /^text: must be at most 1000 characters long, is 1001$/],
+  ] as const) {
+    const [status, said] = await say(form)
+    assert.equal(status, 400)
+    assert.match(said, message)
+  }
+  assert.equal((await say({ ...vote, text: 'x'.repeat(20_000) }))[0], 413)
+  assert.equal((await fetch(`${box.url}/api/web/v1/docs/feedback`, { method: 'POST', headers: { origin: box.url, 'content-type': 'application/json' }, body: '{}' })).status, 415)
+  assert.ok((await told()).every(({ page }) => page !== vote.page), 'nothing of that was kept')
+  const elsewhere = { origin: box.url, 'x-forwarded-for': '192.0.2.1, 203.0.113.77' }
+  assert.deepEqual(await say(vote, elsewhere), [303, '/docs/faults?helpful=yes#helpful'])
+  let last: readonly [number, string] = [0, '']
+  for (let i = 0; i < 30; i++) last = await say(vote, elsewhere)
+  assert.deepEqual(last, [303, '/docs/faults?helpful=later#helpful'], 'and an address so much in an hour')
+})
+
+for (const state of ['yes', 'later', 'no&words=yes']) {
+  test(`everybody can read the question whether a page was helpful, answered with ${state}`, async () => {
+    const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
+    const { page, seen } = await look(context, `/docs/hedging?helpful=${state}`)
+    await everybody(page)
+    assert.deepEqual(seen.complaints, [])
+    await context.close()
+  })
+}

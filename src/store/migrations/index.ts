@@ -15,6 +15,7 @@ import { responseCache } from './0011-response-cache.ts'
 import { demo } from './0012-demo.ts'
 import { listPrices } from './0013-list-prices.ts'
 import { probes } from './0014-probes.ts'
+import { pageVotes } from './0015-page-votes.ts'
 
 /** One step of the schema. Once released it never changes: the next step corrects it. */
 export interface Migration {
@@ -25,5 +26,5 @@ export interface Migration {
 /** All steps, in order; the place in the list is the number of the file. */
 export const MIGRATIONS: readonly Migration[] = [
   foundation, rollups, history, responses, apps, coalesced, responseRuns, presets, parameters, conversations, responseCache, demo,
-  listPrices, probes,
+  listPrices, probes, pageVotes,
 ]
