@@ -86,7 +86,8 @@ export function comparisonOf(sides: readonly Side[], differing: boolean): readon
       told('Structured output', ({ features }) => yes(features.structuredOutputs)),
       told('Weights', ({ features }) => (features.openWeights ? 'open' : 'closed')),
       told('Tokenizer', ({ tokenizer }) => tokenizer),
-      told('Callable from here', ({ usable }) => yes(usable)),
+      // A simulated answer is none of the model's: its own page says the same.
+      told('Callable from here', ({ endpoints }) => endpoints.some((it) => it.usable && !it.simulated) ? 'yes' : endpoints.some(({ simulated }) => simulated) ? 'simulated' : 'no'),
     ] },
     { title: 'Prices', note: 'Of the endpoint that a plain request would most likely go to. "Really paid" is prompt and answer together over the last 7 days.', rows: [
       ...priceKeys.map(({ key, name, unit }) => figured(`${name}, per ${unit}`, 'less', prices.map((of) => {
