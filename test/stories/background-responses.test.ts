@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ambient } from '../../src/ambient.ts'
 import type { ConfigFile } from '../../src/config/index.ts'
 import { assertEvents, assertTyped, eventsOf } from '../clients/responses-grammar.ts'
 import { startServer } from './processes.ts'
@@ -194,8 +195,9 @@ onBothStores((start) => {
   })
 
   describe('A stream that was kept', () => {
-    test('is read again as it was, from any event on', async () => {
-      const box = await start({ config })
+    test('is read again as it was, from any event on, by whichever second each part of it was written', async () => {
+      let seconds = 0
+      const box = await start({ config, ambient: { ...ambient, now: () => ambient.now() + 1000 * seconds++ } })
       const { events } = speaking(box)
       const first = await (await box.send('POST', '/api/v1/responses', { body: { model: 'acme/one', input: 'Say it twice.', stream: true, store: true } })).text()
       const seen = eventsOf(first)

@@ -145,7 +145,9 @@ async function answerKept(given: SurfaceGiven, face: Inbound, x: Keyed, { body, 
       await turn?.leave()
       return outcome
     }
-    return { ...outcome, events: kept(outcome, asked.stream && store, turn, async (response, frames, whole) => {
+    // What is kept is made beside what is sent: both say of the same moment that it was the end.
+    const answering = { ...outcome, meta: { ...outcome.meta, now: once(services.ambient.now) } }
+    return { ...answering, events: kept(answering, asked.stream && store, turn, async (response, frames, whole) => {
       if (store) {
         await responses.keep({
           id: x.id!, workspace: x.key.workspace, key: x.key.id, createdAt: x.createdAt, items, response, ...(frames !== null && { frames }),
@@ -167,6 +169,11 @@ async function prepare({ services, limits }: SurfaceGiven, face: Inbound, x: Key
   const encoder = createResponseEncoder({ id: x.id!, created: Math.floor(x.createdAt / 1000), asked, now: ambient.now })
   const events = encoder.push([{ type: 'start' }, { type: 'finish', choice: 0, reason: 'stop' }, { type: 'usage', usage: NO_USAGE }]) + encoder.end()
   return answerFrames({ x, face, limits, log, heartbeats: false, abort() {} }, (async function* () { yield events })())
+}
+
+function once(now: () => number): () => number {
+  let first: number | null = null
+  return () => first ??= now()
 }
 
 /** Throws where an item is in the conversation already: it would be said twice. */

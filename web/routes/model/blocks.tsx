@@ -5,6 +5,7 @@ import { later } from '../../ui/later.tsx'
 /** Of the long page, which has every section, and of a page that has one. */
 const under = (heading: string): readonly string[] => [heading, 'section']
 
+export const Notices = later(['notices'], async () => (await import('./notices.tsx')).Notices)
 export const Providers = later(under('providers'), async () => (await import('./providers.tsx')).Providers)
 export const Performance = later(under('performance'), async () => (await import('./performance.tsx')).Performance)
 export const ListPrices = later(under('pricing'), async () => (await import('./pricing.tsx')).ListPrices)
