@@ -2,7 +2,7 @@
 
 /**
  * Area → the files it runs, in the order they run: what takes long begins early, so that the run does not end with one file and
- * three idle places. A file belongs to the first area that has it; one that no area has
+ * two idle places. A file belongs to the first area that has it; one that no area has
  * is an error, because a test that nobody runs is worse than none.
  */
 export const AREAS = {

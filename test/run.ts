@@ -31,9 +31,9 @@ function run(files: readonly string[]): void {
   for (const folder of ['home', 'data']) mkdirSync(path.join(scratch, folder))
   writeFileSync(path.join(scratch, 'signalbox.config.yaml'), '{}\n')
 
-  process.stderr.write(`Running ${files.length} test files, four at a time …\n`)
+  process.stderr.write(`Running ${files.length} test files, three at a time …\n`)
   const runner = spawn(process.execPath, [
-    '--test', '--test-reporter=spec', '--test-concurrency=4', `--test-timeout=${TEST_TIMEOUT_MS}`,
+    '--test', '--test-reporter=spec', '--test-concurrency=3', `--test-timeout=${TEST_TIMEOUT_MS}`,
     // Not --test-force-exit: a file's process then ended before its last results were read, and tests went uncounted.
     ...files,
     // A group of its own, so that nothing a test started outlives the run.
