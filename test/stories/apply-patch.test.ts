@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import { near } from './asking.ts'
 import { providerAt, saying, startSignalbox, startUpstream, together } from './signalbox.ts'
 import { readStream } from './stream.ts'
 
@@ -31,7 +32,6 @@ const answers = (...orders: readonly Loose[]): void => {
   for (const order of orders) upstream.next({ usage: USED, ...order })
 }
 const sent = (n: number): Loose => upstream.requests[n]!.body as Loose
-const near = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-8, `${a} is ${b}`)
 const respond = async (body: Loose): Promise<Loose> => {
   const response = await box.send('POST', '/api/v1/responses', { body: { input: [ASK], tools: [PATCH], ...body }, headers: TOLD })
   const text = await response.text()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import type { ConfigFile } from '../../src/config/index.ts'
+import { askerOf, near } from './asking.ts'
 import { providerAt, saying, startSignalbox, startUpstream, together } from './signalbox.ts'
 import { readStream } from './stream.ts'
 
@@ -41,17 +42,7 @@ const sent = (n: number): Loose => upstream.requests[n]!.body as Loose
 /** The conversation that somebody was asked with, in short. */
 const heard = (n: number): string[] => (sent(n)['messages'] as Loose[]).map(({ role, content }) => `${String(role)}: ${typeof content === 'string' ? content : JSON.stringify(content)}`)
 const results = (n: number): Loose[] => (sent(n)['messages'] as Loose[]).filter(({ role }) => role === 'tool').map(({ content }) => JSON.parse(String(content)) as Loose)
-const near = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-8, `${a} is ${b}`)
-const post = async (path: string, body: Loose): Promise<Loose> => {
-  const response = await box.send('POST', `/api/v1${path}`, { body })
-  const text = await response.text()
-  assert.equal(response.status, 200, text)
-  return JSON.parse(text) as Loose
-}
-const events = async (path: string, body: Loose): Promise<readonly Loose[]> => {
-  const text = await (await box.send('POST', `/api/v1${path}`, { body: { ...body, stream: true } })).text()
-  return [...text.matchAll(/^data: (\{.*)$/gm)].map(([, json]) => JSON.parse(json!) as Loose)
-}
+const { events, post } = askerOf(box)
 
 describe('A model that asks an advisor', () => {
   test('is told its advice, and writes the answer itself', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import type { ConfigFile } from '../../src/config/index.ts'
+import { near } from './asking.ts'
 import { providerAt, saying, startSignalbox, startUpstream, together } from './signalbox.ts'
 import { readStream } from './stream.ts'
 
@@ -37,7 +38,6 @@ const asked = (): string[] => upstream.requests.map(({ path }) => path.split('/'
 const by = (who: string, n = 0): Loose => upstream.requests.filter(({ path }) => path.startsWith(`/${who}/`))[n]!.body as Loose
 const heard = (of: Loose): string[] => (of['messages'] as Loose[]).map(({ role, content }) => `${String(role)}: ${String(content)}`)
 const told = (of: Loose): Loose => JSON.parse(String((of['messages'] as Loose[]).findLast(({ role }) => role === 'tool')!['content'])) as Loose
-const near = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-8, `${a} is ${b}`)
 const post = async (path: string, body: Loose): Promise<{ readonly status: number; readonly body: Loose }> => {
   const response = await box.send('POST', `/api/v1${path}`, { body })
   return { status: response.status, body: JSON.parse(await response.text()) as Loose }

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { after, describe, test } from 'node:test'
 import type { ConfigFile } from '../../src/config/index.ts'
+import { askerOf, near } from './asking.ts'
 import { providerAt, saying, startSignalbox, startUpstream, together } from './signalbox.ts'
 import { readStream } from './stream.ts'
 
@@ -94,18 +95,7 @@ const answers = (...orders: readonly Loose[]): void => {
 }
 const sent = (n: number): Loose => upstream.requests[n]!.body as Loose
 const results = (n: number): readonly string[] => (sent(n)['messages'] as Loose[]).filter(({ role }) => role === 'tool').map(({ content }) => String(content))
-const near = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-8, `${a} is ${b}`)
-const post = async (path: string, body: Loose): Promise<Loose> => {
-  const response = await box.send('POST', `/api/v1${path}`, { body })
-  const text = await response.text()
-  assert.equal(response.status, 200, text)
-  return JSON.parse(text) as Loose
-}
-/** The events of a stream that has names for them. */
-const events = async (path: string, body: Loose): Promise<readonly Loose[]> => {
-  const text = await (await box.send('POST', `/api/v1${path}`, { body: { ...body, stream: true } })).text()
-  return [...text.matchAll(/^data: (\{.*)$/gm)].map(([, json]) => JSON.parse(json!) as Loose)
-}
+const { events, post } = askerOf(box)
 
 describe('An answer with server tools', () => {
   test('is one answer, though the model was asked twice, and was told what its call came to', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import { askerOf, near } from './asking.ts'
 import { providerAt, saying, startSignalbox, startUpstream, together } from './signalbox.ts'
 import { readStream } from './stream.ts'
 
@@ -35,13 +36,7 @@ const sent = (n: number): Loose => upstream.requests[n]!.body as Loose
 const nameOf = (tool: Loose): string => tool['function']?.name ?? tool['name'] ?? tool['type']
 const offered = (n: number): readonly string[] => ((sent(n)['tools'] ?? []) as Loose[]).map(nameOf)
 const results = (n: number): readonly Loose[] => (sent(n)['messages'] as Loose[]).filter(({ role }) => role === 'tool').map(({ content }) => JSON.parse(String(content)) as Loose)
-const near = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-8, `${a} is ${b}`)
-const post = async (path: string, body: Loose): Promise<Loose> => {
-  const response = await box.send('POST', `/api/v1${path}`, { body })
-  const text = await response.text()
-  assert.equal(response.status, 200, text)
-  return JSON.parse(text) as Loose
-}
+const { post } = askerOf(box)
 
 describe('Tools that are deferred', () => {
   test('are not sent to the model, which is offered a search in their place', async () => {
